@@ -1,0 +1,1 @@
+"""FlexLon: makes a Slurm cluster a grid-flexible energy asset."""

@@ -1,0 +1,298 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Empty(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("version", "mode", "paused", "draining", "slurm_version", "reader", "reader_reason", "helper_answering", "helper_detail", "last_cycle_at", "last_cycle", "last_cycle_seconds", "jobs_seen", "jobs_flexible", "jobs_held", "opted_out", "signals", "slot_seconds", "heartbeat_fresh", "warnings", "started_at", "config_path", "config_error")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    SLURM_VERSION_FIELD_NUMBER: _ClassVar[int]
+    READER_FIELD_NUMBER: _ClassVar[int]
+    READER_REASON_FIELD_NUMBER: _ClassVar[int]
+    HELPER_ANSWERING_FIELD_NUMBER: _ClassVar[int]
+    HELPER_DETAIL_FIELD_NUMBER: _ClassVar[int]
+    LAST_CYCLE_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_CYCLE_FIELD_NUMBER: _ClassVar[int]
+    LAST_CYCLE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_SEEN_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FLEXIBLE_FIELD_NUMBER: _ClassVar[int]
+    JOBS_HELD_FIELD_NUMBER: _ClassVar[int]
+    OPTED_OUT_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FRESH_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_PATH_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_ERROR_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    mode: str
+    paused: bool
+    draining: bool
+    slurm_version: str
+    reader: str
+    reader_reason: str
+    helper_answering: bool
+    helper_detail: str
+    last_cycle_at: int
+    last_cycle: str
+    last_cycle_seconds: float
+    jobs_seen: int
+    jobs_flexible: int
+    jobs_held: int
+    opted_out: int
+    signals: _containers.RepeatedCompositeFieldContainer[Signal]
+    slot_seconds: int
+    heartbeat_fresh: bool
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    started_at: int
+    config_path: str
+    config_error: str
+    def __init__(self, version: _Optional[str] = ..., mode: _Optional[str] = ..., paused: _Optional[bool] = ..., draining: _Optional[bool] = ..., slurm_version: _Optional[str] = ..., reader: _Optional[str] = ..., reader_reason: _Optional[str] = ..., helper_answering: _Optional[bool] = ..., helper_detail: _Optional[str] = ..., last_cycle_at: _Optional[int] = ..., last_cycle: _Optional[str] = ..., last_cycle_seconds: _Optional[float] = ..., jobs_seen: _Optional[int] = ..., jobs_flexible: _Optional[int] = ..., jobs_held: _Optional[int] = ..., opted_out: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., slot_seconds: _Optional[int] = ..., heartbeat_fresh: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., started_at: _Optional[int] = ..., config_path: _Optional[str] = ..., config_error: _Optional[str] = ...) -> None: ...
+
+class JobsRequest(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    def __init__(self, user: _Optional[str] = ...) -> None: ...
+
+class JobLine(_message.Message):
+    __slots__ = ("job_id", "array", "user", "partition", "state", "flexible", "consent", "begin", "planned_start", "latest_start", "deadline", "held_by_us", "kw", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "comment", "reason", "opted_out", "submit", "eligible", "asap_start", "duration_seconds", "touched")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ARRAY_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FLEXIBLE_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_START_FIELD_NUMBER: _ClassVar[int]
+    LATEST_START_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    HELD_BY_US_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    COST_ASAP_GBP_FIELD_NUMBER: _ClassVar[int]
+    CO2_KG_FIELD_NUMBER: _ClassVar[int]
+    CO2_ASAP_KG_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    OPTED_OUT_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_FIELD_NUMBER: _ClassVar[int]
+    ELIGIBLE_FIELD_NUMBER: _ClassVar[int]
+    ASAP_START_FIELD_NUMBER: _ClassVar[int]
+    DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TOUCHED_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    array: str
+    user: str
+    partition: str
+    state: str
+    flexible: bool
+    consent: str
+    begin: int
+    planned_start: int
+    latest_start: int
+    deadline: int
+    held_by_us: bool
+    kw: float
+    cost_gbp: float
+    cost_asap_gbp: float
+    co2_kg: float
+    co2_asap_kg: float
+    comment: str
+    reason: str
+    opted_out: bool
+    submit: int
+    eligible: int
+    asap_start: int
+    duration_seconds: float
+    touched: bool
+    def __init__(self, job_id: _Optional[int] = ..., array: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., state: _Optional[str] = ..., flexible: _Optional[bool] = ..., consent: _Optional[str] = ..., begin: _Optional[int] = ..., planned_start: _Optional[int] = ..., latest_start: _Optional[int] = ..., deadline: _Optional[int] = ..., held_by_us: _Optional[bool] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., comment: _Optional[str] = ..., reason: _Optional[str] = ..., opted_out: _Optional[bool] = ..., submit: _Optional[int] = ..., eligible: _Optional[int] = ..., asap_start: _Optional[int] = ..., duration_seconds: _Optional[float] = ..., touched: _Optional[bool] = ...) -> None: ...
+
+class JobsReply(_message.Message):
+    __slots__ = ("jobs",)
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobLine]
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobLine, _Mapping]]] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    def __init__(self, job_id: _Optional[int] = ...) -> None: ...
+
+class ExplainReply(_message.Message):
+    __slots__ = ("job", "summary", "steps", "history")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    job: JobLine
+    summary: str
+    steps: _containers.RepeatedScalarFieldContainer[str]
+    history: _containers.RepeatedCompositeFieldContainer[HistoryLine]
+    def __init__(self, job: _Optional[_Union[JobLine, _Mapping]] = ..., summary: _Optional[str] = ..., steps: _Optional[_Iterable[str]] = ..., history: _Optional[_Iterable[_Union[HistoryLine, _Mapping]]] = ...) -> None: ...
+
+class HistoryLine(_message.Message):
+    __slots__ = ("at", "verb", "not_before", "outcome", "detail")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    NOT_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    at: int
+    verb: str
+    not_before: int
+    outcome: str
+    detail: str
+    def __init__(self, at: _Optional[int] = ..., verb: _Optional[str] = ..., not_before: _Optional[int] = ..., outcome: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class PlanRequest(_message.Message):
+    __slots__ = ("slots",)
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    slots: int
+    def __init__(self, slots: _Optional[int] = ...) -> None: ...
+
+class PlanSlot(_message.Message):
+    __slots__ = ("start", "price_gbp_mwh", "carbon_g_kwh", "kw", "kw_asap", "starts")
+    START_FIELD_NUMBER: _ClassVar[int]
+    PRICE_GBP_MWH_FIELD_NUMBER: _ClassVar[int]
+    CARBON_G_KWH_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    KW_ASAP_FIELD_NUMBER: _ClassVar[int]
+    STARTS_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    price_gbp_mwh: float
+    carbon_g_kwh: float
+    kw: float
+    kw_asap: float
+    starts: int
+    def __init__(self, start: _Optional[int] = ..., price_gbp_mwh: _Optional[float] = ..., carbon_g_kwh: _Optional[float] = ..., kw: _Optional[float] = ..., kw_asap: _Optional[float] = ..., starts: _Optional[int] = ...) -> None: ...
+
+class PlanReply(_message.Message):
+    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg")
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    COST_ASAP_GBP_FIELD_NUMBER: _ClassVar[int]
+    CO2_KG_FIELD_NUMBER: _ClassVar[int]
+    CO2_ASAP_KG_FIELD_NUMBER: _ClassVar[int]
+    made_at: int
+    slot_seconds: int
+    slots: _containers.RepeatedCompositeFieldContainer[PlanSlot]
+    cost_gbp: float
+    cost_asap_gbp: float
+    co2_kg: float
+    co2_asap_kg: float
+    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ...) -> None: ...
+
+class Signal(_message.Message):
+    __slots__ = ("name", "source", "unit", "fetched_at", "to", "quality", "detail")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    FETCHED_AT_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    source: str
+    unit: str
+    fetched_at: int
+    to: int
+    quality: str
+    detail: str
+    def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., unit: _Optional[str] = ..., fetched_at: _Optional[int] = ..., to: _Optional[int] = ..., quality: _Optional[str] = ..., detail: _Optional[str] = ..., **kwargs) -> None: ...
+
+class SignalsReply(_message.Message):
+    __slots__ = ("signals", "slots")
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    signals: _containers.RepeatedCompositeFieldContainer[Signal]
+    slots: _containers.RepeatedCompositeFieldContainer[PlanSlot]
+    def __init__(self, signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ...) -> None: ...
+
+class CheckRequest(_message.Message):
+    __slots__ = ("comment", "time_limit_seconds", "partition", "account", "qos")
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
+    comment: str
+    time_limit_seconds: int
+    partition: str
+    account: str
+    qos: str
+    def __init__(self, comment: _Optional[str] = ..., time_limit_seconds: _Optional[int] = ..., partition: _Optional[str] = ..., account: _Optional[str] = ..., qos: _Optional[str] = ...) -> None: ...
+
+class CheckReply(_message.Message):
+    __slots__ = ("accepted", "message", "values")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    message: str
+    values: _containers.RepeatedCompositeFieldContainer[KeyValue]
+    def __init__(self, accepted: _Optional[bool] = ..., message: _Optional[str] = ..., values: _Optional[_Iterable[_Union[KeyValue, _Mapping]]] = ...) -> None: ...
+
+class KeyValue(_message.Message):
+    __slots__ = ("key", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class ReleaseRequest(_message.Message):
+    __slots__ = ("job_ids", "all")
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[int]
+    all: bool
+    def __init__(self, job_ids: _Optional[_Iterable[int]] = ..., all: _Optional[bool] = ...) -> None: ...
+
+class ReleaseReply(_message.Message):
+    __slots__ = ("jobs",)
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[ReleaseLine]
+    def __init__(self, jobs: _Optional[_Iterable[_Union[ReleaseLine, _Mapping]]] = ...) -> None: ...
+
+class ReleaseLine(_message.Message):
+    __slots__ = ("job_id", "released", "detail")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    released: bool
+    detail: str
+    def __init__(self, job_id: _Optional[int] = ..., released: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class ModeReply(_message.Message):
+    __slots__ = ("detail",)
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    detail: str
+    def __init__(self, detail: _Optional[str] = ...) -> None: ...
+
+class DrainReply(_message.Message):
+    __slots__ = ("restored", "left", "detail")
+    RESTORED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    restored: int
+    left: int
+    detail: str
+    def __init__(self, restored: _Optional[int] = ..., left: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...

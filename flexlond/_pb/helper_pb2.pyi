@@ -1,0 +1,118 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Verb(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VERB_UNSPECIFIED: _ClassVar[Verb]
+    VERB_HOLD_UNTIL: _ClassVar[Verb]
+    VERB_RELEASE: _ClassVar[Verb]
+    VERB_REQUEUE: _ClassVar[Verb]
+    VERB_REQUEUE_UNTIL: _ClassVar[Verb]
+    VERB_SUSPEND: _ClassVar[Verb]
+    VERB_RESUME: _ClassVar[Verb]
+
+class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTCOME_UNSPECIFIED: _ClassVar[Outcome]
+    OUTCOME_APPLIED: _ClassVar[Outcome]
+    OUTCOME_ALREADY_SO: _ClassVar[Outcome]
+    OUTCOME_REFUSED: _ClassVar[Outcome]
+    OUTCOME_NOT_FOUND: _ClassVar[Outcome]
+    OUTCOME_UNKNOWN: _ClassVar[Outcome]
+VERB_UNSPECIFIED: Verb
+VERB_HOLD_UNTIL: Verb
+VERB_RELEASE: Verb
+VERB_REQUEUE: Verb
+VERB_REQUEUE_UNTIL: Verb
+VERB_SUSPEND: Verb
+VERB_RESUME: Verb
+OUTCOME_UNSPECIFIED: Outcome
+OUTCOME_APPLIED: Outcome
+OUTCOME_ALREADY_SO: Outcome
+OUTCOME_REFUSED: Outcome
+OUTCOME_NOT_FOUND: Outcome
+OUTCOME_UNKNOWN: Outcome
+
+class Action(_message.Message):
+    __slots__ = ("action_id", "job_id", "submit_time", "restarts", "expected_begin", "expected_state", "verb", "not_before", "reason")
+    ACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_TIME_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_BEGIN_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_STATE_FIELD_NUMBER: _ClassVar[int]
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    NOT_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    action_id: str
+    job_id: int
+    submit_time: int
+    restarts: int
+    expected_begin: int
+    expected_state: str
+    verb: Verb
+    not_before: int
+    reason: str
+    def __init__(self, action_id: _Optional[str] = ..., job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., restarts: _Optional[int] = ..., expected_begin: _Optional[int] = ..., expected_state: _Optional[str] = ..., verb: _Optional[_Union[Verb, str]] = ..., not_before: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Result(_message.Message):
+    __slots__ = ("action_id", "outcome", "code", "detail", "observed_begin", "observed_state")
+    ACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_BEGIN_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_STATE_FIELD_NUMBER: _ClassVar[int]
+    action_id: str
+    outcome: Outcome
+    code: str
+    detail: str
+    observed_begin: int
+    observed_state: str
+    def __init__(self, action_id: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., observed_begin: _Optional[int] = ..., observed_state: _Optional[str] = ...) -> None: ...
+
+class ApplyRequest(_message.Message):
+    __slots__ = ("actions",)
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    actions: _containers.RepeatedCompositeFieldContainer[Action]
+    def __init__(self, actions: _Optional[_Iterable[_Union[Action, _Mapping]]] = ...) -> None: ...
+
+class ApplyReply(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[Result]
+    def __init__(self, results: _Optional[_Iterable[_Union[Result, _Mapping]]] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class OptOut(_message.Message):
+    __slots__ = ("job_id", "submit_time", "at", "reason")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_TIME_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    submit_time: int
+    at: int
+    reason: str
+    def __init__(self, job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., at: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("version", "slurm_version", "opt_outs", "actions_left")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SLURM_VERSION_FIELD_NUMBER: _ClassVar[int]
+    OPT_OUTS_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_LEFT_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    slurm_version: str
+    opt_outs: _containers.RepeatedCompositeFieldContainer[OptOut]
+    actions_left: int
+    def __init__(self, version: _Optional[str] = ..., slurm_version: _Optional[str] = ..., opt_outs: _Optional[_Iterable[_Union[OptOut, _Mapping]]] = ..., actions_left: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""MUNGE credentials bound to gRPC calls."""

@@ -1,0 +1,1 @@
+"""Configuration, composition root, store, admin service, systemd."""

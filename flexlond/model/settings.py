@@ -1,0 +1,178 @@
+"""The configuration as typed, frozen records: one TOML file, the same for daemon, helper and Lua plugin.
+
+Law: every key has a type, a default and a docstring line in `DOCS` of flexlond/daemon/config_docs.py (the
+reference page is generated from both). Unknown keys are errors. Durations are seconds unless the name says
+otherwise; money is GBP; power is watts in node types and kW for the site. Loading and cross-checks live in
+flexlond/daemon/config.py; this module is only the shape.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class FlexClass(_Base):
+    """[directive.classes.NAME]: a named set of directive values (the values as a user would write them)."""
+
+    deadline: str = ""
+    start_by: str = ""
+    max_delay: str = ""
+    preempt: str = ""
+    checkpoint: str = ""
+    min_run: str = ""
+    max_preempts: str = ""
+    power: str = ""
+    max_price: str = ""
+    max_carbon: str = ""
+
+
+class OptIn(_Base):
+    """[[directive.opt_in]]: jobs that match every non-empty field are flexible without a comment."""
+
+    partition: str = ""
+    qos: str = ""
+    account: str = ""
+    flex_class: str = ""  # empty: the default class
+
+
+class DirectiveSettings(_Base):
+    """[directive]: how annotations are read."""
+
+    default_class: str = "standard"
+    classes: dict[str, FlexClass] = msgspec.field(
+        default_factory=lambda: {"standard": FlexClass(max_delay="12:00:00")}
+    )
+    opt_in: tuple[OptIn, ...] = ()
+    decision_window: int = 10  # seconds; at most 10
+    max_directive_length: int = 512
+
+
+class DaemonSettings(_Base):
+    """[daemon]: the loop and its places."""
+
+    mode: Literal["observe", "act"] = "observe"
+    cycle_seconds: float = 30.0
+    tick_seconds: float = 3.0
+    state_dir: str = "/var/lib/flexlon"
+    heartbeat_file: str = "/run/flexlon/heartbeat"
+    admin_socket: str = "/run/flexlon/admin.sock"
+    helper_socket: str = "/run/flexlon-helper/helper.sock"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class SlurmSettings(_Base):
+    """[slurm]: how the queue is read."""
+
+    reader: Literal["auto", "squeue", "json", "rest", "pyslurm"] = "auto"
+    bin_dir: str = ""  # empty: found on PATH
+    conf: str = ""  # SLURM_CONF; empty: Slurm's own default
+    restd_socket: str = ""  # empty: no slurmrestd
+    command_timeout: float = 30.0
+
+
+class GridSettings(_Base):
+    """[grid]: the time grid."""
+
+    slot_seconds: int = 1800
+    horizon_slots: int = 96
+
+
+class Feed(_Base):
+    """[[signals.price]] / [[signals.carbon]]: one source; the first that is good serves."""
+
+    source: Literal[
+        "csv",
+        "neso-carbon",
+        "neso-carbon-regional",
+        "elexon-market-index",
+        "octopus-agile",
+        "neso-day-ahead",
+    ]
+    path: str = ""  # csv: the file; columns utc, value (header names it)
+    column: str = ""  # csv: the value column; empty: the second one
+    region: str = ""  # neso-carbon-regional: 1-17 or an outward postcode; octopus-agile: a letter
+    product: str = ""  # octopus-agile: empty resolves the current one
+    url: str = ""  # overrides the service's base address (a mirror or proxy of the site's own)
+    refresh: float = 1800.0
+    max_age: float = 0.0  # 0: the source's own rule
+    minimum: float = -1000.0  # values outside [minimum, maximum] are unknown
+    maximum: float = 6000.0
+
+
+class SignalSettings(_Base):
+    """[signals]: price and carbon feeds, in order of preference."""
+
+    price: tuple[Feed, ...] = ()
+    carbon: tuple[Feed, ...] = ()
+    timeout: float = 20.0
+
+
+class NodeType(_Base):
+    """[power.node_types.NAME]: watts of a node, in site terms before PUE."""
+
+    partitions: tuple[str, ...] = ()  # empty: the type of every partition not named elsewhere
+    idle_watts: float = 120.0
+    cpu_watts: float = 8.0  # per allocated CPU at work, above idle
+    gpu_watts: dict[str, float] = msgspec.field(default_factory=lambda: {"": 350.0})
+    cpus_per_node: int = 64  # to share the idle watts among jobs on one node
+    idle_share: float = 1.0  # part of idle watts that a job's share of the node is charged with
+
+
+class PowerSettings(_Base):
+    """[power]: how a job's power is modelled when its directive does not say."""
+
+    pue: float = 1.2
+    node_types: dict[str, NodeType] = msgspec.field(default_factory=lambda: {"default": NodeType()})
+
+
+class PlanningSettings(_Base):
+    """[planning]: what a good plan is."""
+
+    carbon_price: float = 60.0  # GBP per tonne CO2
+    delay_price: float = 0.02  # GBP per kWh-of-job and day of delay; see docs/reference/configuration
+    min_benefit: float = 0.02  # share of the job's cost that a move must save to be made
+    margin_seconds: int = 300  # kept before the latest start, besides the predicted queue wait
+    default_queue_wait: int = 120  # before there is history
+    ramp_kw_per_5min: float = 0.0  # 0: no ramp cap
+    spread: float = 0.5  # part of a slot over which its begin times are spread
+    capacity_margin: float = 0.0  # share of each pool kept free of deferred jobs
+
+
+class HelperSettings(_Base):
+    """[helper]: the privileged side; read by flexlon-helper only."""
+
+    socket: str = "/run/flexlon-helper/helper.sock"
+    state_dir: str = "/var/lib/flexlon-helper"
+    daemon_user: str = "flexlon"
+    max_actions_per_minute: int = 6000
+    max_requeues_per_minute: int = 60
+    max_batch: int = 5000
+    margin_seconds: int = 30  # the helper's own margin before the latest start
+    resume_grace: int = 0
+
+
+class AdminSettings(_Base):
+    """[admin]: who may do what."""
+
+    operators: tuple[str, ...] = ("root",)
+    operator_group: str = "flexlon-admin"
+
+
+class Settings(_Base):
+    """The whole file."""
+
+    daemon: DaemonSettings = DaemonSettings()
+    slurm: SlurmSettings = SlurmSettings()
+    grid: GridSettings = GridSettings()
+    directive: DirectiveSettings = DirectiveSettings()
+    signals: SignalSettings = SignalSettings()
+    power: PowerSettings = PowerSettings()
+    planning: PlanningSettings = PlanningSettings()
+    helper: HelperSettings = HelperSettings()
+    admin: AdminSettings = AdminSettings()

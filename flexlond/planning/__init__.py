@@ -1,0 +1,1 @@
+"""The decisions. Pure: arrays in, plans out; no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""Price and carbon feeds to series on the time grid."""

@@ -1,0 +1,1 @@
+"""Reading Slurm and talking to the privileged helper."""

@@ -1,0 +1,1 @@
+"""The privileged side, deliberately small: job_submit.lua and the helper."""
