@@ -1,0 +1,230 @@
+"""The port between the loop and whoever shows or steers it (admin service, runner, tests).
+
+Law: plain frozen records with the fields of protos/flexlon/admin/v1/admin.proto and nothing else, so that the
+admin service only copies them. Times are Unix epoch seconds (UTC), 0 means "none"; energy in kWh, power in
+kW, money in GBP, carbon in kg CO2; an unknown price or intensity is NaN. Text that a user wrote (comments) is
+data: it is passed on as it is and never interpreted. The port knows nothing of gRPC, uids of callers are
+resolved above it. Source of the fields: admin.proto; `SignalLine.from_` is the proto's `from`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flexlond.model.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SignalLine:
+    """Where one series comes from and how good it is (proto: Signal)."""
+
+    name: str  # price | carbon
+    source: str
+    unit: str
+    fetched_at: int
+    from_: int
+    to: int
+    quality: str  # good | stale | partial | absent
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """The state of the loop in one record (proto: StatusReply).
+
+    The admin service overlays what only the daemon's shell knows: `config_path` and `config_error`; an
+    agent leaves both empty.
+    """
+
+    version: str
+    mode: str  # configured: observe | act
+    paused: bool
+    draining: bool
+    slurm_version: str
+    reader: str
+    reader_reason: str
+    helper_answering: bool
+    helper_detail: str
+    last_cycle_at: int
+    last_cycle: str  # the cycle's one sentence
+    last_cycle_seconds: float
+    jobs_seen: int
+    jobs_flexible: int
+    jobs_held: int
+    opted_out: int
+    signals: tuple[SignalLine, ...]
+    slot_seconds: int
+    heartbeat_fresh: bool
+    warnings: tuple[str, ...]
+    started_at: int
+    config_path: str = ""
+    config_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One job as the loop sees it (proto: JobLine), with the owner's uid for authorisation."""
+
+    uid: int
+    job_id: int
+    array: str
+    user: str
+    partition: str
+    state: str
+    flexible: bool
+    consent: str
+    begin: int
+    planned_start: int
+    latest_start: int
+    deadline: int
+    held_by_us: bool
+    kw: float
+    cost_gbp: float
+    cost_asap_gbp: float
+    co2_kg: float
+    co2_asap_kg: float
+    comment: str
+    reason: str
+    opted_out: bool
+    submit: int
+    eligible: int
+    asap_start: int
+    duration_seconds: float
+    touched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """One effect on a job, or an intent that had none (proto: HistoryLine)."""
+
+    at: int
+    verb: str
+    not_before: int
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainView:
+    """Why a job starts when it starts (proto: ExplainReply)."""
+
+    job: JobView
+    summary: str
+    steps: tuple[str, ...]
+    history: tuple[HistoryView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSlotView:
+    """One slot of the horizon (proto: PlanSlot)."""
+
+    start: int
+    price_gbp_mwh: float  # NaN when unknown
+    carbon_g_kwh: float  # NaN when unknown
+    kw: float
+    kw_asap: float
+    starts: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """The last plan (proto: PlanReply)."""
+
+    made_at: int
+    slot_seconds: int
+    slots: tuple[PlanSlotView, ...]
+    cost_gbp: float
+    cost_asap_gbp: float
+    co2_kg: float
+    co2_asap_kg: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignalsView:
+    """The feeds and their values by slot (proto: SignalsReply)."""
+
+    signals: tuple[SignalLine, ...]
+    slots: tuple[PlanSlotView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseView:
+    """What became of one release (proto: ReleaseLine)."""
+
+    job_id: int
+    released: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainView:
+    """What a drain restored and what is still ours (proto: DrainReply)."""
+
+    restored: int
+    left: int
+    detail: str
+
+
+class AgentView(Protocol):
+    """What the daemon's shell shows and asks of the loop.
+
+    The reading methods return at once from memory and never touch Slurm. The asking methods return when
+    the thing is in force; they never raise for an ordinary refusal, they say it in their answer.
+    """
+
+    def status(self) -> StatusView:
+        """The state of the loop."""
+        ...
+
+    def jobs(self) -> Sequence[JobView]:
+        """Every job of the last snapshot."""
+        ...
+
+    def explain(self, job_id: int) -> ExplainView | None:
+        """Why `job_id` starts when it starts; None when the loop does not know the job."""
+        ...
+
+    def plan(self) -> PlanView | None:
+        """The last plan; None before the first."""
+        ...
+
+    def signals(self) -> SignalsView:
+        """The feeds with their values."""
+        ...
+
+    async def pause(self) -> str:
+        """No new action from now on; existing holds stay in Slurm. Returns what is in force."""
+        ...
+
+    async def resume(self) -> str:
+        """Undo `pause` (and a drain). Returns what is in force."""
+        ...
+
+    async def release(
+        self, job_ids: Sequence[int] | None, *, uid: int, operator: bool
+    ) -> Sequence[ReleaseView]:
+        """Release these jobs, or all that are held by us for None. `uid` is the caller's.
+
+        The caller has been authorised before; a non-operator's release counts as the owner's opt-out.
+        """
+        ...
+
+    async def drain(self) -> DrainView:
+        """Restore what we changed, hold nothing more; call again until `left` is 0."""
+        ...
+
+    async def reload(self, settings: Settings) -> str:
+        """Take over checked settings. Returns what changed, or what needs a restart to change."""
+        ...
+
+    async def tick(self, now: int) -> None:
+        """See new jobs and place them inside their decision window; `now` in epoch seconds."""
+        ...
+
+    async def cycle(self, now: int) -> str:
+        """One full cycle at `now`: read, plan, act. Returns the sentence that says what it did."""
+        ...
