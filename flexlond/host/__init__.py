@@ -1,0 +1,1 @@
+"""What a service says to the machine it runs on (systemd); no Slurm, no network, no decisions."""
