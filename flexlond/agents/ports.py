@@ -1,10 +1,11 @@
 """The port between the loop and whoever shows or steers it (admin service, runner, tests).
 
-Law: plain frozen records with the fields of protos/flexlon/admin/v1/admin.proto and nothing else, so that the
-admin service only copies them. Times are Unix epoch seconds (UTC), 0 means "none"; energy in kWh, power in
-kW, money in GBP, carbon in kg CO2; an unknown price or intensity is NaN. Text that a user wrote (comments) is
-data: it is passed on as it is and never interpreted. The port knows nothing of gRPC, uids of callers are
-resolved above it. Source of the fields: admin.proto; `SignalLine.from_` is the proto's `from`.
+Law: plain frozen records with the fields of protos/flexlon/admin/v1/admin.proto and nothing else,
+so that the admin service only copies them. Times are Unix epoch seconds (UTC), 0 means "none";
+energy in kWh, power in kW, money in GBP, carbon in kg CO2; an unknown price or intensity is NaN.
+Text that a user wrote (comments) is data: it is passed on as it is and never interpreted. The
+port knows nothing of gRPC; a caller's uid is resolved above it. Source of the fields:
+admin.proto; `SignalLine.from_` is the proto's `from`.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class SignalLine:
 class StatusView:
     """The state of the loop in one record (proto: StatusReply).
 
-    The admin service overlays what only the daemon's shell knows: `config_path` and `config_error`; an
-    agent leaves both empty.
+    The admin service overlays what only the daemon's shell knows: `config_path` and `config_error`;
+    an agent leaves both empty.
     """
 
     version: str
@@ -172,28 +173,29 @@ class DrainView:
 class AgentView(Protocol):
     """What the daemon's shell shows and asks of the loop.
 
-    The reading methods return at once from memory and never touch Slurm. The asking methods return when
-    the thing is in force; they never raise for an ordinary refusal, they say it in their answer.
+    The reading methods return at once from memory and never touch Slurm. The asking methods return
+    when the thing is in force; they never raise for an ordinary refusal, they say it in their
+    answer.
     """
 
     def status(self) -> StatusView:
-        """The state of the loop."""
+        """Return the state of the loop."""
         ...
 
     def jobs(self) -> Sequence[JobView]:
-        """Every job of the last snapshot."""
+        """Return every job of the last snapshot."""
         ...
 
     def explain(self, job_id: int) -> ExplainView | None:
-        """Why `job_id` starts when it starts; None when the loop does not know the job."""
+        """Say why `job_id` starts when it starts; None when the loop does not know the job."""
         ...
 
     def plan(self) -> PlanView | None:
-        """The last plan; None before the first."""
+        """Return the last plan; None before the first."""
         ...
 
     def signals(self) -> SignalsView:
-        """The feeds with their values."""
+        """Return the feeds with their values."""
         ...
 
     async def pause(self) -> str:
@@ -209,7 +211,8 @@ class AgentView(Protocol):
     ) -> Sequence[ReleaseView]:
         """Release these jobs, or all that are held by us for None. `uid` is the caller's.
 
-        The caller has been authorised before; a non-operator's release counts as the owner's opt-out.
+        The caller has been authorised before; a release by one who is no operator counts as the
+        owner's opt-out.
         """
         ...
 

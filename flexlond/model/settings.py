@@ -17,7 +17,7 @@ class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pass
 
 
-class FlexClass(_Base):
+class FlexClass(_Base, frozen=True):
     """[directive.classes.NAME]: a named set of directive values (the values as a user would write them)."""
 
     deadline: str = ""
@@ -32,7 +32,7 @@ class FlexClass(_Base):
     max_carbon: str = ""
 
 
-class OptIn(_Base):
+class OptIn(_Base, frozen=True):
     """[[directive.opt_in]]: jobs that match every non-empty field are flexible without a comment."""
 
     partition: str = ""
@@ -41,7 +41,7 @@ class OptIn(_Base):
     flex_class: str = ""  # empty: the default class
 
 
-class DirectiveSettings(_Base):
+class DirectiveSettings(_Base, frozen=True):
     """[directive]: how annotations are read."""
 
     default_class: str = "standard"
@@ -53,7 +53,7 @@ class DirectiveSettings(_Base):
     max_directive_length: int = 512
 
 
-class DaemonSettings(_Base):
+class DaemonSettings(_Base, frozen=True):
     """[daemon]: the loop and its places."""
 
     mode: Literal["observe", "act"] = "observe"
@@ -66,7 +66,7 @@ class DaemonSettings(_Base):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class SlurmSettings(_Base):
+class SlurmSettings(_Base, frozen=True):
     """[slurm]: how the queue is read."""
 
     reader: Literal["auto", "squeue", "json", "rest", "pyslurm"] = "auto"
@@ -76,14 +76,14 @@ class SlurmSettings(_Base):
     command_timeout: float = 30.0
 
 
-class GridSettings(_Base):
+class GridSettings(_Base, frozen=True):
     """[grid]: the time grid."""
 
     slot_seconds: int = 1800
     horizon_slots: int = 96
 
 
-class Feed(_Base):
+class Feed(_Base, frozen=True):
     """[[signals.price]] / [[signals.carbon]]: one source; the first that is good serves."""
 
     source: Literal[
@@ -105,7 +105,7 @@ class Feed(_Base):
     maximum: float = 6000.0
 
 
-class SignalSettings(_Base):
+class SignalSettings(_Base, frozen=True):
     """[signals]: price and carbon feeds, in order of preference."""
 
     price: tuple[Feed, ...] = ()
@@ -113,7 +113,7 @@ class SignalSettings(_Base):
     timeout: float = 20.0
 
 
-class NodeType(_Base):
+class NodeType(_Base, frozen=True):
     """[power.node_types.NAME]: watts of a node, in site terms before PUE."""
 
     partitions: tuple[str, ...] = ()  # empty: the type of every partition not named elsewhere
@@ -124,14 +124,14 @@ class NodeType(_Base):
     idle_share: float = 1.0  # part of idle watts that a job's share of the node is charged with
 
 
-class PowerSettings(_Base):
+class PowerSettings(_Base, frozen=True):
     """[power]: how a job's power is modelled when its directive does not say."""
 
     pue: float = 1.2
     node_types: dict[str, NodeType] = msgspec.field(default_factory=lambda: {"default": NodeType()})
 
 
-class PlanningSettings(_Base):
+class PlanningSettings(_Base, frozen=True):
     """[planning]: what a good plan is."""
 
     carbon_price: float = 60.0  # GBP per tonne CO2
@@ -144,7 +144,7 @@ class PlanningSettings(_Base):
     capacity_margin: float = 0.0  # share of each pool kept free of deferred jobs
 
 
-class HelperSettings(_Base):
+class HelperSettings(_Base, frozen=True):
     """[helper]: the privileged side; read by flexlon-helper only."""
 
     socket: str = "/run/flexlon-helper/helper.sock"
@@ -157,14 +157,14 @@ class HelperSettings(_Base):
     resume_grace: int = 0
 
 
-class AdminSettings(_Base):
+class AdminSettings(_Base, frozen=True):
     """[admin]: who may do what."""
 
     operators: tuple[str, ...] = ("root",)
     operator_group: str = "flexlon-admin"
 
 
-class Settings(_Base):
+class Settings(_Base, frozen=True):
     """The whole file."""
 
     daemon: DaemonSettings = DaemonSettings()
