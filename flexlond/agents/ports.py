@@ -37,8 +37,9 @@ class SignalLine:
 class StatusView:
     """The state of the loop in one record (proto: StatusReply).
 
-    The admin service overlays what only the daemon's shell knows: `config_path` and `config_error`;
-    an agent leaves both empty.
+    The admin service overlays what only the daemon's shell knows: `config_path`, `config_error`,
+    `heartbeat_fresh`, further `warnings`, and `last_cycle` when the cycle itself failed; an agent
+    leaves the first three empty.
     """
 
     version: str
@@ -59,9 +60,9 @@ class StatusView:
     opted_out: int
     signals: tuple[SignalLine, ...]
     slot_seconds: int
-    heartbeat_fresh: bool
     warnings: tuple[str, ...]
     started_at: int
+    heartbeat_fresh: bool = False
     config_path: str = ""
     config_error: str = ""
 
@@ -196,6 +197,14 @@ class AgentView(Protocol):
 
     def signals(self) -> SignalsView:
         """Return the feeds with their values."""
+        ...
+
+    def may_delay(self) -> bool:
+        """Say whether the plugin may give new jobs a decision window (the shell's heartbeat).
+
+        True only when the last tick read the queue completely, in act mode, neither paused nor
+        draining, with the helper answering.
+        """
         ...
 
     async def pause(self) -> str:
