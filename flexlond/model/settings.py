@@ -111,6 +111,7 @@ class SignalSettings(_Base, frozen=True):
     price: tuple[Feed, ...] = ()
     carbon: tuple[Feed, ...] = ()
     timeout: float = 20.0
+    fill: bool = False  # a later feed may fill the slots that the serving one does not know
 
 
 class NodeType(_Base, frozen=True):
