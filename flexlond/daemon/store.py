@@ -50,7 +50,10 @@ _JOB_COLUMNS = (
     "job_id, first_submit, submit, restarts, original_begin, eligible, hold, hold_seen, ours, came_due,"
     " opted_out, opted_out_why, touched, last_seen"
 )
-_INTENT_COLUMNS = "action_id, job_id, submit, restarts, expected_begin, expected_state, verb, not_before, reason, created"
+_INTENT_COLUMNS = (
+    "action_id, job_id, submit, restarts, expected_begin, expected_state, verb, not_before,"
+    " reason, created"
+)
 
 
 class StoreError(Exception):
@@ -268,7 +271,7 @@ class _Transaction:
 
 
 def _action(row: Sequence[Any]) -> Action:
-    return Action(*row[:6], Verb(row[6]), row[7], row[8])
+    return Action(*row[:6], verb=Verb(row[6]), not_before=row[7], reason=row[8])
 
 
 def _line(row: Sequence[Any]) -> IntentLine:
