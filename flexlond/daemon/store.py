@@ -271,7 +271,8 @@ class _Transaction:
 
 
 def _action(row: Sequence[Any]) -> Action:
-    return Action(*row[:6], verb=Verb(row[6]), not_before=row[7], reason=row[8])
+    action_id, job_id, submit, restarts, begin, state, verb, not_before, reason = row[:9]
+    return Action(action_id, job_id, submit, restarts, begin, state, Verb(verb), not_before, reason)
 
 
 def _line(row: Sequence[Any]) -> IntentLine:

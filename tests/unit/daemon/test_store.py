@@ -1,0 +1,123 @@
+"""The store: durable before effects, each intent ends once, survives kill -9."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flexlond.agents.records import JobRecord
+from flexlond.daemon.store import SqliteStore, StoreError
+from flexlond.model.action import Action, Outcome, Result, Verb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def an_action(name: str = "a1", job_id: int = 7) -> Action:
+    return Action(name, job_id, 100, 0, 100, "PD", Verb.HOLD_UNTIL, 500, "cheapest slot")
+
+
+def a_result(name: str = "a1", outcome: Outcome = Outcome.APPLIED) -> Result:
+    return Result(name, outcome, "applied", "", 500, "PD")
+
+
+def test_a_record_comes_back_as_it_went_in(tmp_path: Path) -> None:
+    record = JobRecord(
+        7, 100, 200, 1, 90, 95, 500, True, frozenset({500, 400}), True, 300, "why", True, 600
+    )
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.save_records([record])
+    with SqliteStore(tmp_path / "s.db") as store:
+        assert store.records() == {7: record}
+
+
+def test_the_newest_record_of_a_reused_id_counts(tmp_path: Path) -> None:
+    old = JobRecord(7, 100, 100, 0, 90, 95)
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.save_records([old, JobRecord(7, 900, 900, 0, 890, 895)])
+        assert store.records()[7].first_submit == 900
+
+
+def test_an_intent_is_open_until_its_first_result_and_then_stands(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.record_intents([an_action()], 1)
+        assert [o.action for o in store.open_intents()] == [an_action()]
+        store.record_results([a_result()], 2)
+        store.record_results([a_result(outcome=Outcome.REFUSED)], 3)
+        assert store.open_intents() == []
+        (line,) = store.history(7, 100)
+        assert (line.outcome, line.ended) == (Outcome.APPLIED, 2)
+
+
+def test_an_unknown_result_may_still_be_settled(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.record_intents([an_action()], 1)
+        store.record_results([a_result(outcome=Outcome.UNKNOWN)], 2)
+        assert len(store.open_intents()) == 1
+        store.record_results([a_result(outcome=Outcome.SUPERSEDED)], 3)
+        assert store.open_intents() == []
+
+
+def test_intents_are_recorded_all_or_none(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.record_intents([an_action("a1")], 1)
+        with pytest.raises(sqlite3.IntegrityError):
+            store.record_intents([an_action("a2"), an_action("a1")], 2)
+        assert [o.action.action_id for o in store.open_intents()] == ["a1"]
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(StoreError, match="newer FlexLon"):
+        SqliteStore(path)
+
+
+def test_flags_waits_and_cycles_survive_a_restart(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.put("paused", "yes")
+        store.add_wait("main", 12, 50)
+        store.add_cycle(60, "held 1 job", 0.1)
+    with SqliteStore(tmp_path / "s.db") as store:
+        assert store.get("paused") == "yes"
+        assert store.get("other") == ""
+        assert store.waits(0) == {"main": [12]}
+        assert store.waits(51) == {}
+        assert store.cycles() == [(60, "held 1 job", 0.1)]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from flexlond.daemon.store import SqliteStore
+from flexlond.model.action import Action, Verb
+store = SqliteStore(Path(sys.argv[1]))
+for n in range(100000):
+    store.record_intents([Action(f"a{n}", n, 1, 0, 1, "PD", Verb.HOLD_UNTIL, 2, "")], 1)
+    print(n, flush=True)
+"""
+
+
+def test_what_was_recorded_survives_sigkill(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    child = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    acknowledged = [int(child.stdout.readline()) for _ in range(50)]
+    os.kill(child.pid, signal.SIGKILL)
+    acknowledged += [int(line) for line in child.stdout if line.endswith("\n")]
+    child.stdout.close()
+    child.wait()
+    with SqliteStore(path) as store:
+        stored = {o.action.job_id for o in store.open_intents()}
+    assert set(acknowledged) <= stored
+    assert stored - set(acknowledged) <= {acknowledged[-1] + 1}
