@@ -1,0 +1,197 @@
+"""What the planner is asked and what it answers: arrays in, plans out.
+
+Law: pure data. Times are epoch seconds (UTC, int64), durations seconds, power kW at the site's meter, price
+GBP/MWh, carbon gCO2/kWh, memory MiB. NaN is an unknown signal or an absent limit, never a number to plan
+with. Shapes: J jobs, S slots, P pools (partitions), G groups (pools that share nodes), R resources, N running
+jobs, D dependencies. A job is one Slurm record: an array's unsplit remainder is one job with `tasks` > 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flexlond.model.timegrid import TimeGrid
+
+NEVER = 1 << 60
+"""A latest start that binds nothing (jobs that are not movable, or have none)."""
+
+
+class PlanningError(ValueError):
+    """The arrays of a problem do not belong together; the text names the field and both shapes."""
+
+
+class Reason(IntEnum):
+    """Why a job's planned start is what it is (the binding reason, for `explain`)."""
+
+    NOT_MOVABLE = 0  # no consent, held by others, UNLIMITED: left alone, placed as Slurm would
+    PRICE = 1  # deferred to a cheaper or cleaner slot
+    CHEAPEST_NOW = 2  # its first possible slot is the best one
+    CAPACITY = 3  # a better slot is full, or it waits for room in any case
+    LATEST_START = 4  # must start now: no slot before the latest start leaves room to wait
+    BELOW_BENEFIT = 5  # a move would save less than `min_benefit`
+    MAX_PRICE = 6  # waits for a slot below its own max-price
+    MAX_CARBON = 7  # waits for a slot below its own max-carbon
+    NO_SIGNAL = 8  # price or carbon unknown where they are needed: not deferred
+    RAMP = 9  # placed elsewhere than its best slot because of the ramp cap
+    KEPT = 10  # keeps the begin time it has: a change would save too little
+
+    @property
+    def word(self) -> str:
+        """The reason as users read it: "below-benefit"."""
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Running:
+    """What occupies the cluster now; shapes (N,), (N, P), (N, R)."""
+
+    share: NDArray[np.float64]  # (N, P): part of the job's nodes that belongs to each pool, 0..1
+    demand: NDArray[np.float64]  # (N, R): the whole allocation
+    end: NDArray[np.int64]  # (N,): start + time limit (or a predicted end)
+    kw: NDArray[np.float64]  # (N,)
+
+    @classmethod
+    def none(cls, pools: int, resources: int) -> Running:
+        """An idle cluster."""
+        return cls(
+            np.zeros((0, pools)), np.zeros((0, resources)), np.zeros(0, np.int64), np.zeros(0)
+        )
+
+    @classmethod
+    def in_pools(
+        cls,
+        pool: NDArray[np.int64],
+        demand: NDArray[np.float64],
+        end: NDArray[np.int64],
+        kw: NDArray[np.float64],
+        pools: int,
+    ) -> Running:
+        """Running jobs each wholly in one pool: `pool` (N,) is its index, -1 for none we know."""
+        share = (pool[:, None] == np.arange(pools)[None, :]).astype(np.float64)
+        return cls(share, demand, end, kw)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """One planning question: the pending jobs, the signals and the room there is.
+
+    `pool_group` maps each pool to a group of pools that share nodes; a job needs room in its pool and in
+    its pool's group, so shared nodes are not counted twice. (pools.py makes the four from the cluster.)
+    """
+
+    grid: TimeGrid
+    now: int
+    price: NDArray[np.float64]  # (S,) GBP/MWh, NaN unknown
+    carbon: NDArray[np.float64]  # (S,) g/kWh, NaN unknown
+    job_id: NDArray[np.int64]  # (J,)
+    earliest: NDArray[
+        np.int64
+    ]  # (J,) max of now, the user's own --begin, a foreign predecessor's end
+    latest: NDArray[np.int64]  # (J,) latest safe start, margins included; NEVER where nothing binds
+    duration: NDArray[
+        np.float64
+    ]  # (J,) s of one task (the time limit until runtimes are predicted)
+    tasks: NDArray[np.int64]  # (J,) tasks of an array remainder; 1 else
+    throttle: NDArray[np.int64]  # (J,) tasks at once (%N); 0 none
+    kw: NDArray[np.float64]  # (J,) one task
+    demand: NDArray[np.float64]  # (J, R) one task
+    pool: NDArray[np.int64]  # (J,) index of the pool
+    movable: NDArray[np.bool_]  # (J,) consent, and nothing else forbids a deferral
+    order: NDArray[np.int64]  # (J,) Slurm's priority order, lower first
+    max_price: NDArray[np.float64]  # (J,) NaN none
+    max_carbon: NDArray[np.float64]  # (J,) NaN none
+    delay_weight: NDArray[np.float64]  # (J,) times settings.delay_price; 1 is usual
+    current: NDArray[np.int64]  # (J,) begin time in force that is ours; 0 none
+    capacity: NDArray[np.float64]  # (P, R)
+    pool_group: NDArray[np.int64]  # (P,) index of the group
+    group_capacity: NDArray[np.float64]  # (G, R) over the distinct nodes of the group's pools
+    running: Running
+    depends: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    """(D, 2): (successor, predecessor) as indices of this problem's jobs."""
+    site_kw: float = float("inf")  # cap of the running and planned jobs together
+
+    def __post_init__(self) -> None:
+        """Check that the shapes belong together."""
+        jobs, pools, resources = self.jobs, *self.capacity.shape
+        groups = self.group_capacity.shape[0]
+        per_job = (
+            *("earliest", "latest", "duration", "tasks", "throttle", "kw", "pool", "movable"),
+            *("order", "max_price", "max_carbon", "delay_weight", "current"),
+        )
+        running = len(self.running.end)
+        expected: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
+            *((name, getattr(self, name).shape, (jobs,)) for name in per_job),
+            ("price", self.price.shape, (self.grid.count,)),
+            ("carbon", self.carbon.shape, (self.grid.count,)),
+            ("demand", self.demand.shape, (jobs, resources)),
+            ("pool_group", self.pool_group.shape, (pools,)),
+            ("group_capacity", self.group_capacity.shape, (groups, resources)),
+            ("running.share", self.running.share.shape, (running, pools)),
+            ("running.demand", self.running.demand.shape, (running, resources)),
+            ("running.kw", self.running.kw.shape, (running,)),
+            ("depends", self.depends.shape, (len(self.depends), 2)),
+        ]
+        for name, shape, wanted in expected:
+            if shape != wanted:
+                raise PlanningError(f"problem.{name} has shape {shape}, expected {wanted}")
+        bounded = [
+            ("pool", self.pool, pools),
+            ("pool_group", self.pool_group, groups),
+            ("depends", self.depends, jobs),
+        ]
+        for name, index, limit in bounded:
+            if index.size and (index.min() < 0 or index.max() >= limit):
+                raise PlanningError(f"problem.{name} has an index outside 0..{limit - 1}")
+
+    @property
+    def jobs(self) -> int:
+        """J."""
+        return len(self.job_id)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A start for each job of the problem, in the problem's order.
+
+    `moved` marks the jobs to be held: movable, and planned later than the first moment they could start
+    in this plan. Every other job is left to Slurm; its `start` is where it is expected to begin.
+    Cost is energy only (no price of delay); NaN where a signal is unknown over the run.
+    """
+
+    start: NDArray[np.int64]  # (J,) planned begin time, spread inside its slot where we command it
+    slot: NDArray[np.int64]  # (J,) slot of the start; grid.count: beyond the horizon
+    moved: NDArray[np.bool_]  # (J,)
+    asap: NDArray[np.int64]  # (J,) start if nothing were deferred, in the same capacity model
+    span: NDArray[np.float64]  # (J,) s from start to end of the last task, as modelled
+    reason: NDArray[np.int8]  # (J,) Reason
+    cost_gbp: NDArray[np.float64]  # (J,) at start; price and carbon price together are the score,
+    cost_asap_gbp: NDArray[np.float64]  # (J,) but the cost here is electricity alone
+    co2_kg: NDArray[np.float64]  # (J,)
+    co2_asap_kg: NDArray[np.float64]  # (J,)
+    kw: NDArray[np.float64]  # (S,) mean power of each slot, running jobs included
+    kw_asap: NDArray[np.float64]  # (S,)
+    totals: Totals
+    problems: tuple[str, ...]  # what could not be satisfied, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the jobs whose costs are known at both starts."""
+
+    jobs: int
+    movable: int
+    moved: int
+    cost_gbp: float
+    cost_asap_gbp: float
+    co2_kg: float
+    co2_asap_kg: float
+    peak_kw: float
+    peak_asap_kw: float
+    mean_delay_s: float  # of the moved jobs against asap; negative when they overtake
