@@ -73,6 +73,7 @@ class SlurmSettings(_Base, frozen=True):
     bin_dir: str = ""  # empty: found on PATH
     conf: str = ""  # SLURM_CONF; empty: Slurm's own default
     restd_socket: str = ""  # empty: no slurmrestd
+    munge_socket: str = ""  # empty: libmunge's own default
     command_timeout: float = 30.0
 
 
