@@ -54,7 +54,9 @@ class Scene:
     def pending(self) -> list[JobLine]:
         """Jobs that wait, the next planned start first."""
         waiting = [job for job in self.jobs if job.state in PENDING]
-        return sorted(waiting, key=lambda job: (job.planned_start or job.begin or job.submit, job.job_id))
+        return sorted(
+            waiting, key=lambda job: (job.planned_start or job.begin or job.submit, job.job_id)
+        )
 
 
 def columns(values: Sequence[float], rows: int) -> list[str]:
