@@ -104,7 +104,7 @@ _ANNOTATED = (
     ("flex: class=overnight", 1, 3),
     ("flex: deadline=now+5minutes max-price=60", 2, 2),
     ("flex: max-delay=00:02:30", 0, 2),
-    ("flex: deadline=now+5minutes preempt=requeue min-run=10", 1, 1),
+    ("flex: deadline=now+5minutes preempt=requeue min-run=00:00:10", 1, 1),
 )
 _PLAIN = ((0, 5), (1, 3), (2, 1))  # (gpus, how many)
 
