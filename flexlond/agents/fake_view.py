@@ -1,0 +1,153 @@
+"""The port's fake: an AgentView in memory, for tests of the shell and for trying the command line.
+
+Law: it keeps the port's promises (flexlond/agents/ports.py) and no more: what is asked of it shows in
+what it says afterwards; it touches no Slurm. Failures are scripted with `fail_next`, never random.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from flexlond.agents.ports import (
+    DrainView,
+    ExplainView,
+    HistoryView,
+    JobView,
+    PlanView,
+    ReleaseView,
+    SignalsView,
+    StatusView,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flexlond.model.settings import Settings
+
+
+@dataclass
+class FakeAgent:
+    """A loop that holds the jobs it is given and does what it is asked.
+
+    `fail_next` is raised by the next tick or cycle, once. `calls` lists what was asked, in order.
+    """
+
+    state: StatusView
+    held: list[JobView] = field(default_factory=list)
+    last_plan: PlanView | None = None
+    feeds: SignalsView = field(default_factory=lambda: SignalsView((), ()))
+    fail_next: Exception | None = None
+    complete: bool = True
+    calls: list[str] = field(default_factory=list)
+    settings: Settings | None = None
+
+    def status(self) -> StatusView:
+        """Return the state with counts taken from the jobs."""
+        return replace(
+            self.state,
+            jobs_seen=len(self.held),
+            jobs_flexible=sum(job.flexible for job in self.held),
+            jobs_held=sum(job.held_by_us for job in self.held),
+            opted_out=sum(job.opted_out for job in self.held),
+        )
+
+    def jobs(self) -> Sequence[JobView]:
+        """Return the jobs."""
+        return tuple(self.held)
+
+    def explain(self, job_id: int) -> ExplainView | None:
+        """Return what the job's own fields say."""
+        job = self._find(job_id)
+        if job is None:
+            return None
+        history: tuple[HistoryView, ...] = ()
+        if job.touched:
+            history = (
+                HistoryView(job.submit, "hold-until", job.planned_start, "applied", job.reason),
+            )
+        return ExplainView(
+            job, f"Job {job_id}: {job.reason}", (f"latest start {job.latest_start}",), history
+        )
+
+    def plan(self) -> PlanView | None:
+        """Return the plan it was given."""
+        return self.last_plan
+
+    def signals(self) -> SignalsView:
+        """Return the feeds it was given."""
+        return self.feeds
+
+    def may_delay(self) -> bool:
+        """As the port says, from the state."""
+        state = self.state
+        acting = state.mode == "act" and not state.paused and not state.draining
+        return acting and state.helper_answering and self.complete
+
+    async def pause(self) -> str:
+        """Remember it."""
+        self.calls.append("pause")
+        self.state = replace(self.state, paused=True)
+        return "paused: no new action; existing holds stay in Slurm"
+
+    async def resume(self) -> str:
+        """Undo pause and drain."""
+        self.calls.append("resume")
+        self.state = replace(self.state, paused=False, draining=False)
+        return f"mode {self.state.mode}"
+
+    async def release(
+        self, job_ids: Sequence[int] | None, *, uid: int, operator: bool
+    ) -> Sequence[ReleaseView]:
+        """Release what is held; a release by the owner opts the job out."""
+        self.calls.append(f"release {job_ids} uid={uid} operator={operator}")
+        wanted = [job.job_id for job in self.held if job.held_by_us] if job_ids is None else job_ids
+        answers = []
+        for job_id in wanted:
+            job = self._find(job_id)
+            if job is None or not job.held_by_us:
+                answers.append(ReleaseView(job_id, released=False, detail="is not held by FlexLon"))
+                continue
+            self._put(replace(job, held_by_us=False, begin=0, opted_out=not operator))
+            answers.append(ReleaseView(job_id, released=True, detail="released"))
+        return answers
+
+    async def drain(self) -> DrainView:
+        """Release everything and hold nothing more."""
+        self.calls.append("drain")
+        self.state = replace(self.state, draining=True)
+        restored = [job for job in self.held if job.held_by_us]
+        for job in restored:
+            self._put(replace(job, held_by_us=False, begin=0))
+        return DrainView(len(restored), 0, "nothing of ours is left in Slurm")
+
+    async def reload(self, settings: Settings) -> str:
+        """Take the mode over."""
+        self.calls.append("reload")
+        self.settings = settings
+        self.state = replace(self.state, mode=settings.daemon.mode)
+        return f"mode {settings.daemon.mode}"
+
+    async def tick(self, now: int) -> None:
+        """Count, or fail as scripted."""
+        self.calls.append(f"tick {now}")
+        self._maybe_fail()
+
+    async def cycle(self, now: int) -> str:
+        """Say what it saw, or fail as scripted."""
+        self.calls.append(f"cycle {now}")
+        self._maybe_fail()
+        sentence = f"{len(self.held)} jobs, nothing to do"
+        self.state = replace(self.state, last_cycle_at=now, last_cycle=sentence)
+        return sentence
+
+    def _maybe_fail(self) -> None:
+        if self.fail_next is not None:
+            error, self.fail_next = self.fail_next, None
+            raise error
+
+    def _find(self, job_id: int) -> JobView | None:
+        return next((job for job in self.held if job.job_id == job_id), None)
+
+    def _put(self, job: JobView) -> None:
+        self.held = [job if old.job_id == job.job_id else old for old in self.held]

@@ -1,0 +1,230 @@
+"""What each key of the configuration means: unit, one sentence, an example.
+
+Law: one entry for every key of flexlond/model/settings.py and none besides (a test counts both ways).
+The reference page docs/reference/configuration.md is generated from here by scripts/gen-docs; the
+loader quotes the example when it refuses a value. An example is written as TOML and loads.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class KeyDoc(NamedTuple):
+    """A key's unit ("" when it has none), what it means, and an example in TOML."""
+
+    unit: str
+    sentence: str
+    example: str
+
+
+SECTIONS = {
+    "daemon": "The loop and its places.",
+    "slurm": "How the queue is read.",
+    "grid": "The time grid on which everything is planned.",
+    "directive": "How annotations in job comments are read.",
+    "directive.opt_in[]": (
+        "Jobs that are flexible without a comment: every field that is not empty must match. "
+        "At least one of partition, qos and account must be given."
+    ),
+    "directive.classes.NAME": (
+        "A named set of directive values, written as a user would write them. A class needs at least "
+        "one of deadline, start_by and max_delay. Words in a comment override the class."
+    ),
+    "signals": "Price and carbon feeds.",
+    "signals.price[]": "Price feeds in order of preference: the first that is good serves.",
+    "signals.carbon[]": "Carbon feeds in order of preference: the first that is good serves.",
+    "power": "How a job's power is modelled when its directive does not say.",
+    "power.node_types.NAME": "Watts of one type of node, before PUE.",
+    "planning": "What a good plan is.",
+    "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
+    "admin": "Who may ask what of the daemon.",
+}
+
+_FEED = {
+    "source": KeyDoc("", "Where the series comes from.", '"csv"'),
+    "path": KeyDoc(
+        "",
+        "csv: the file, with a header line, times in UTC in the first column.",
+        '"/etc/flexlon/price.csv"',
+    ),
+    "column": KeyDoc(
+        "", "csv: the header of the value column; empty takes the second.", '"gbp_per_mwh"'
+    ),
+    "region": KeyDoc(
+        "",
+        "neso-carbon-regional: 1 to 17 or an outward postcode; octopus-agile: the letter of the region.",
+        '"C"',
+    ),
+    "product": KeyDoc(
+        "", "octopus-agile: the product's code; empty finds the current one.", '"AGILE-24-10-01"'
+    ),
+    "url": KeyDoc(
+        "",
+        "Replaces the service's base address, for a site's own mirror or proxy.",
+        '"https://mirror.example"',
+    ),
+    "refresh": KeyDoc("s", "How often the feed is asked again.", "1800.0"),
+    "max_age": KeyDoc(
+        "s",
+        "A series fetched longer ago than this is stale; 0 takes the source's own rule.",
+        "7200.0",
+    ),
+    "minimum": KeyDoc("GBP/MWh or gCO2/kWh", "A value below this is unknown.", "-1000.0"),
+    "maximum": KeyDoc("GBP/MWh or gCO2/kWh", "A value above this is unknown.", "6000.0"),
+}
+
+DOCS: dict[str, KeyDoc] = {
+    "daemon.mode": KeyDoc(
+        "", "observe: plan and report, touch nothing; act: move flexible jobs.", '"observe"'
+    ),
+    "daemon.cycle_seconds": KeyDoc("s", "How often the whole queue is planned anew.", "30.0"),
+    "daemon.tick_seconds": KeyDoc(
+        "s", "How often new jobs are looked for; shorter than directive.decision_window.", "3.0"
+    ),
+    "daemon.state_dir": KeyDoc("", "The store and the lock of the daemon.", '"/var/lib/flexlon"'),
+    "daemon.heartbeat_file": KeyDoc(
+        "",
+        "The file by which the Lua plugin knows that new jobs will be placed; no file, no delay.",
+        '"/run/flexlon/heartbeat"',
+    ),
+    "daemon.admin_socket": KeyDoc(
+        "", "The Unix socket that flexlonctl speaks to.", '"/run/flexlon/admin.sock"'
+    ),
+    "daemon.helper_socket": KeyDoc(
+        "",
+        "The Unix socket of the helper, as in helper.socket.",
+        '"/run/flexlon-helper/helper.sock"',
+    ),
+    "daemon.log_level": KeyDoc("", "The least severe message that is logged.", '"info"'),
+    "slurm.reader": KeyDoc(
+        "", "How the queue is read; auto takes squeue, which serves every version.", '"auto"'
+    ),
+    "slurm.bin_dir": KeyDoc(
+        "", "Where Slurm's commands are; empty finds them on PATH.", '"/opt/slurm/bin"'
+    ),
+    "slurm.conf": KeyDoc(
+        "", "The slurm.conf to use (SLURM_CONF); empty: Slurm's own.", '"/etc/slurm/slurm.conf"'
+    ),
+    "slurm.restd_socket": KeyDoc(
+        "",
+        "The Unix socket of slurmrestd; empty: there is none.",
+        '"/run/slurmrestd/slurmrestd.socket"',
+    ),
+    "slurm.munge_socket": KeyDoc(
+        "",
+        "munged's socket, for gRPC credentials; empty: libmunge's own.",
+        '"/run/munge/munge.socket.2"',
+    ),
+    "slurm.command_timeout": KeyDoc("s", "A Slurm command that takes longer is given up.", "30.0"),
+    "grid.slot_seconds": KeyDoc(
+        "s", "The length of a slot; 1800 is the GB settlement period.", "1800"
+    ),
+    "grid.horizon_slots": KeyDoc("slots", "How far ahead is planned.", "96"),
+    "directive.default_class": KeyDoc("", "The class that a bare `flex:` takes.", '"standard"'),
+    "directive.decision_window": KeyDoc(
+        "s", "How long a new flexible job may wait to be placed; 1 to 10.", "10"
+    ),
+    "directive.max_directive_length": KeyDoc("bytes", "A longer directive is rejected.", "512"),
+    "directive.classes.NAME.deadline": KeyDoc("", "Finish by: a Slurm time.", '"08:00"'),
+    "directive.classes.NAME.start_by": KeyDoc("", "Start by: a Slurm time.", '"now+8hours"'),
+    "directive.classes.NAME.max_delay": KeyDoc(
+        "",
+        "The longest wait beyond the first moment it could have started: a Slurm duration.",
+        '"12:00:00"',
+    ),
+    "directive.classes.NAME.preempt": KeyDoc(
+        "", "What may be done once it runs: none, requeue or suspend.", '"requeue"'
+    ),
+    "directive.classes.NAME.checkpoint": KeyDoc(
+        "", "The signal before a requeue and the seconds it is given.", '"USR1@60"'
+    ),
+    "directive.classes.NAME.min_run": KeyDoc(
+        "", "The least run time between two preemptions: a Slurm duration.", '"30:00"'
+    ),
+    "directive.classes.NAME.max_preempts": KeyDoc("", "How often it may be preempted.", '"2"'),
+    "directive.classes.NAME.power": KeyDoc("", "The power of such a job.", '"350W/node"'),
+    "directive.classes.NAME.max_price": KeyDoc(
+        "", "Wait for a slot at or below this price, never past the latest start.", '"80"'
+    ),
+    "directive.classes.NAME.max_carbon": KeyDoc(
+        "", "Wait for a slot at or below this intensity, never past the latest start.", '"150"'
+    ),
+    "directive.opt_in[].partition": KeyDoc("", "The partition that the job asks for.", '"batch"'),
+    "directive.opt_in[].qos": KeyDoc("", "The job's QOS.", '"low"'),
+    "directive.opt_in[].account": KeyDoc("", "The job's account.", '"climate"'),
+    "directive.opt_in[].flex_class": KeyDoc(
+        "", "The class that applies; empty: the default class.", '"standard"'
+    ),
+    **{f"signals.price[].{key}": doc for key, doc in _FEED.items()},
+    **{f"signals.carbon[].{key}": doc for key, doc in _FEED.items()},
+    "signals.timeout": KeyDoc("s", "A request that takes longer has failed.", "20.0"),
+    "signals.fill": KeyDoc(
+        "", "Whether a later feed may fill the slots that the serving one does not know.", "false"
+    ),
+    "power.pue": KeyDoc("", "Site power over IT power.", "1.2"),
+    "power.node_types.NAME.partitions": KeyDoc(
+        "",
+        "The partitions with such nodes; empty: every partition not named elsewhere.",
+        '["batch"]',
+    ),
+    "power.node_types.NAME.idle_watts": KeyDoc("W", "A node that does nothing.", "120.0"),
+    "power.node_types.NAME.cpu_watts": KeyDoc("W", "One allocated CPU at work, above idle.", "8.0"),
+    "power.node_types.NAME.gpu_watts": KeyDoc(
+        "W",
+        'One allocated GPU at work, by type as Slurm names it; "" is every other type.',
+        "{h200 = 700.0}",
+    ),
+    "power.node_types.NAME.cpus_per_node": KeyDoc(
+        "CPUs", "Shares the idle watts among the jobs of one node.", "64"
+    ),
+    "power.node_types.NAME.idle_share": KeyDoc(
+        "", "The part of a job's share of the idle watts that it is charged with, 0 to 1.", "1.0"
+    ),
+    "planning.carbon_price": KeyDoc("GBP/t", "What a tonne of CO2 counts in the plan.", "60.0"),
+    "planning.delay_price": KeyDoc(
+        "GBP per kWh and day", "What a day of waiting costs for each kWh of the job.", "0.02"
+    ),
+    "planning.min_benefit": KeyDoc(
+        "", "The share of the job's cost that a move must save to be made.", "0.02"
+    ),
+    "planning.margin_seconds": KeyDoc(
+        "s", "Kept before the latest start, besides the predicted queue wait.", "300"
+    ),
+    "planning.default_queue_wait": KeyDoc(
+        "s", "The queue wait expected before there is history.", "120"
+    ),
+    "planning.ramp_kw_per_5min": KeyDoc(
+        "kW", "The largest change of power commanded in 5 minutes; 0: no cap.", "500.0"
+    ),
+    "planning.spread": KeyDoc(
+        "", "The part of a slot over which its begin times are spread.", "0.5"
+    ),
+    "planning.capacity_margin": KeyDoc(
+        "", "The share of each partition that is kept free of deferred jobs.", "0.1"
+    ),
+    "helper.socket": KeyDoc("", "Where the helper listens.", '"/run/flexlon-helper/helper.sock"'),
+    "helper.state_dir": KeyDoc(
+        "", "Where the helper keeps opt-outs and resume timers.", '"/var/lib/flexlon-helper"'
+    ),
+    "helper.daemon_user": KeyDoc(
+        "", "The only user, besides root, who may ask the helper.", '"flexlon"'
+    ),
+    "helper.max_actions_per_minute": KeyDoc(
+        "", "More actions are refused until the minute is over.", "6000"
+    ),
+    "helper.max_requeues_per_minute": KeyDoc(
+        "", "More requeues are refused until the minute is over.", "60"
+    ),
+    "helper.max_batch": KeyDoc("", "The most actions in one call.", "5000"),
+    "helper.margin_seconds": KeyDoc("s", "The helper's own margin before the latest start.", "30"),
+    "helper.resume_grace": KeyDoc(
+        "s", "How long after its time a suspended job may wait for the independent resume.", "0"
+    ),
+    "admin.operators": KeyDoc(
+        "", "Users who may see and ask everything, by name or uid.", '["root"]'
+    ),
+    "admin.operator_group": KeyDoc(
+        "", "A group whose members are operators too.", '"flexlon-admin"'
+    ),
+}
