@@ -95,11 +95,11 @@ def _chart(scene: Scene, *, wide: int) -> Text:
 
 def _queue(scene: Scene) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="bold")
-    for name, style in (
-        ("job", ""), ("user", ""), ("state", ""), ("planned", "cyan"), ("stands for", "cyan"),
-        ("latest", ""), ("the user wrote", "dim"), ("why", ""),
+    for name, style, least in (
+        ("job", "", 12), ("user", "", 5), ("state", "", 5), ("planned", "cyan", 8), ("for", "cyan", 5),
+        ("latest", "", 8), ("the user wrote", "dim", 4), ("why", "", 8),
     ):  # fmt: skip
-        table.add_column(name, style=style, no_wrap=True, overflow="ellipsis")
+        table.add_column(name, style=style, min_width=least, no_wrap=True, overflow="ellipsis")
     rows = [*scene.running, *scene.pending]
     for job in rows[:_MAX_QUEUE]:
         moved = job.held_by_us

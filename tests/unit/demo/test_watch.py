@@ -1,0 +1,110 @@
+"""What the demo remembers of FlexLon's words, and how it shows them."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from demo_lib.day import HalfHour, restamp
+from demo_lib.live import Scene, columns, counts, line, screen
+from demo_lib.product import JobLine, Status, decode_jobs
+from demo_lib.watch import Watch, clock
+from rich.console import Console
+
+START = 1_700_000_000 // 7 * 7
+PENDING = JobLine(
+    job_id=7,
+    user="bob",
+    state="PD",
+    flexible=True,
+    begin=START + 70,
+    planned_start=START + 70,
+    latest_start=START + 200,
+    deadline=START + 300,
+    held_by_us=True,
+    reason="price",
+    comment="flex: deadline=now+5minutes [bold]x[/bold]",
+    touched=True,
+)
+
+
+def changed(line_: JobLine, **fields: object) -> JobLine:
+    return JobLine(**({name: getattr(line_, name) for name in line_.__struct_fields__} | fields))
+
+
+def test_json_of_flexlonctl_is_read_with_numbers_or_protobuf_strings() -> None:
+    (job,) = decode_jobs(b'{"jobs": [{"job_id": 7, "begin": "1700000000", "kw": 0.5, "more": 1}]}')
+    assert (job.job_id, job.begin, job.kw) == (7, 1_700_000_000, 0.5)
+    assert decode_jobs(b"{}") == ()
+
+
+def test_a_hold_and_its_move_are_events_once() -> None:
+    watch = Watch({7: "train"})
+    assert watch.observe([PENDING]) == [f"7 train (bob): held until {clock(START + 70)}: price"]
+    assert watch.observe([PENDING]) == []
+    moved = changed(PENDING, begin=START + 77, planned_start=START + 77, reason="capacity")
+    assert watch.observe([moved]) == [
+        f"7 train (bob): moved from {clock(START + 70)} to {clock(START + 77)}: capacity"
+    ]
+    assert watch.observe([changed(moved, state="R", planned_start=0, latest_start=0)]) == [
+        "7 train (bob): started"
+    ]
+    seen = watch.of(7, 0)
+    assert seen is not None
+    assert (seen.planned_start, seen.latest_start, seen.touched) == (START + 77, START + 200, True)
+
+
+def test_a_task_of_an_array_has_the_promise_of_the_whole() -> None:
+    watch = Watch()
+    watch.observe([PENDING])
+    watch.observe([JobLine(job_id=9, user="bob", state="R", flexible=True)])
+    task = watch.of(9, 7)
+    assert task is not None
+    assert (task.planned_start, task.deadline, task.touched) == (START + 70, START + 300, True)
+    assert watch.of(8, 8) is None
+
+
+def scene() -> Scene:
+    halves = [HalfHour(1_774_281_600 + i * 1800, 100.0 - i, 50.0 + i) for i in range(60)]
+    running = changed(PENDING, job_id=8, state="R", held_by_us=False)
+    return Scene(
+        now=START + 15,
+        day=restamp(halves, 0, START, 7),
+        status=Status(mode="act", slurm_version="24.11.5", last_cycle="cycle: 1 held"),
+        jobs=(running, PENDING),
+        names={7: "train"},
+        events=("one", "two"),
+        submitted=3,
+        to_submit=5,
+        ended=1,
+    )
+
+
+def test_counts_and_plain_line() -> None:
+    assert counts(scene()) == (
+        "3 of 5 submitted: 1 run, 1 wait (1 held until a planned start), 1 ended"
+    )
+    text = line(scene())
+    assert "= 17:00" in text
+    assert "98.0 GBP/MWh" in text
+    assert text.endswith("cycle: 1 held")
+
+
+def test_screen_shows_the_marker_the_plan_and_comments_as_they_are() -> None:
+    for width in (80, 160):
+        console = Console(file=StringIO(), width=width, height=60, force_terminal=False)
+        console.print(screen(scene(), width))
+        file = console.file
+        assert isinstance(file, StringIO)
+        text = file.getvalue()
+        assert "▲ now 17:00" in text
+        assert clock(START + 70) in text
+        assert "cycle: 1 held" in text
+        assert "two" in text
+        assert "[bold]x[/bold]" in text or width == 80
+
+
+def test_columns() -> None:
+    assert columns([0.0, 8.0, 16.0], 2) == ["  █", "▁██"]
+    assert columns([5.0, 5.0], 1) == ["██"]
+    # Below zero the lowest value is the floor.
+    assert columns([-8.0, 0.0, 8.0], 1) == ["▁▄█"]
