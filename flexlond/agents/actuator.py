@@ -1,0 +1,157 @@
+"""Sending actions and remembering what came of them.
+
+Law: an intent is durable before it is sent (invariant I2) and the begin time it intends counts as ours from
+then on, so that a kill between effect and answer is not taken for somebody else's decision. An answer that
+did not come is settled by the next observation, never by sending again blindly. A refusal is not asked again
+for a while.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from flexlond.agents.decide import Backoff
+from flexlond.model.action import Action, Outcome, Result, Verb
+from flexlond.model.job import JobState, Snapshot
+from flexlond.slurm.helper_client import HelperUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flexlond.agents.consent import FlexJob
+    from flexlond.agents.records import JobRecord, Store
+
+_log = structlog.get_logger()
+_BACKOFF = 300  # seconds before a refused hold is asked again
+_SAVE_SEEN_EVERY = 3600  # `last_seen` alone is worth a write this often
+
+
+class Helper(Protocol):
+    """The privileged side as the loop needs it (flexlond/slurm/helper_client.py)."""
+
+    async def apply(self, actions: Sequence[Action]) -> Sequence[Result]:
+        """One result per action; HelperUnavailable when nothing can be said."""
+        ...
+
+    async def status(self) -> object:
+        """Any answer means that it is there; HelperUnavailable otherwise."""
+        ...
+
+
+class Actuator:
+    """The job records, and the way to the helper."""
+
+    def __init__(self, store: Store, helper: Helper) -> None:
+        """Takes up the records that the store kept."""
+        self.records: dict[int, JobRecord] = dict(store.records())
+        self.backoff: dict[int, Backoff] = {}
+        self.answering = False
+        self.detail = "not asked yet"
+        self._store = store
+        self._helper = helper
+
+    def keep(self, records: Iterable[JobRecord]) -> None:
+        """Remember these records now and durably."""
+        changed = list(records)
+        for record in changed:
+            self.records[record.job_id] = record
+        self._store.save_records(changed)
+
+    def keep_seen(self, records: Iterable[JobRecord]) -> None:
+        """Remember observed records; a mere sighting is written only now and then."""
+        self.keep(r for r in records if _worth_saving(self.records.get(r.job_id), r))
+
+    def settle(self, snapshot: Snapshot, now: int) -> Mapping[int, frozenset[int]]:
+        """End open intents by what is seen; returns begin times that releases of ours left."""
+        seen = {job.job_id: job for job in snapshot.jobs}
+        ends: list[Result] = []
+        released: dict[int, frozenset[int]] = {}
+        for intent in self._store.open_intents():
+            action = intent.action
+            job = seen.get(action.job_id)
+            outcome, detail = Outcome.SUPERSEDED, "the job is not pending any more"
+            if job is not None and job.state is JobState.PENDING:
+                if action.verb is Verb.RELEASE and 0 < job.begin <= now:
+                    outcome, detail = Outcome.APPLIED, "seen released"
+                    released[job.job_id] = frozenset({job.begin})
+                elif job.begin == action.not_before:
+                    outcome, detail = Outcome.APPLIED, "seen in force"
+                else:
+                    detail = "not seen in force: the next plan decides"
+            begin, state = (job.begin, job.state.value) if job else (0, "")
+            ends.append(Result(action.action_id, outcome, "observed", detail, begin, state))
+        self._store.record_results(ends, now)
+        return released
+
+    async def send(
+        self, actions: Sequence[Action], flex: Mapping[int, FlexJob], now: int
+    ) -> Sequence[Result]:
+        """Intents first, then the helper, then the results; none when the helper is silent."""
+        if not actions:
+            return ()
+        self.keep(_intend(actions, flex))
+        self._store.record_intents(actions, now)
+        try:
+            results = await self._helper.apply(actions)
+        except HelperUnavailable as error:
+            self.answering, self.detail = False, str(error)
+            _log.warning("helper unavailable", error=str(error))
+            return ()
+        self.answering, self.detail = True, "answering"
+        self._store.record_results(results, now)
+        by_id = {action.action_id: action for action in actions}
+        self.keep(
+            record
+            for result in results
+            if (record := self._remember(by_id[result.action_id], result, now)) is not None
+        )
+        return results
+
+    async def ask(self) -> bool:
+        """Whether the helper is there, so that its silence is noticed each beat."""
+        try:
+            await self._helper.status()
+        except HelperUnavailable as error:
+            self.answering, self.detail = False, str(error)
+        else:
+            self.answering, self.detail = True, "answering"
+        return self.answering
+
+    def _remember(self, action: Action, result: Result, now: int) -> JobRecord | None:
+        record = self.records.get(action.job_id)
+        if record is None:
+            return None
+        if result.outcome in (Outcome.APPLIED, Outcome.ALREADY_SO):
+            self.backoff.pop(action.job_id, None)
+            if action.verb is Verb.HOLD_UNTIL:
+                return replace(record, hold=action.not_before, hold_seen=False, touched=True)
+            if action.verb is Verb.RELEASE:
+                ours = record.ours | {result.observed_begin}
+                return replace(record, hold=0, hold_seen=False, ours=ours)
+        elif result.outcome is Outcome.REFUSED:
+            _log.info("refused", job_id=action.job_id, code=result.code, detail=result.detail)
+            self.backoff[action.job_id] = Backoff(now + _BACKOFF, action.not_before, result.code)
+            if result.code == "opted-out":
+                return replace(record, opted_out=now, opted_out_why=result.detail, hold=0)
+        return record
+
+
+def _intend(actions: Sequence[Action], flex: Mapping[int, FlexJob]) -> Iterable[JobRecord]:
+    """The records with the intended begin times among ours."""
+    for action in actions:
+        known = flex.get(action.job_id)
+        record = known.record if known else None
+        if record is not None and action.verb is Verb.HOLD_UNTIL:
+            yield replace(record, ours=record.ours | {action.not_before})
+
+
+def _worth_saving(old: JobRecord | None, new: JobRecord) -> bool:
+    if old is None:
+        return True
+    return (
+        replace(old, last_seen=new.last_seen) != new
+        or new.last_seen - old.last_seen >= _SAVE_SEEN_EVERY
+    )

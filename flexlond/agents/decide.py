@@ -1,0 +1,153 @@
+"""From the plan to actions: the difference between what is wanted and what is seen.
+
+Law: pure and level-triggered. It compares desired with observed and says what to send; it never assumes that
+something sent earlier took effect. Safety first: a hold past the latest start, or without consent, is undone
+whatever the signals say. New holds only when `may_hold` (fresh signals, a complete view, act mode, a helper
+that answers). Precedence: consent > latest start > ramp cap > price.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flexlond.agents.reconcile import Standing
+from flexlond.model.action import Action, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from flexlond.agents.consent import FlexJob
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the plan wants for one job: a begin time (0: start as soon as possible) and why."""
+
+    begin: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """A refusal that stands: the same thing is not asked again before `until`."""
+
+    until: int
+    not_before: int
+    code: str
+
+
+def decide(
+    flex: Mapping[int, FlexJob],
+    wanted: Mapping[int, Wanted],
+    *,
+    now: int,
+    may_hold: bool,
+    only: Collection[int] | None = None,
+    backoff: Mapping[int, Backoff] | None = None,
+) -> tuple[Action, ...]:
+    """The actions of this cycle, at most one per job.
+
+    `wanted` has an entry for each job that the plan covered; a job without one keeps what it has.
+    `only` limits new holds to these jobs (the fast tick).
+    """
+    actions: list[Action] = []
+    for job_id, known in flex.items():
+        action = _safety(known, now) or _planned(
+            known,
+            wanted.get(job_id),
+            now=now,
+            may_hold=may_hold and (only is None or job_id in only),
+        )
+        if action is not None and not _backed_off(action, (backoff or {}).get(job_id), now):
+            actions.append(action)
+    return tuple(actions)
+
+
+def is_held(known: FlexJob, now: int) -> bool:
+    """Our begin time is in force and in the future."""
+    return (
+        known.seen is not None
+        and known.seen.standing is Standing.OURS
+        and known.seen.record.hold > now
+    )
+
+
+def release(known: FlexJob, reason: str) -> Action:
+    """Give the job back the begin time it had before us."""
+    original = known.record.original_begin if known.record else 0
+    return _action(known, Verb.RELEASE, original, reason)
+
+
+def _safety(known: FlexJob, now: int) -> Action | None:
+    """What must be undone whatever the plan says."""
+    seen = known.seen
+    if seen is None or seen.standing is not Standing.OURS:
+        return None
+    if known.directive is None:
+        return release(known, f"consent is gone: {known.consent}")
+    latest = known.latest
+    if latest is None or latest.at is None:
+        return release(known, "it has no latest start any more")
+    if seen.record.hold > latest.at:
+        if latest.at > now:
+            return _action(known, Verb.HOLD_UNTIL, latest.at, "its latest start moved forward")
+        return release(known, "its latest start has come")
+    return None
+
+
+def _planned(known: FlexJob, want: Wanted | None, *, now: int, may_hold: bool) -> Action | None:
+    seen = known.seen
+    if want is None or seen is None or not known.movable:
+        return None
+    hold = seen.record.hold if seen.standing is Standing.OURS else 0
+    if want.begin <= now:
+        return release(known, want.reason) if hold else None
+    if want.begin == hold:
+        return None
+    # Earlier is fewer holds; later is a new hold.
+    if not may_hold and not (hold and want.begin < hold):
+        return None
+    if known.latest is None or known.latest.at is None or want.begin > known.latest.at:
+        return None
+    return _action(known, Verb.HOLD_UNTIL, want.begin, want.reason)
+
+
+def _backed_off(action: Action, past: Backoff | None, now: int) -> bool:
+    return past is not None and now < past.until and action.verb is Verb.HOLD_UNTIL
+
+
+def _action(known: FlexJob, verb: Verb, not_before: int, reason: str) -> Action:
+    job = known.job
+    return Action(
+        action_id=uuid.uuid4().hex,
+        job_id=job.job_id,
+        submit=job.submit,
+        restarts=job.restarts,
+        expected_begin=job.begin,
+        expected_state=job.state.value,
+        verb=verb,
+        not_before=not_before,
+        reason=reason,
+    )
+
+
+def within_ramp(
+    actions: Sequence[Action], kw: Mapping[int, float], *, room_kw: float
+) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+    """Split releases into those whose power fits into `room_kw` and the rest; holds always pass.
+
+    At least one release passes when room is left at all, so that a job larger than the cap ends some time.
+    """
+    now_actions: list[Action] = []
+    later: list[Action] = []
+    used = 0.0
+    for action in actions:
+        need = kw.get(action.job_id, 0.0) if action.verb is Verb.RELEASE else 0.0
+        if need and used + need > room_kw and not (used == 0.0 and room_kw > 0.0):
+            later.append(action)
+        else:
+            used += need
+            now_actions.append(action)
+    return tuple(now_actions), tuple(later)

@@ -1,0 +1,70 @@
+"""The cycle's one sentence: what it did and why.
+
+Law: the same string is the log line, the status and the tests' assertion (Patroni's habit). It says the
+first reason that keeps new holds from being made, and the plan's saving when nothing does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from flexlond.agents.decide import is_held
+from flexlond.model.action import Outcome
+from flexlond.model.series import Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flexlond.agents.compute_flex import ComputeFlex
+    from flexlond.model.action import Result
+
+
+def sentence(agent: ComputeFlex, results: Sequence[Result], now: int) -> str:
+    """For example: "changed 3 jobs; 12 held, 40 flexible: the plan saves 4.20 GBP ..."."""
+    counts = Counter(result.outcome for result in results)
+    done = counts[Outcome.APPLIED]
+    held = sum(1 for known in agent.flex.values() if is_held(known, now))
+    undone = counts[Outcome.REFUSED] + counts[Outcome.UNKNOWN] + counts[Outcome.NOT_FOUND]
+    parts = [f"changed {done} job{'' if done == 1 else 's'}"]
+    if undone:
+        parts.append(f"{undone} refused or unknown")
+    parts.append(f"{held} held before that, {len(agent.flex)} flexible")
+    return f"{'; '.join(parts)}: {because(agent)}"
+
+
+def because(agent: ComputeFlex) -> str:
+    """Why there are no new holds, or what the plan saves."""
+    bad = [s for s in agent.series.values() if s.quality in (Quality.STALE, Quality.ABSENT)]
+    snapshot = agent.snapshot
+    reasons = (
+        (
+            agent.settings.daemon.mode == "observe",
+            "observe mode plans and reports, it touches nothing",
+        ),
+        (agent.draining, "draining: what we changed is restored, nothing new is held"),
+        (agent.paused, "paused: nothing is changed until resume"),
+        (agent.cluster is None, "no new holds, the partitions could not be read"),
+        (
+            snapshot is not None and not snapshot.complete,
+            f"no new holds, {len(snapshot.misfits) if snapshot else 0} queue rows were not understood",
+        ),
+        (not agent.series, "no new holds, neither price nor carbon is configured"),
+        (
+            bool(bad),
+            "no new holds, " + "; ".join(f"{s.kind} is {s.quality}: {s.detail}" for s in bad),
+        ),
+        (
+            not agent.actuator.answering,
+            f"no new holds, the helper does not answer ({agent.actuator.detail})",
+        ),
+    )
+    for applies, why in reasons:
+        if applies:
+            return why
+    found = agent.last_plan
+    if found is None:
+        return "nothing to plan"
+    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
+    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
+    return f"the plan saves {saved:.2f} GBP and {carbon:.2f} kg CO2 against as soon as possible"
