@@ -34,7 +34,7 @@ def notify_ready(status: str = "") -> bool:
 
 
 def notify_reloading() -> bool:
-    """Say that a reload begins; `notify_ready` ends it. (Type=notify-reload wants the time.)"""
+    """Say that a reload begins; `notify_ready` ends it (Type=notify-reload wants the time)."""
     return notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
