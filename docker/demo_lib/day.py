@@ -1,7 +1,8 @@
 """The day that runs past: real GB half-hours, re-stamped so that each lasts one slot from now on.
 
-Law: the values are the market's and the grid operator's own, in their order; only the time stamps are new.
-The product sees an ordinary series and has no notion of a demo. Slots lie on multiples of the slot length
+Law: the values are those of the shipped typical day (flexlond/data/README.md says how it was chosen); only
+the time stamps are new, and the product sees an ordinary CSV feed. The day begins at 16:00, before the
+evening peak, so that the evening's jobs have a night before them. Slots lie on multiples of the slot length
 since the epoch, as the product's own grid does, so no slot mixes two half-hours. Times are epoch seconds
 (UTC); price in GBP/MWh, carbon in gCO2/kWh.
 """
@@ -9,34 +10,27 @@ since the epoch, as the product's own grid does, so no slot mixes two half-hours
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from demo_lib.report import HALF_HOUR, Curve, iso
+from demo_lib.report import Curve
+from flexlond.signals.restamp import load_day, restamp, write_feed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
 SLOTS = 48
-
-
-@dataclass(frozen=True, slots=True)
-class HalfHour:
-    """One settlement period as it was."""
-
-    start: int
-    price: float
-    carbon: float
+DAY = "typical"
+DATE = "22 January 2026"
+FIRST = 32  # 16:00
+_STORED = 96  # half-hours of the file: the day and the one after it
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """48 slots from `start`; the curves reach before and beyond it."""
+    """48 slots from `start`; the curves reach from 16 hours before it to the end of the next day."""
 
     start: int
     slot_seconds: int
-    stands_for: int  # the real half-hour of slot 0
     price: Curve
     carbon: Curve
     slots: int = SLOTS
@@ -52,41 +46,28 @@ class Day:
 
     def label(self, slot: int) -> str:
         """The time of day for which a slot stands: "02:30"."""
-        real = self.stands_for + slot * HALF_HOUR
-        return datetime.fromtimestamp(real, UTC).strftime("%H:%M")
+        hour, half = divmod((FIRST + slot) % SLOTS, 2)
+        return f"{hour:02}:{30 * half:02}"
 
     def shown(self, curve: Curve) -> tuple[float, ...]:
         """The values of the day's own slots."""
         first = (self.start - curve.start) // curve.step
         return curve.values[first : first + self.slots]
 
+    def write(self, path: Path) -> None:
+        """The feed that FlexLon reads: columns utc, price, carbon."""
+        rows = load_day(DAY, count=_STORED)
+        write_feed(path, restamp(rows, self.price.start, self.slot_seconds))
 
-def restamp(halves: Sequence[HalfHour], first: int, start: int, slot_seconds: int) -> Day:
-    """`halves[first]` becomes the slot that begins at `start`; the others follow and precede it.
 
-    Raises ValueError when `start` is not on the grid, the half-hours have gaps, or the day is not whole.
-    """
-    if start % slot_seconds:
-        raise ValueError(f"start {start} is not a multiple of {slot_seconds} s")
-    if not 0 <= first <= len(halves) - SLOTS:
-        raise ValueError(f"a day from half-hour {first} does not fit into {len(halves)}")
-    for before, after in pairwise(halves):
-        if after.start - before.start != HALF_HOUR:
-            raise ValueError(f"half-hours have a gap after {iso(before.start)}")
-    begin = start - first * slot_seconds
+def day_from(start: int, slot_seconds: int) -> Day:
+    """The day that begins at the first slot border at or after `start`."""
+    start += -start % slot_seconds
+    rows = load_day(DAY, count=_STORED)
+    begin = start - FIRST * slot_seconds
     return Day(
         start=start,
         slot_seconds=slot_seconds,
-        stands_for=halves[first].start,
-        price=Curve(begin, slot_seconds, tuple(half.price for half in halves)),
-        carbon=Curve(begin, slot_seconds, tuple(half.carbon for half in halves)),
+        price=Curve(begin, slot_seconds, tuple(row.price for row in rows)),
+        carbon=Curve(begin, slot_seconds, tuple(row.carbon for row in rows)),
     )
-
-
-def as_csv(curve: Curve, name: str) -> str:
-    """The curve as a file for FlexLon's csv feed: columns utc and `name`."""
-    rows = [
-        f"{iso(curve.start + index * curve.step)},{value:g}"
-        for index, value in enumerate(curve.values)
-    ]
-    return "\n".join([f"utc,{name}", *rows, ""])

@@ -1,6 +1,6 @@
 """Puts the demo's configuration and day into place, as an administrator would, and waits for FlexLon.
 
-Law: writes only FlexLon's own configuration, the two series it names and the rendered Lua plugin; restarts
+Law: writes only FlexLon's own configuration, the series it names and the rendered Lua plugin; restarts
 only FlexLon's services. Every step says what it does; a step that fails says so and where to look.
 """
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from demo_lib.day import as_csv
 from demo_lib.product import PREFIX, DemoError, Status, status
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from demo_lib.day import Day
 
 CONFIG = Path("/etc/flexlon/flexlon.toml")
-PRICE_FILE = Path("/etc/flexlon/demo-price.csv")
-CARBON_FILE = Path("/etc/flexlon/demo-carbon.csv")
+FEED = Path("/etc/flexlon/demo-day.csv")
 LUA_PLUGIN = Path("/etc/slurm/job_submit.lua")
 SERVICES = ("flexlon-helper.service", "flexlond.service")
 RAMP_KW = 12.0
@@ -42,26 +40,19 @@ def run(argv: Sequence[str], *, timeout: float = 30.0) -> str:
     return done.stdout
 
 
-def write_day(day: Day) -> None:
-    """The two series, where the configuration expects them."""
-    PRICE_FILE.write_text(as_csv(day.price, "price_gbp_mwh"), encoding="utf-8")
-    CARBON_FILE.write_text(as_csv(day.carbon, "carbon_g_kwh"), encoding="utf-8")
-
-
 def configuration(slot_seconds: int) -> str:
     """The configuration file's text."""
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         slot_seconds=slot_seconds,
-        price_file=PRICE_FILE,
-        carbon_file=CARBON_FILE,
+        feed=FEED,
         ramp_kw=RAMP_KW,
     )
 
 
 def install(day: Day) -> None:
-    """Configuration, series and plugin; then FlexLon's services, restarted. Raises DemoError."""
+    """Configuration, feed and plugin; then FlexLon's services, restarted. Raises DemoError."""
     CONFIG.parent.mkdir(mode=0o755, exist_ok=True)
-    write_day(day)
+    day.write(FEED)
     CONFIG.write_text(configuration(day.slot_seconds), encoding="utf-8")
     CONFIG.chmod(0o644)
     run([str(PREFIX / "flexlond"), "check-config", str(CONFIG)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
-from demo_lib.day import HalfHour, restamp
+from demo_lib.day import day_from
 from demo_lib.live import Scene, columns, counts, line, screen
 from demo_lib.product import JobLine, Status, decode_jobs
 from demo_lib.watch import Watch, clock
@@ -64,11 +64,10 @@ def test_a_task_of_an_array_has_the_promise_of_the_whole() -> None:
 
 
 def scene() -> Scene:
-    halves = [HalfHour(1_774_281_600 + i * 1800, 100.0 - i, 50.0 + i) for i in range(60)]
     running = changed(PENDING, job_id=8, state="R", held_by_us=False)
     return Scene(
         now=START + 15,
-        day=restamp(halves, 0, START, 7),
+        day=day_from(START, 7),
         status=Status(mode="act", slurm_version="24.11.5", last_cycle="cycle: 1 held"),
         jobs=(running, PENDING),
         names={7: "train"},
@@ -85,7 +84,7 @@ def test_counts_and_plain_line() -> None:
     )
     text = line(scene())
     assert "= 17:00" in text
-    assert "98.0 GBP/MWh" in text
+    assert "126.8 GBP/MWh" in text
     assert text.endswith("cycle: 1 held")
 
 
