@@ -1,0 +1,187 @@
+"""The admin service: what people and programs may ask of flexlond, over a Unix socket.
+
+Law: the uid that MUNGE vouches for decides (flexlond/auth): a user sees, explains and releases the user's
+own jobs, an operator everything; what only an operator may do is refused to others with the reason. The
+socket is open to all (0666) for that reason. Text that a user wrote is passed on as data. A fault inside is
+logged and told as INTERNAL; it never ends the daemon. Health and reflection need no credential.
+Source: protos/flexlon/admin/v1/admin.proto, gRPC Health Checking Protocol.
+"""
+
+# ruff: noqa: N802, ARG002 -- the names and signatures of the methods are gRPC's
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+
+from flexlond._pb import admin_pb2 as pb
+from flexlond._pb import admin_pb2_grpc
+from flexlond.auth.credentials import caller_uid
+from flexlond.daemon import admin_wire as wire
+from flexlond.daemon.authority import is_operator, user_name
+from flexlond.daemon.check import Submission, check
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from zoneinfo import ZoneInfo
+
+    from flexlond.agents.ports import AgentView
+    from flexlond.daemon.shell import Shell
+
+
+class AdminService(admin_pb2_grpc.AdminServicer):
+    """Answers the calls of admin.proto from an AgentView and the shell."""
+
+    def __init__(
+        self,
+        agent: AgentView,
+        shell: Shell,
+        *,
+        tz: ZoneInfo,
+        reload: Callable[[], Awaitable[str]],
+        poke: Callable[[], None],
+    ) -> None:
+        """`reload` reads the configuration again; `poke` makes the loop's next cycle come at once."""
+        self._agent = agent
+        self._shell = shell
+        self._tz = tz
+        self._reload = reload
+        self._poke = poke
+
+    async def Status(self, request: pb.Empty, context: Any) -> pb.StatusReply:
+        """The state of the loop: open to everyone, it names no job."""
+        return wire.status(self._shell.overlay(self._agent.status(), time.time()))
+
+    async def Jobs(self, request: pb.JobsRequest, context: Any) -> pb.JobsReply:
+        """The caller's jobs, or for an operator everyone's."""
+        uid, operator = await self._caller()
+        jobs = [job for job in self._agent.jobs() if operator or job.uid == uid]
+        if request.user:
+            if not operator and request.user != await asyncio.to_thread(user_name, uid):
+                await _deny(
+                    context,
+                    f"you see your own jobs only; the jobs of {request.user} are for operators",
+                )
+            jobs = [job for job in jobs if job.user == request.user]
+        return pb.JobsReply(jobs=[wire.job_line(job) for job in jobs])
+
+    async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.ExplainReply:
+        """Why a job starts when it starts."""
+        await self._own([request.job_id], context, "explained")
+        view = self._agent.explain(request.job_id)
+        if view is None:
+            await _abort(
+                context,
+                grpc.StatusCode.NOT_FOUND,
+                f"FlexLon does not know job {request.job_id}: it has ended, or is newer than the last tick",
+            )
+        return wire.explain(view)
+
+    async def Plan(self, request: pb.PlanRequest, context: Any) -> pb.PlanReply:
+        """The last plan, by slot: open to everyone, it names no job."""
+        view = self._agent.plan()
+        if view is None:
+            await _abort(
+                context,
+                grpc.StatusCode.UNAVAILABLE,
+                "there is no plan yet: the first cycle is not complete; try again",
+            )
+        return wire.plan(view, request.slots)
+
+    async def Signals(self, request: pb.Empty, context: Any) -> pb.SignalsReply:
+        """The feeds and their values."""
+        return wire.signals(self._agent.signals())
+
+    async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckReply:
+        """How a directive would be read now."""
+        submission = Submission(
+            request.comment,
+            request.time_limit_seconds,
+            request.partition,
+            request.account,
+            request.qos,
+        )
+        reading = check(
+            submission, self._shell.settings.directive, now=int(time.time()), tz=self._tz
+        )
+        values = [pb.KeyValue(key=key, value=value) for key, value in reading.values]
+        return pb.CheckReply(accepted=reading.accepted, message=reading.message, values=values)
+
+    async def Pause(self, request: pb.Empty, context: Any) -> pb.ModeReply:
+        """No new action from now on."""
+        await self._operator(context, "pause FlexLon")
+        return pb.ModeReply(detail=await self._agent.pause())
+
+    async def Resume(self, request: pb.Empty, context: Any) -> pb.ModeReply:
+        """Undo a pause or a drain."""
+        await self._operator(context, "resume FlexLon")
+        detail = await self._agent.resume()
+        self._poke()
+        return pb.ModeReply(detail=detail)
+
+    async def Release(self, request: pb.ReleaseRequest, context: Any) -> pb.ReleaseReply:
+        """Release jobs by name, or all."""
+        if request.all == bool(request.job_ids):
+            await _abort(
+                context, grpc.StatusCode.INVALID_ARGUMENT, "name job ids, or all: one of the two"
+            )
+        if request.all:
+            await self._operator(context, "release all jobs (name your own by id)")
+        else:
+            await self._own(request.job_ids, context, "released")
+        uid, operator = await self._caller()
+        job_ids = None if request.all else list(request.job_ids)
+        lines = await self._agent.release(job_ids, uid=uid, operator=operator)
+        return pb.ReleaseReply(jobs=[wire.release_line(line) for line in lines])
+
+    async def Reload(self, request: pb.Empty, context: Any) -> pb.ModeReply:
+        """Read the configuration again; FAILED_PRECONDITION with every problem when it is refused."""
+        await self._operator(context, "reload the configuration")
+        detail = await self._reload()
+        if self._shell.config_error:
+            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, detail)
+        return pb.ModeReply(detail=detail)
+
+    async def Drain(self, request: pb.Empty, context: Any) -> pb.DrainReply:
+        """Restore what was changed and hold nothing more."""
+        await self._operator(context, "drain FlexLon")
+        return wire.drain(await self._agent.drain())
+
+    async def _caller(self) -> tuple[int, bool]:
+        """The caller's uid and whether it is an operator's."""
+        uid = caller_uid()
+        return uid, await asyncio.to_thread(is_operator, uid, self._shell.settings.admin)
+
+    async def _operator(self, context: Any, what: str) -> None:
+        uid, operator = await self._caller()
+        if not operator:
+            admin = self._shell.settings.admin
+            await _deny(
+                context,
+                f"uid {uid} may not {what}: only operators may (admin.operators: "
+                f"{', '.join(admin.operators) or 'none'}; group {admin.operator_group or 'none'})",
+            )
+
+    async def _own(self, job_ids: Any, context: Any, what: str) -> None:
+        """Refuse unless every job is the caller's; an unknown job looks like another's."""
+        uid, operator = await self._caller()
+        if operator:
+            return
+        mine = {job.job_id for job in self._agent.jobs() if job.uid == uid}
+        if others := [str(job_id) for job_id in job_ids if job_id not in mine]:
+            await _deny(
+                context,
+                f"job {', '.join(others)} is not yours, or FlexLon does not know it: a job is {what} "
+                "by its owner or an operator",
+            )
+
+
+async def _deny(context: Any, why: str) -> NoReturn:
+    await _abort(context, grpc.StatusCode.PERMISSION_DENIED, why)
+
+
+async def _abort(context: Any, code: grpc.StatusCode, why: str) -> NoReturn:
+    await context.abort(code, why)
+    raise AssertionError(why)  # abort raises; this line is for the type checker

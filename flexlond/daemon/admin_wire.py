@@ -1,0 +1,104 @@
+"""The port's records as messages of admin.proto.
+
+Law: field by field, same names, nothing added, nothing interpreted; `uid` stays inside and `from_` is the
+proto's `from`. Text that is no valid UTF-8 (surrogates) would end the call: such bytes are replaced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from flexlond._pb import admin_pb2 as pb
+
+if TYPE_CHECKING:
+    from flexlond.agents.ports import (
+        DrainView,
+        ExplainView,
+        JobView,
+        PlanSlotView,
+        PlanView,
+        ReleaseView,
+        SignalLine,
+        SignalsView,
+        StatusView,
+    )
+
+
+def status(view: StatusView) -> pb.StatusReply:
+    """StatusReply."""
+    values = _plain(view, without={"signals"})
+    return pb.StatusReply(**values, signals=[signal(line) for line in view.signals])
+
+
+def job_line(view: JobView) -> pb.JobLine:
+    """JobLine."""
+    return pb.JobLine(**_plain(view, without={"uid"}))
+
+
+def explain(view: ExplainView) -> pb.ExplainReply:
+    """ExplainReply."""
+    return pb.ExplainReply(
+        job=job_line(view.job),
+        summary=_text(view.summary),
+        steps=[_text(step) for step in view.steps],
+        history=[pb.HistoryLine(**_plain(line)) for line in view.history],
+    )
+
+
+def plan(view: PlanView, slots: int) -> pb.PlanReply:
+    """PlanReply with the first `slots` slots; 0: all."""
+    chosen = view.slots[:slots] if slots else view.slots
+    return pb.PlanReply(
+        **_plain(view, without={"slots"}), slots=[plan_slot(slot) for slot in chosen]
+    )
+
+
+def plan_slot(view: PlanSlotView) -> pb.PlanSlot:
+    """PlanSlot."""
+    return pb.PlanSlot(**_plain(view))
+
+
+def signals(view: SignalsView) -> pb.SignalsReply:
+    """SignalsReply."""
+    return pb.SignalsReply(
+        signals=[signal(line) for line in view.signals],
+        slots=[plan_slot(slot) for slot in view.slots],
+    )
+
+
+def signal(view: SignalLine) -> pb.Signal:
+    """Signal."""
+    values = _plain(view, without={"from_"})
+    values["from"] = view.from_
+    return pb.Signal(**values)
+
+
+def release_line(view: ReleaseView) -> pb.ReleaseLine:
+    """ReleaseLine."""
+    return pb.ReleaseLine(**_plain(view))
+
+
+def drain(view: DrainView) -> pb.DrainReply:
+    """DrainReply."""
+    return pb.DrainReply(**_plain(view))
+
+
+def _plain(view: Any, without: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
+    """The record's fields by name, text made valid UTF-8."""
+    values = {
+        field.name: getattr(view, field.name) for field in fields(view) if field.name not in without
+    }
+    return {name: _clean(value) for name, value in values.items()}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, tuple):
+        return [_clean(item) for item in value]
+    return value
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()

@@ -1,0 +1,135 @@
+"""The composition: which parts a daemon is made of, and in which order they end.
+
+Law: the only place that chooses implementations; every part gets what it needs by its constructor. Nothing
+here decides anything about jobs. What cannot be had now but may come (slurmctld, the helper) is waited for;
+what can never come by waiting (an unusable store) ends the start with its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+import flexlond
+from flexlond.agents.compute_flex import ComputeFlex
+from flexlond.daemon.store import SqliteStore
+from flexlond.host import notify as sd
+from flexlond.host.zone import local_zone
+from flexlond.signals.feeds import SignalHub
+from flexlond.slurm.cluster import read_cluster
+from flexlond.slurm.command import SlurmCommandError
+from flexlond.slurm.helper_client import HelperClient
+from flexlond.slurm.reader import QueueReader, choose_reader
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from flexlond.model.series import Kind, Series
+    from flexlond.model.settings import Settings, SignalSettings
+    from flexlond.model.timegrid import TimeGrid
+
+STORE_NAME = "flexlond.db"
+SIGNALS_DIR = "signals"
+LONGEST_WAIT = 15.0  # seconds between two looks for Slurm at the start
+
+_log = structlog.get_logger()
+
+
+class LiveHub:
+    """The signal hub that a reload can exchange while the loop holds on to it."""
+
+    def __init__(self, settings: SignalSettings, cache_dir: Path) -> None:
+        self._settings = settings
+        self._cache_dir = cache_dir
+        self._hub = SignalHub(settings, cache_dir=cache_dir)
+
+    async def refresh(self, now: int) -> None:
+        """Fetch what is due."""
+        await self._hub.refresh(now)
+
+    def series(self, kind: Kind, grid: TimeGrid, now: int) -> Series:
+        """The series on `grid` with its quality."""
+        return self._hub.series(kind, grid, now)
+
+    async def exchange(self, settings: SignalSettings) -> bool:
+        """Take over changed feeds, fetched before they serve; True when there was a change."""
+        if settings == self._settings:
+            return False
+        hub = SignalHub(settings, cache_dir=self._cache_dir)
+        await hub.refresh(int(time.time()))
+        old, self._hub, self._settings = self._hub, hub, settings
+        await old.close()
+        return True
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._hub.close()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a daemon is made of."""
+
+    agent: ComputeFlex
+    hub: LiveHub
+    store: SqliteStore
+    helper: HelperClient
+    tz: ZoneInfo
+
+    async def close(self) -> None:
+        """End everything; holds stay in Slurm."""
+        await self.hub.close()
+        await self.helper.close()
+        self.store.close()
+
+
+async def compose(settings: Settings) -> Parts:
+    """Build the parts for `settings`, waiting for Slurm as long as it takes.
+
+    StoreError when the store cannot be used.
+    """
+    state_dir = Path(settings.daemon.state_dir)
+    store = SqliteStore(state_dir / STORE_NAME)
+    try:
+        reader, reason = await _reader(settings)
+        tz = local_zone()
+        hub = LiveHub(settings.signals, state_dir / SIGNALS_DIR)
+        helper = HelperClient(settings.daemon.helper_socket)
+        agent = ComputeFlex(
+            settings=settings,
+            store=store,
+            reader=reader,
+            reader_reason=reason,
+            helper=helper,
+            hub=hub,
+            read_cluster=functools.partial(read_cluster, settings.slurm),
+            tz=tz,
+            clock=lambda: int(time.time()),
+            version=flexlond.__version__,
+        )
+    except BaseException:
+        store.close()
+        raise
+    return Parts(agent, hub, store, helper, tz)
+
+
+async def _reader(settings: Settings) -> tuple[QueueReader, str]:
+    """Choose the queue reader; while Slurm does not answer, say so and try again."""
+    wait = 1.0
+    while True:
+        try:
+            return await asyncio.to_thread(choose_reader, settings.slurm)
+        except SlurmCommandError as error:
+            _log.warning("waiting for Slurm", error=str(error))
+            sd.notify(
+                f"STATUS=waiting for Slurm: {' '.join(str(error).split())}",
+                "EXTEND_TIMEOUT_USEC=60000000",
+            )
+        await asyncio.sleep(wait)
+        wait = min(LONGEST_WAIT, wait * 2)
