@@ -23,7 +23,8 @@ CONFIG = Path("/etc/flexlon/flexlon.toml")
 FEED = Path("/etc/flexlon/demo-day.csv")
 LUA_PLUGIN = Path("/etc/slurm/job_submit.lua")
 SERVICES = ("flexlon-helper.service", "flexlond.service")
-RAMP_KW = 12.0
+# The kW that may be started in 5 minutes, which are 43 of the demo half-hours: nearly the whole day.
+RAMP_KW = 30.0
 _TEMPLATE = Path(__file__).with_name("flexlon.toml")
 _READY_SECONDS = 40.0
 
@@ -86,3 +87,10 @@ def wait_until_ready() -> Status:
                 return found
         time.sleep(1.0)
     raise DemoError(f"FlexLon is not ready after {_READY_SECONDS:.0f} s: {missing}")
+
+
+def renew(day: Day) -> None:
+    """Put a later day in place while FlexLon runs. Raises DemoError."""
+    day.write(FEED)
+    run([str(PREFIX / "flexlonctl"), "reload"])
+    time.sleep(1.0)

@@ -97,12 +97,14 @@ class Submission:
 # (directive, gpus, how many): what people write, from the loosest to the tightest.
 _ANNOTATED = (
     ("flex: deadline=now+5minutes", 0, 4),
-    ("flex: deadline=now+5minutes", 2, 3),
-    ("nightly retrain; flex: deadline=now+5minutes power=300W/gpu", 4, 2),
-    ("flex: max-delay=4", 2, 2),
-    ("flex: start-by=now+4minutes", 1, 2),
-    ("flex: class=overnight", 1, 3),
-    ("flex: deadline=now+5minutes max-price=60", 2, 2),
+    ("flex: deadline=now+5minutes", 2, 2),
+    ("nightly retrain; flex: deadline=now+5minutes power=300W/gpu", 4, 1),
+    ("flex: max-delay=4", 1, 2),
+    ("flex: start-by=now+4minutes", 1, 1),
+    ("flex: start-by=now+4minutes", 0, 2),
+    ("flex: class=overnight", 1, 2),
+    ("flex: class=overnight", 0, 2),
+    ("flex: deadline=now+5minutes max-price=80", 2, 1),
     ("flex: max-delay=00:02:30", 0, 2),
     ("flex: deadline=now+5minutes preempt=requeue min-run=00:00:10", 1, 1),
 )
@@ -118,7 +120,7 @@ def _chain() -> list[Submission]:
         prepare,
         name="train",
         at=12.5,
-        gpus=4,
+        gpus=2,
         runtime=30,
         after="prepare",
         comment="flex: class=overnight",
@@ -140,7 +142,7 @@ def _fixed() -> list[Submission]:
         *_chain(),
         Submission("misspelt", 5, "bob", Kind.MALFORMED, 4, 20, comment="flex: deadine=now+5minutes"),
         Submission(
-            "sweep", 8, "alice", Kind.ANNOTATED, 6, 20, gpus=1, array="0-5",
+            "sweep", 8, "alice", Kind.ANNOTATED, 6, 20, gpus=1, array="0-3",
             comment="flex: deadline=now+5minutes",
         ),
         Submission(
@@ -162,7 +164,7 @@ def _partition_cases() -> list[tuple[Kind, str, int]]:
     The jobs that stay say `flex:` alone (the site default, which they would have without it too), so that
     whoever reads the report's comments sees the consent there as well.
     """
-    return [(Kind.SITE_DEFAULT, "flex:", gpus) for gpus in (0, 2, 1, 1)] + [
+    return [(Kind.SITE_DEFAULT, "flex:", gpus) for gpus in (0, 0, 1, 1)] + [
         (Kind.OPTED_OUT, "flex: off", gpus) for gpus in (0, 1)
     ]
 
@@ -179,8 +181,8 @@ def workload(seed: int = SEED, *, span: float = 85.0) -> tuple[Submission, ...]:
                 at=round(draw.uniform(0, span), 1),
                 user=draw.choice(USERS),
                 kind=kind,
-                cpus=draw.choice((2, 4)) if gpus else draw.choice((4, 8)),
-                runtime=draw.randint(15, 45),
+                cpus=draw.choice((2, 4)) if gpus else draw.choice((2, 4, 6)),
+                runtime=draw.randint(20, 50),
                 gpus=gpus,
                 comment=comment,
                 partition=partition,

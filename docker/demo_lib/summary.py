@@ -1,0 +1,106 @@
+"""The end of the demo: one table of what it cost, and who was left alone.
+
+Law: every number comes from the report. The demo's energy is tiny because its slots last seconds; what a
+half-hour would have been is shown only beside it, under that name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from demo_lib.report import deadlines_kept, saved, scale
+from demo_lib.watch import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from demo_lib.report import JobFacts, Report
+
+
+def amounts(report: Report) -> Table:
+    """Money, carbon and peak power, both ways."""
+    total = report.summary()
+    factor = scale(report.slot_seconds)
+    table = Table(title="FlexLon against as-soon-as-possible, the same jobs", title_justify="left")
+    for name in ("", "as soon as possible", "with FlexLon", "saved", f"saved, x {factor:.0f} *"):
+        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    for name, now, before, unit in (
+        ("electricity, GBP", total.cost_gbp, total.cost_asap_gbp, "GBP"),
+        ("carbon, kg CO2", total.co2_kg, total.co2_asap_kg, "kg"),
+    ):
+        table.add_row(
+            name,
+            f"{before:.6f}",
+            f"{now:.6f}",
+            f"{before - now:.6f} ({saved(now, before):.1f} %)",
+            f"{(before - now) * factor:.2f} {unit}",
+        )
+    table.add_row("peak power, kW", f"{total.peak_asap_kw:.2f}", f"{total.peak_kw:.2f}", "", "")
+    return table
+
+
+def jobs(report: Report) -> Table:
+    """Every job that was moved, with what it was promised."""
+    table = Table(title="jobs that FlexLon moved", title_justify="left", header_style="bold")
+    for name in (
+        "job",
+        "user",
+        "comment",
+        "asap",
+        "planned",
+        "started",
+        "latest",
+        "ended",
+        "deadline",
+    ):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for job in report.jobs:
+        if job.touched:
+            table.add_row(
+                str(job.job_id),
+                job.user,
+                Text(job.comment),
+                *(
+                    clock(moment or 0)
+                    for moment in (
+                        job.asap_start, job.planned_start, job.start, job.latest_start, job.end, job.deadline,
+                    )
+                ),
+            )  # fmt: skip
+    return table
+
+
+def sentences(report: Report) -> list[str]:
+    """Deadlines, touched and untouched, and what the numbers mean."""
+    total = report.summary()
+    kept, promised = deadlines_kept(report.jobs)
+    plain = [job for job in report.jobs if not job.consents]
+    moved = total.touched - _count_touched(plain)
+    return [
+        f"deadlines and latest starts kept: {kept} of {promised}",
+        f"jobs: {total.jobs}; flexible: {total.annotated}, of which FlexLon moved {moved}; "
+        f"without consent: {len(plain)}, of which touched: {_count_touched(plain)}",
+        f"* one slot of {report.slot_seconds} s stands for a half-hour: each job as long as its slots, "
+        "at the same power, would have saved this",
+        f"Slurm {report.slurm}, reader {report.reader}; starts and ends are sacct's; prices are those "
+        "of the real day, known in advance here",
+    ]
+
+
+def _count_touched(jobs_: Sequence[JobFacts]) -> int:
+    return sum(job.touched for job in jobs_)
+
+
+def show(report: Report, said: Sequence[str], console: Console) -> None:
+    """Print the end."""
+    for line in said:
+        console.print(Text(line))
+    console.print(jobs(report))
+    console.print(amounts(report))
+    for line in sentences(report):
+        console.print(Text(line))
