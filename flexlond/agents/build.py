@@ -16,12 +16,12 @@ import numpy as np
 
 from flexlond.model.job import ACTIVE_STATES, JobState
 from flexlond.model.power import job_kw
-from flexlond.planning.dependencies import latest_starts, predecessors
+from flexlond.planning.dependencies import edges, predecessors
 from flexlond.planning.pools import demand_of
 from flexlond.planning.problem import NEVER, Problem, Running
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -68,7 +68,7 @@ def build(
     parts = _components(jobs)
     rows = {job.job_id: row for row, job in enumerate(pending)}
     directives = [flex[job.job_id].directive if job.job_id in flex else None for job in pending]
-    bounds, movable = _latest(pending, flex)
+    bounds, movable = _latest(pending, flex, _awaited_by_absent(jobs, rows))
     problem = Problem(
         grid=grid,
         now=now,
@@ -101,7 +101,7 @@ def build(
         pool_group=room.pool_group,
         group_capacity=room.group_capacity,
         running=_running(jobs, room, settings),
-        depends=_depends(pending, rows),
+        depends=_depends(pending, rows, parts),
     )
     return Question(problem, rows)
 
@@ -128,40 +128,44 @@ def _hold(flex: FlexJob | None, now: int) -> int:
 
 
 def _latest(
-    pending: Sequence[Job], flex: Mapping[int, FlexJob]
+    pending: Sequence[Job], flex: Mapping[int, FlexJob], awaited: Collection[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Latest safe starts with deadlines run backwards over dependencies (rule 6)."""
-    own: dict[int, int | None] = {}
+    """Latest safe starts; the planner runs them backwards over the dependencies (rule 6)."""
+    found: list[int] = []
     for job in pending:
         known = flex.get(job.job_id)
-        at = known.latest.at if known and known.movable and known.latest else None
-        own[job.job_id] = at
-    bounds = latest_starts(pending, own)
-    latest = [bounds[job.job_id] for job in pending]
-    movable = [
-        bool(flex[job.job_id].movable) and at is not None if job.job_id in flex else False
-        for job, at in zip(pending, latest, strict=True)
-    ]
-    return (
-        np.array(
-            [
-                at if at is not None and may else NEVER
-                for at, may in zip(latest, movable, strict=True)
-            ],
-            np.int64,
-        ),
-        np.array(movable, np.bool_),
+        movable = known is not None and known.movable and job.job_id not in awaited
+        at = known.latest.at if known and known.latest and movable else None
+        found.append(NEVER if at is None else at)
+    latest = np.array(found, np.int64)
+    return latest, latest < NEVER
+
+
+def _awaited_by_absent(jobs: Sequence[Job], rows: Mapping[int, int]) -> frozenset[int]:
+    """Jobs on which a job waits that takes no part (held by somebody): they are not deferred."""
+    return frozenset(
+        before
+        for job in jobs
+        if job.state is JobState.PENDING and job.dependency and job.job_id not in rows
+        for before in predecessors(job.dependency)
     )
 
 
-def _depends(pending: Sequence[Job], rows: Mapping[int, int]) -> NDArray[np.int64]:
-    pairs = [
-        (rows[job.job_id], rows[before])
-        for job in pending
-        for before in predecessors(job.dependency)
-        if before in rows and before != job.job_id
-    ]
-    return np.array(pairs, np.int64).reshape(-1, 2)
+def _depends(
+    pending: Sequence[Job], rows: Mapping[int, int], parts: Mapping[int, tuple[Job, ...]]
+) -> NDArray[np.int64]:
+    aliases = {
+        part.job_id: rows[leader]
+        for leader, group in parts.items()
+        if leader in rows
+        for part in group
+    }
+    return edges(
+        [job.job_id for job in pending],
+        [job.dependency for job in pending],
+        aliases=aliases,
+        singleton_key=[(job.user, job.name) for job in pending],
+    )
 
 
 def _limits(values: Sequence[float | None]) -> NDArray[np.float64]:

@@ -1,0 +1,317 @@
+"""The loop in virtual time: the rules and invariants as far as they need no real slurmctld."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flexlond.model.action import Outcome, Verb
+from flexlond.model.job import JobState
+from flexlond.model.series import Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SIX_SLOTS = 6 * 1800
+FLEX = "flex: max-delay=8:00:00"
+
+
+async def test_an_annotated_job_waits_for_the_cheap_hours(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    sentence = await bench.cycle()
+    assert SIX_SLOTS <= bench.begin(job) - bench.slurm.now < SIX_SLOTS + 4 * 1800
+    assert sentence.startswith("changed 1 job")
+
+
+async def test_a_plain_job_is_never_touched(bench: Any) -> None:
+    job = bench.slurm.submit("just a comment")
+    before = bench.slurm.jobs[job]
+    await bench.cycle()
+    assert bench.slurm.jobs[job] == before
+    assert bench.slurm.effects == []
+
+
+async def test_observe_mode_plans_and_touches_nothing(bench: Any) -> None:
+    settings = bench.settings
+    daemon = type(settings.daemon)(mode="observe")
+    await bench.agent.reload(
+        type(settings)(daemon=daemon, signals=settings.signals, planning=settings.planning)
+    )
+    job = bench.slurm.submit(FLEX)
+    sentence = await bench.cycle()
+    assert bench.slurm.effects == []
+    assert "observe mode" in sentence
+    view = next(v for v in bench.agent.jobs() if v.job_id == job)
+    assert view.planned_start > bench.slurm.now
+    assert not view.held_by_us
+
+
+async def test_a_second_cycle_changes_nothing(bench: Any) -> None:
+    bench.slurm.submit(FLEX)
+    await bench.cycle()
+    done = len(bench.slurm.effects)
+    for _ in range(20):
+        bench.slurm.advance(30)
+        await bench.cycle()
+    assert len(bench.slurm.effects) == done
+
+
+async def test_the_tick_places_a_new_job_before_the_next_cycle(bench: Any) -> None:
+    await bench.cycle()
+    job = bench.slurm.submit(FLEX)
+    await bench.tick()
+    assert bench.begin(job) > bench.slurm.now
+
+
+@pytest.mark.parametrize("quality", [Quality.STALE, Quality.ABSENT])
+async def test_i9_bad_signals_make_no_new_holds_and_keep_old_ones(
+    bench: Any, quality: Quality
+) -> None:
+    first = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    held_until = bench.begin(first)
+    bench.hub.quality = quality
+    second = bench.slurm.submit(FLEX)
+    bench.slurm.advance(30)
+    sentence = await bench.cycle()
+    assert bench.begin(first) == held_until
+    assert bench.begin(second) == bench.slurm.jobs[second].submit
+    assert f"price is {quality.value}" in sentence
+
+
+async def test_i9_an_incomplete_view_makes_no_new_holds(bench: Any) -> None:
+    bench.slurm.complete = False
+    job = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    assert bench.begin(job) == bench.slurm.jobs[job].submit
+
+
+async def test_i9_an_unreadable_queue_changes_nothing_and_says_so(bench: Any) -> None:
+    bench.slurm.submit(FLEX)
+    bench.slurm.reader_down = True
+    sentence = await bench.cycle()
+    assert "queue could not be read" in sentence
+    assert bench.slurm.effects == []
+    assert not bench.agent.may_delay()
+
+
+async def test_a_silent_helper_ends_the_heartbeat(bench: Any) -> None:
+    bench.slurm.submit(FLEX)
+    await bench.cycle()
+    assert bench.agent.may_delay()
+    bench.slurm.helper_down = True
+    await bench.tick()
+    assert not bench.agent.may_delay()
+
+
+async def test_i8_an_opted_out_job_is_not_held_again(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX, cpus=1000)  # never fits, so it stays pending
+    bench.slurm.cpus = 2000
+    await bench.cycle()
+    bench.slurm.cpus = 64
+    bench.slurm.advance(20)
+    bench.slurm.edit(job, begin=bench.slurm.now)
+    for _ in range(5):
+        await bench.cycle()
+        bench.slurm.advance(30)
+    bench.restart()
+    await bench.cycle()
+    assert bench.slurm.jobs[job].begin <= bench.slurm.now
+    view = next(v for v in bench.agent.jobs() if v.job_id == job)
+    assert view.opted_out
+
+
+async def test_taking_the_directive_away_releases_the_job(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    bench.slurm.edit(job, comment="")
+    await bench.cycle()
+    assert bench.begin(job) <= bench.slurm.now
+    assert bench.slurm.effects[-1].verb is Verb.RELEASE
+
+
+async def test_a_shortened_time_to_the_deadline_moves_the_hold_forward(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX, minutes=30)
+    await bench.cycle()
+    deadline = bench.begin(job) - 600
+    bench.slurm.edit(job, deadline=deadline)
+    await bench.cycle()
+    assert bench.begin(job) <= deadline - 1800
+
+
+async def test_a_forgotten_hold_is_repaired_at_the_next_tick(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    bench.slurm.save()
+    await bench.cycle()
+    held_until = bench.begin(job)
+    bench.slurm.crash()
+    assert bench.begin(job) < held_until
+    await bench.tick()
+    assert bench.begin(job) > bench.slurm.now
+    assert not next(v for v in bench.agent.jobs() if v.job_id == job).opted_out
+
+
+async def test_a_lost_answer_is_settled_by_observation(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    bench.slurm.answers_lost = True
+    await bench.cycle()
+    assert len(bench.store.open_intents()) == 1
+    bench.slurm.answers_lost = False
+    bench.restart()
+    await bench.cycle()
+    assert bench.store.open_intents() == []
+    (line,) = bench.store.all_intents()
+    assert line.outcome is Outcome.APPLIED
+    view = next(v for v in bench.agent.jobs() if v.job_id == job)
+    assert view.held_by_us
+    assert not view.opted_out
+
+
+async def test_a_release_with_a_lost_answer_is_no_opt_out(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    bench.slurm.cpus = 0  # it cannot start, so it stays to be looked at
+    bench.slurm.answers_lost = True
+    await bench.agent.drain()
+    bench.slurm.answers_lost = False
+    bench.slurm.advance(20)
+    await bench.agent.drain()
+    view = next(v for v in bench.agent.jobs() if v.job_id == job)
+    assert not view.opted_out
+
+
+async def test_drain_restores_the_users_own_begin(bench: Any) -> None:
+    own = bench.slurm.now + 600
+    with_begin = bench.slurm.submit(FLEX, begin=own)
+    without = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    assert bench.begin(with_begin) > own
+    drained = await bench.agent.drain()
+    assert (drained.restored, drained.left) == (2, 0)
+    assert bench.begin(with_begin) == own
+    assert bench.begin(without) <= bench.slurm.now
+    await bench.cycle()
+    assert bench.begin(with_begin) == own
+
+
+async def test_rule_3_the_users_own_begin_is_never_shortened(bench: Any) -> None:
+    own = bench.slurm.now + 9 * 1800
+    job = bench.slurm.submit(FLEX, begin=own)
+    for _ in range(10):
+        await bench.cycle()
+        bench.slurm.advance(60)
+        assert bench.begin(job) >= own
+
+
+async def test_pause_changes_nothing_and_resume_goes_on(bench: Any) -> None:
+    await bench.agent.pause()
+    job = bench.slurm.submit(FLEX)
+    sentence = await bench.cycle()
+    assert "paused" in sentence
+    assert bench.slurm.effects == []
+    bench.restart()
+    assert bench.agent.paused
+    await bench.agent.resume()
+    await bench.cycle()
+    assert bench.begin(job) > bench.slurm.now
+
+
+async def test_release_by_the_owner_is_for_good(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    bench.slurm.cpus = 0
+    (answer,) = await bench.agent.release([job], uid=1000, operator=False)
+    assert answer.released
+    for _ in range(3):
+        bench.slurm.advance(30)
+        await bench.cycle()
+    assert bench.begin(job) <= bench.slurm.now
+
+
+async def test_release_of_an_unknown_job_says_so(bench: Any) -> None:
+    (answer,) = await bench.agent.release([999], uid=0, operator=True)
+    assert not answer.released
+    assert "not a pending flexible job" in answer.detail
+
+
+async def test_explain_shows_the_arithmetic_of_the_latest_start(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    view = bench.agent.explain(job)
+    assert view.steps
+    assert view.history[0].verb == "hold-until"
+    assert view.history[0].outcome == "applied"
+    assert "Slurm starts it by itself" in view.summary
+
+
+def check_invariants(bench: Any, comments: dict[int, str]) -> None:
+    intents = bench.store.all_intents()
+    ids = [line.action.action_id for line in intents]
+    assert len(ids) == len(set(ids))
+    for effect in bench.slurm.effects:  # I2
+        assert ids.count(effect.action_id) == 1
+    for effect in bench.slurm.effects:  # I4
+        assert "flex:" in comments[effect.job_id]
+
+
+def faults(rng: random.Random, bench: Any) -> None:
+    slurm = bench.slurm
+    draw = rng.random()
+    slurm.helper_down = draw < 0.1
+    slurm.reader_down = 0.1 < draw < 0.2
+    slurm.answers_lost = 0.2 < draw < 0.3
+    slurm.complete = not 0.3 < draw < 0.35
+    bench.hub.quality = Quality.STALE if 0.35 < draw < 0.45 else Quality.GOOD
+    if 0.45 < draw < 0.5:
+        bench.restart()
+    if 0.5 < draw < 0.55:
+        slurm.crash()
+    if draw > 0.55:
+        slurm.save()
+
+
+def submit_some(rng: random.Random, bench: Any, comments: dict[int, str]) -> Sequence[int]:
+    made = []
+    for _ in range(rng.randrange(4)):
+        comment = rng.choice(["", "plain", FLEX, "flex: start-by=now+3hours", "flex: off", FLEX])
+        job = bench.slurm.submit(comment, cpus=rng.choice([1, 2, 4]), minutes=rng.choice([30, 60]))
+        comments[job] = comment
+        made.append(job)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_no_job_is_late_and_none_without_consent_is_touched_under_faults(
+    bench: Any, seed: int
+) -> None:
+    rng = random.Random(seed)
+    comments: dict[int, str] = {}
+    bounds: dict[int, int] = {}
+    opted_out: set[int] = set()
+    for beat in range(120):
+        if beat < 80:
+            for job in submit_some(rng, bench, comments):
+                bound = {FLEX: 8 * 3600, "flex: start-by=now+3hours": 3 * 3600}.get(comments[job])
+                if bound:
+                    bounds[job] = bench.slurm.now + bound
+        faults(rng, bench)
+        await (bench.cycle() if beat % 3 == 0 else bench.tick())
+        for job, latest in bounds.items():  # I3
+            assert bench.slurm.jobs[job].begin <= latest
+        held = [j for j in bounds if bench.begin(j) > bench.slurm.now]
+        if held and rng.random() < 0.05:
+            victim = rng.choice(held)
+            bench.slurm.edit(victim, begin=bench.slurm.now, priority=0)
+            bench.slurm.edit(victim, priority=1000, reason="None")
+            opted_out.add(victim)
+            effects_then = len(bench.slurm.effects)
+            bench.slurm.save()
+            assert len(bench.slurm.effects) == effects_then
+        bench.slurm.advance(rng.choice([3, 30, 60, 300]), step=3)
+    bench.slurm.advance(12 * 3600, step=60)
+    check_invariants(bench, comments)
+    assert all(job.state is JobState.ENDED for job in bench.slurm.jobs.values())
+    for job, latest in bounds.items():
+        assert bench.slurm.started[job] <= latest
