@@ -7,11 +7,13 @@ Times are epoch seconds. The test's configuration acts on a grid of short slots,
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -385,3 +387,29 @@ def clean(installed: str) -> None:
     reset_flexlon()
     cancel_all()
     CONFIG.write_text(installed)
+
+
+# ---- the running system
+
+
+def _scenes() -> Any:
+    spec = importlib.util.spec_from_file_location("scenes", Path(__file__).parent / "scenes.py")
+    if spec is None or spec.loader is None:
+        pytest.fail("tests/slurm/scenes.py is missing")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["scenes"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def scene(
+    flexlon_config: Callable[..., None],
+    signals_csv: Callable[..., int],
+    flexlonctl: Callable[..., Any],
+    wait_for: Callable[..., Any],
+    sbatch: Callable[..., int],
+    job: Callable[[int | str], Record],
+) -> Any:
+    """FlexLon acting on a short day: see scenes.Scene."""
+    return _scenes().Scene(flexlon_config, signals_csv, flexlonctl, wait_for, sbatch, job)

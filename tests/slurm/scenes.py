@@ -1,0 +1,81 @@
+"""What the tests of the running system share: a cluster with FlexLon acting on a short day.
+
+Imported by path through conftest's `scene` fixture; a day of 10 s slots: dear now, cheap soon, dear again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+SLOT = 10
+HEARTBEAT = Path("/run/flexlon/heartbeat")
+FLEX = "flex: max-delay=15:00"
+
+
+def day(dear: int, cheap: int, total: int = 180) -> list[float]:
+    """GBP/MWh by slot: `dear` slots at 200, `cheap` ones at 10, the rest at 200."""
+    return [200.0] * dear + [10.0] * cheap + [200.0] * (total - dear - cheap)
+
+
+@dataclass
+class Scene:
+    """FlexLon acting on the real cluster."""
+
+    config: Callable[..., None]
+    feeds: Callable[..., int]
+    ctl: Callable[..., Any]
+    wait_for: Callable[..., Any]
+    sbatch: Callable[..., int]
+    job: Callable[[int | str], Any]
+    began: int = 0
+
+    def act(
+        self,
+        prices: Sequence[float] | None = None,
+        *,
+        slot: int = SLOT,
+        **tables: Mapping[str, Any],
+    ) -> int:
+        """Start both services in act mode on a fresh day and wait for the heartbeat."""
+        self.began = self.feeds(prices or day(4, 6), slot_seconds=slot)
+        grid = {"slot_seconds": slot, "horizon_slots": 150}
+        self.config(**{"grid": grid, **tables})
+        self.wait_for(self.heart_beats, 40, what="flexlond has a fresh heartbeat")
+        return self.began
+
+    @staticmethod
+    def heart_beats() -> bool:
+        """The plugin would give a decision window now."""
+        try:
+            words = HEARTBEAT.read_text().split()
+        except OSError:
+            return False
+        return len(words) == 2 and words[0] == "act" and int(words[1]) >= time.time()
+
+    def line(self, job_id: int) -> dict[str, Any]:
+        """The job's line of `flexlonctl jobs`; {} while it is not there."""
+        lines: list[dict[str, Any]] = self.ctl("jobs")["jobs"]
+        return next((line for line in lines if line["job_id"] == job_id), {})
+
+    def held(self, job_id: int, timeout: float = 30) -> int:
+        """Wait until our begin time is in force; returns it (epoch seconds)."""
+
+        def begin() -> int:
+            record = self.job(job_id)
+            ahead = record.begin - int(time.time())
+            return record.begin if record.state == "PENDING" and ahead > SLOT + 2 else 0
+
+        found: int = self.wait_for(begin, timeout, what=f"job {job_id} has a begin time of ours")
+        return found
+
+    def cycles(self, count: int = 2) -> None:
+        """Wait for `count` further complete cycles of the daemon."""
+        for _ in range(count):
+            last = self.ctl("status")["last_cycle_at"]
+            self.wait_for(lambda last=last: self.ctl("status")["last_cycle_at"] != last, 40)
