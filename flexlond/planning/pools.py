@@ -101,7 +101,8 @@ def _groups(nodes: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
 def _union(pools: Sequence[Pool], capacity: NDArray[np.float64]) -> NDArray[np.float64]:
     """The room over the distinct nodes of `pools`, whose own rooms are `capacity` (members, R)."""
     if len(pools) == 1:
-        return capacity[0]
+        own_room: NDArray[np.float64] = capacity[0]
+        return own_room
     per_node: dict[str, NDArray[np.float64]] = {}
     for pool, own in zip(pools, capacity, strict=True):
         for name in pool.node_names:

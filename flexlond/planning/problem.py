@@ -116,6 +116,8 @@ class Problem:
     depends: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     """(D, 2): (successor, predecessor) as indices of this problem's jobs."""
     site_kw: float = float("inf")  # cap of the running and planned jobs together
+    recent: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    """(M, 2): (epoch, kW) of starts we commanded in the last 5 minutes; they count against the ramp cap."""
 
     def __post_init__(self) -> None:
         """Check that the shapes belong together."""
@@ -137,6 +139,7 @@ class Problem:
             ("running.demand", self.running.demand.shape, (running, resources)),
             ("running.kw", self.running.kw.shape, (running,)),
             ("depends", self.depends.shape, (len(self.depends), 2)),
+            ("recent", self.recent.shape, (len(self.recent), 2)),
         ]
         for name, shape, wanted in expected:
             if shape != wanted:

@@ -1,0 +1,219 @@
+"""Room over time: what is taken of each pool's resources in each slot, and where a job still fits.
+
+Law: conservative. A job takes whole slots for its whole time limit; a running job takes them until its end; a
+slot is never promised to more jobs than fit, in the job's pool, in the group of pools that share its nodes, and
+under the site's kW cap. What runs already may exceed the room (nodes went down): then nothing more fits.
+Past the end of the grid there is no bound. Starts are slot starts here, but for a job's first possible slot,
+where it may start in the middle; spreading inside a slot (spread.py) is not counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.planning.problem import NEVER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flexlond.planning.problem import Problem
+
+ARRAY_SHARE = 0.5
+"""The part of a pool that one array is modelled to fill at once: others run beside it."""
+_EPSILON = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blocks:
+    """Each job as one block: an array as `waves` of `width` tasks after each other. Shapes (J,), (J, C)."""
+
+    width: NDArray[np.int64]  # tasks at once
+    waves: NDArray[np.int64]
+    span: NDArray[np.float64]  # s from start to the end of the last wave
+    kw: NDArray[np.float64]  # mean over the span: energy is kw x span
+    step_kw: NDArray[np.float64]  # the power step when it starts
+    latest: NDArray[np.int64]  # latest start, brought forward by waves that only the room demands
+    amount: NDArray[np.float64]  # (J, C) what it takes of its pool's columns
+
+
+def columns_of(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The constraints: (P, C) column indices of each pool into (K,) totals; the last total is unbounded."""
+    pools, resources = problem.capacity.shape
+    groups = len(problem.group_capacity)
+    total = np.concatenate(
+        [problem.capacity.ravel(), problem.group_capacity.ravel(), [problem.site_kw, np.inf]]
+    )
+    dummy = len(total) - 1
+    own = np.arange(pools * resources).reshape(pools, resources)
+    shared = pools * resources + problem.pool_group[:, None] * resources + np.arange(resources)
+    alone = np.bincount(problem.pool_group, minlength=groups)[problem.pool_group] == 1
+    shared = np.where(alone[:, None], dummy, shared)
+    site = np.full((pools, 1), dummy - 1 if np.isfinite(problem.site_kw) else dummy)
+    return np.concatenate([own, shared, site], axis=1).astype(np.int64), total
+
+
+def blocks_of(problem: Problem) -> Blocks:
+    """Shape every job into one block of its pool's resources."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.minimum(
+            problem.capacity[problem.pool],
+            problem.group_capacity[problem.pool_group[problem.pool]],
+        )
+        ratio = np.where(problem.demand > 0, ARRAY_SHARE * room / problem.demand, np.inf)
+    tasks = np.maximum(problem.tasks, 1)
+    throttled = np.where(problem.throttle > 0, np.minimum(problem.throttle, tasks), tasks)
+    fit = np.floor(np.minimum(ratio.min(axis=1, initial=np.inf), 1 << 40)).astype(np.int64)
+    width = np.maximum(1, np.minimum(throttled, fit))
+    waves = -(-tasks // width)
+    asked = -(-tasks // throttled)
+    duration = np.maximum(problem.duration, 1.0)
+    latest = np.where(
+        problem.latest >= NEVER,
+        problem.latest,
+        problem.latest - np.ceil((waves - asked) * duration).astype(np.int64),
+    )
+    demand = problem.demand * width[:, None]
+    step = problem.kw * width
+    return Blocks(
+        width=width,
+        waves=waves,
+        span=waves * duration,
+        kw=problem.kw * tasks / waves,
+        step_kw=step,
+        latest=latest,
+        amount=np.concatenate([demand, demand, step[:, None]], axis=1),
+    )
+
+
+class Timeline:
+    """Free room per constraint and slot; jobs are added and removed by index and slot."""
+
+    def __init__(self, problem: Problem, blocks: Blocks) -> None:
+        self._grid = problem.grid
+        self._columns, total = columns_of(problem)
+        self._blocks = blocks
+        self._pool = problem.pool.tolist()
+        self._slots = problem.grid.count
+        self._width = np.maximum(1, np.ceil(blocks.span / self._grid.slot_seconds)).astype(np.int64)
+        self._total = total
+        self.free = np.repeat(total[:, None], self._slots, axis=1)
+        self._take_running(problem)
+        self._index: dict[tuple[int, bytes], NDArray[np.int64]] = {}
+        self._need: list[tuple[NDArray[np.int64], NDArray[np.float64]] | None]
+        self._need = [None] * problem.jobs
+        self._count = np.zeros(2 * self._slots + 1, np.int64)
+
+    def width(self, job: int, slot: int, start: int) -> int:
+        """Slots taken by `job` when it starts at `start` (epoch) in `slot`."""
+        grid = self._grid
+        offset = start - grid.slot_start(slot)
+        if offset <= 0:
+            return int(self._width[job])
+        return int(-(-(offset + self._blocks.span[job]) // grid.slot_seconds))
+
+    def feasible(
+        self, job: int, first: int, first_start: int, reserve: float = 0.0
+    ) -> NDArray[np.bool_]:
+        """Shape (S,): slots from `first` on where `job` fits over its whole span.
+
+        `reserve` is the share of each total that must stay free besides.
+        """
+        index, amount = self._needed(job)
+        if reserve:
+            amount = amount + reserve * self._bounded(index)
+        taken = (self.free[index] < (amount - _EPSILON)[:, None]).any(axis=0)
+        slots = self._slots
+        count = self._count
+        np.cumsum(taken, out=count[1 : slots + 1])
+        count[slots + 1 :] = count[slots]
+        width = min(int(self._width[job]), slots)
+        fits: NDArray[np.bool_] = count[width : width + slots] == count[:slots]
+        fits[:first] = False
+        if first < slots:
+            end = min(first + self.width(job, first, first_start), slots)
+            fits[first] = count[end] == count[first]
+        return fits
+
+    def fits(self, job: int, slot: int, width: int, reserve: float = 0.0) -> bool:
+        """Whether `job` fits in the `width` slots from `slot`."""
+        index, amount = self._needed(job)
+        if reserve:
+            amount = amount + reserve * self._bounded(index)
+        window = self.free[index, slot : slot + width]
+        return bool((window >= (amount - _EPSILON)[:, None]).all())
+
+    def fullness(self, job: int, slot: int, width: int) -> float:
+        """The largest share of any total taken in the window, were `job` there as well."""
+        index, amount = self._needed(job)
+        window = self.free[index, slot : slot + width]
+        if not window.size:
+            return 0.0
+        total = self._bounded(index)
+        used = (total + amount - window.min(axis=1)) / np.maximum(total, _EPSILON)
+        return float(used.max())
+
+    def add(self, job: int, slot: int, width: int, sign: float = 1.0) -> None:
+        """Take (`sign` 1) or give back (-1) the room of `job` in `width` slots from `slot`."""
+        index, amount = self._needed(job)
+        self.free[index, slot : slot + width] -= sign * amount[:, None]
+
+    def add_all(self, jobs: NDArray[np.int64], start: NDArray[np.int64]) -> None:
+        """Take the room of many jobs at once at their start times; starts off the grid take none."""
+        seconds, slots = self._grid.slot_seconds, self._slots
+        first = (start - self._grid.start) // seconds
+        on = (first >= 0) & (first < slots)
+        jobs, start, first = jobs[on], start[on], first[on]
+        last = np.ceil((start - self._grid.start + self._blocks.span[jobs]) / seconds)
+        end = np.minimum(np.maximum(last.astype(np.int64), first + 1), slots)
+        step = np.zeros((len(self._total), slots + 1))
+        columns = self._columns[np.array(self._pool, np.int64)[jobs]]
+        for column in range(columns.shape[1]):
+            amount = self._blocks.amount[jobs, column]
+            np.add.at(step, (columns[:, column], first), amount)
+            np.subtract.at(step, (columns[:, column], end), amount)
+        used = np.cumsum(step, axis=1)[:, :slots]
+        used[-1] = 0.0
+        self.free -= used
+
+    def _needed(self, job: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The constraints `job` takes room of, and how much; cached."""
+        need = self._need[job]
+        if need is None:
+            amount = self._blocks.amount[job]
+            mask = amount > 0
+            pool = self._pool[job]
+            columns = self._columns[pool]
+            mask &= columns < len(self._total) - 1
+            key = (pool, mask.tobytes())
+            index = self._index.setdefault(key, columns[mask])
+            need = self._need[job] = (index, amount[mask])
+        return need
+
+    def _bounded(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        total: NDArray[np.float64] = self._total[index]
+        return total
+
+    def _take_running(self, problem: Problem) -> None:
+        """Subtract what runs, until its end; what overruns its end takes the first slot still."""
+        running, grid = problem.running, problem.grid
+        if not len(running.end):
+            return
+        pools, resources = problem.capacity.shape
+        last = np.ceil((running.end - grid.start) / grid.slot_seconds)
+        end = np.clip(last, 1, grid.count).astype(np.int64)
+        taken = np.zeros((len(self._total), grid.count + 1))
+        own = running.share[:, :, None] * running.demand[:, None, :]
+        columns = own.reshape(len(end), pools * resources)
+        groups = len(problem.group_capacity)
+        member = problem.pool_group[None, :] == np.arange(groups)[:, None]
+        share = np.where(member[None, :, :], running.share[:, None, :], 0.0)
+        of_group = share.max(axis=2, initial=0.0)[:, :, None] * running.demand[:, None, :]
+        columns = np.concatenate(
+            [columns, of_group.reshape(len(end), groups * resources), running.kw[:, None]], axis=1
+        )
+        # Taken from the first slot to each end: add up from the last slot backwards.
+        np.add.at(taken.T, end - 1, np.pad(columns, ((0, 0), (0, 1))))
+        self.free -= np.cumsum(taken[:, :-1][:, ::-1], axis=1)[:, ::-1]
