@@ -83,12 +83,11 @@ def sentences(report: Report) -> list[str]:
     moved = total.touched - _count_touched(plain)
     return [
         f"deadlines and latest starts kept: {kept} of {promised}",
-        f"jobs: {total.jobs}; flexible: {total.annotated}, of which FlexLon moved {moved}; "
-        f"without consent: {len(plain)}, of which touched: {_count_touched(plain)}",
-        f"* one slot of {report.slot_seconds} s stands for a half-hour: each job as long as its slots, "
-        "at the same power, would have saved this",
-        f"Slurm {report.slurm}, reader {report.reader}; starts and ends are sacct's; prices are those "
-        "of the real day, known in advance here",
+        f"jobs: {total.jobs}, flexible: {total.annotated}, of which FlexLon moved {moved}",
+        f"jobs without consent: {len(plain)}, of which touched: {_count_touched(plain)}",
+        f"* one slot of {report.slot_seconds} s stands for a half-hour: this, were each slot that long",
+        f"Slurm {report.slurm}, reader {report.reader}; starts and ends as sacct has them",
+        "prices are those of the real day, known in advance here: a forecast saves less",
     ]
 
 

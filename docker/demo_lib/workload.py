@@ -17,7 +17,6 @@ SEED = 2026
 USERS = ("alice", "bob", "carol")
 # The partition that the demo's configuration opts in ([[directive.opt_in]]), and the ordinary one.
 OPT_IN_PARTITION = "flex"
-MEMORY_MIB = 512
 
 
 class Kind(StrEnum):
@@ -46,6 +45,7 @@ class Submission:
     cpus: int
     runtime: int
     gpus: int = 0
+    memory_mib: int = 512
     minutes: int = 1
     comment: str = ""
     partition: str = ""
@@ -63,6 +63,11 @@ class Submission:
         first, last = self.array.split("%")[0].split("-")
         return int(last) - int(first) + 1
 
+    @property
+    def throttle(self) -> int:
+        """How many tasks of the array may run at once (%N); 0: no bound."""
+        return int(self.array.partition("%")[2] or 0)
+
     def argv(self, job_ids: dict[str, int]) -> list[str]:
         """The sbatch command, given the job ids of what was submitted before.
 
@@ -75,7 +80,7 @@ class Submission:
             f"--time={self.minutes}",
             "--ntasks=1",
             f"--cpus-per-task={self.cpus}",
-            f"--mem={MEMORY_MIB}",
+            f"--mem={self.memory_mib}",
             "--chdir=/tmp",
             "--output=/dev/null",
         ]
