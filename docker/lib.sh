@@ -178,7 +178,7 @@ run_host() {
 
 # cluster_up NAME VERSION SCHED: containers started; does not wait.
 cluster_up() {
-    local name=$1 version=$2 sched=$3 image volume extra=()
+    local name=$1 version=$2 sched=$3 image volume shared extra=()
     image=$(image_of "$version")
     cluster_exists "$name" && die "cluster '$name' is up already: docker/cluster down --name $name"
     cluster_down "$name"
@@ -186,7 +186,11 @@ cluster_up() {
     for volume in etc state home; do
         docker volume create --label "flexlon.cluster=$name" "flexlon-$name-$volume" >/dev/null
     done
-    [ ! -d "$ROOT/../shared" ] || extra+=(-v "$(cd "$ROOT/../shared" && pwd):/shared:ro")
+    if [ -d "$ROOT/../shared" ]; then
+        shared=$(cd "$ROOT/../shared" && pwd)
+        # Beside /opt/flexlon-src too, where the tests that can use it look.
+        extra+=(-v "$shared:/shared:ro" -v "$shared:/opt/shared:ro")
+    fi
     # systemd as the first process: it mounts and makes cgroups inside its own namespaces only.
     run_host "$name" "$image" ctl controller -e "SCHED=$sched" \
         --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
