@@ -223,6 +223,9 @@ local function nearest(name)
     local best, least
     name = sub(name, 1, 32)
     for _, candidate in ipairs(NAMES) do
+        if #name >= 3 and find(candidate, name, 1, true) then return candidate end
+    end
+    for _, candidate in ipairs(NAMES) do
         local edits = distance(name, candidate)
         if not least or edits < least then best, least = candidate, edits end
     end
@@ -609,7 +612,7 @@ local function find_mark(comment)
     return place
 end
 
--- The directive in force, nil where there is none, or nil and the line of the refusal.
+-- The directive in force; nil where there is none (and true if opted out); nil and the line of the refusal.
 local function read(comment, now, job)
     local mark = find_mark(comment)
     if mark == nil then return site_default(now, job) end
@@ -629,7 +632,7 @@ local function read(comment, now, job)
         if values[key] ~= nil then return reject("duplicate", word, { key }) end
         if key == "off" then
             if #list > 1 then return reject("off", word, nil, "off") end
-            return nil
+            return nil, nil, true
         end
         values[key], words[key] = value, word
     end

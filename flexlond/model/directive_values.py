@@ -108,8 +108,13 @@ def find_class(name: str, scope: Scope) -> str | None:
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
-    """The known name with the fewest single-character edits to `name`; the earlier one of equals."""
-    return min(known, key=lambda candidate: _distance(name[:32], candidate))
+    """The known name that contains `name`, else the one with the fewest single-character edits to it.
+
+    Of equals the earlier one.
+    """
+    name = name[:32]
+    inside = [candidate for candidate in known if len(name) >= 3 and name in candidate]
+    return inside[0] if inside else min(known, key=lambda candidate: _distance(name, candidate))
 
 
 def _distance(left: str, right: str) -> int:
