@@ -45,17 +45,17 @@ async def get_json(
         raise FetchError(
             f"{url} did not answer in time; check the network or raise signals.timeout"
         ) from None
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise FetchError(
             f"{url} cannot be reached ({_short(str(error) or type(error).__name__)}); check the "
             "network, a proxy, or set the feed's url to a mirror"
         ) from None
     if response.status_code != httpx.codes.OK:
         raise _refusal(response, url, body, now)
-    kind = response.headers.get("content-type", "")
+    kind = response.headers.get("content-type", "no content type")
     if "json" not in kind.lower():
         raise FetchError(
-            f"{url} answered {kind or 'without a content type'!r} instead of JSON "
+            f"{url} answered {_short(kind)} instead of JSON "
             f"({_short(body.decode('utf-8', 'replace'))}); a proxy's or maintenance page?"
         )
     try:

@@ -91,7 +91,7 @@ def write_feed(path: Path, rows: Iterable[StampedRow]) -> None:
             writer.writerow(("utc", "price", "carbon"))
             for row in rows:
                 moment = datetime.fromtimestamp(row.start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                writer.writerow((moment, f"{row.price:g}", f"{row.carbon:g}"))
+                writer.writerow((moment, row.price, row.carbon))
         Path(temporary).chmod(0o644)  # mkstemp makes it private; the daemon has another user
         Path(temporary).replace(path)
     except BaseException:

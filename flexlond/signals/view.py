@@ -15,7 +15,7 @@ import numpy as np
 
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.signals.regrid import regrid
-from flexlond.signals.rows import HOUR, format_utc
+from flexlond.signals.rows import HOUR, format_utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def view(
     elif not _of_use(known, grid, now):
         quality = Quality.ABSENT
         reasons.append(
-            f"knows {format_utc(rows[0].start)} to {format_utc(rows[-1].end)}, no slot to come"
+            f"knows {format_utc_seconds(rows[0].start)} to {format_utc_seconds(rows[-1].end)}, no slot to come"
         )
     elif max_age > 0 and not -AHEAD_TOLERANCE <= age <= max_age:
         quality = Quality.STALE
@@ -71,7 +71,7 @@ def view(
     else:
         quality = Quality.PARTIAL
         last = int(np.flatnonzero(known)[-1])
-        until = format_utc(grid.slot_start(last + 1))
+        until = format_utc_seconds(grid.slot_start(last + 1))
         reasons.append(f"{int(known.sum())} of {grid.count} slots known, the last until {until}")
     return FeedView(values, quality, provenance, fetched_at, "; ".join((*reasons, *remarks)))
 
