@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from demo_lib.day import Day
     from demo_lib.product import JobLine, Status
+    from demo_lib.watch import Watch
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _CURVE_ROWS = 3
@@ -39,7 +40,7 @@ class Scene:
     day: Day
     status: Status
     jobs: tuple[JobLine, ...]
-    names: dict[int, str]
+    watch: Watch
     events: tuple[str, ...]
     submitted: int
     to_submit: int
@@ -102,17 +103,18 @@ def _queue(scene: Scene) -> Table:
         table.add_column(name, style=style, min_width=least, no_wrap=True, overflow="ellipsis")
     rows = [*scene.running, *scene.pending]
     for job in rows[:_MAX_QUEUE]:
-        moved = job.held_by_us
-        planned = job.begin if moved else job.planned_start
+        seen = scene.watch.of(job.job_id, job.array_job_id)
+        runs = job in scene.running
+        planned = seen.held if seen else 0
         table.add_row(
-            Text(f"{job.job_id} {scene.names.get(job.job_id, '')}"),
+            Text(f"{job.job_id} {scene.watch.name(job)}"),
             Text(job.user),
-            Text("runs" if job in scene.running else "held" if moved else "waits"),
+            Text("runs" if runs else "held" if job.held_by_us else "waits"),
             Text(clock(planned)),
             Text(scene.day.label(scene.day.slot_of(planned)) if planned else ""),
-            Text(clock(job.latest_start)),
+            Text(clock(seen.latest_start if seen else 0)),
             Text(job.comment),
-            Text(job.reason if job.flexible else job.consent or "plain: not ours"),
+            Text(seen.why if seen else ""),
         )
     if len(rows) > _MAX_QUEUE:
         table.add_row(Text(f"and {len(rows) - _MAX_QUEUE} more", style="dim"))

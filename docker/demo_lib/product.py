@@ -1,13 +1,16 @@
 """What the product says of itself, asked as an operator would: `flexlonctl ... --json`.
 
-Law: read only. Numbers come as flexlonctl prints them; nothing is corrected here. Times are epoch seconds
-(UTC), 0 means "none". Source of the fields: protos/flexlon/admin/v1/admin.proto.
+Law: read only. Numbers come as flexlonctl prints them; nothing is corrected here. flexlonctl prints moments
+in ISO 8601 and null for none; here they are epoch seconds (UTC) and 0. Source of the fields:
+protos/flexlon/admin/v1/admin.proto.
 """
 
 from __future__ import annotations
 
 import subprocess
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,6 +25,7 @@ class JobLine(msgspec.Struct, frozen=True):
     """One job as FlexLon sees it (proto: JobLine); fields that the demo does not use are left out."""
 
     job_id: int
+    array: str = ""  # "12_[3-9]" or "12_4"
     user: str = ""
     state: str = ""
     flexible: bool = False
@@ -40,6 +44,11 @@ class JobLine(msgspec.Struct, frozen=True):
     asap_start: int = 0
     touched: bool = False
 
+    @property
+    def array_job_id(self) -> int:
+        """The array's id; 0: no array."""
+        return int(self.array.partition("_")[0] or 0)
+
 
 class Status(msgspec.Struct, frozen=True):
     """The state of the loop (proto: StatusReply)."""
@@ -57,10 +66,6 @@ class Status(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-class _Jobs(msgspec.Struct, frozen=True):
-    jobs: tuple[JobLine, ...] = ()
-
-
 def _ask(what: str, timeout: float = 20.0) -> bytes:
     """Standard output of `flexlonctl WHAT --json`. Raises DemoError with its error text."""
     argv = [str(PREFIX / "flexlonctl"), what, "--json"]
@@ -74,25 +79,45 @@ def _ask(what: str, timeout: float = 20.0) -> bytes:
     return done.stdout
 
 
-def decode_jobs(text: bytes) -> tuple[JobLine, ...]:
-    """Read `flexlonctl jobs --json`: `{"jobs": [...]}`, integers as numbers or (protobuf's way) strings.
+_MOMENTS = frozenset(
+    {
+        "asap_start", "begin", "deadline", "eligible", "last_cycle_at", "latest_start", "planned_start",
+        "submit",
+    }
+)  # fmt: skip
 
-    Raises msgspec.ValidationError when it is something else.
-    """
-    return msgspec.json.decode(text, type=_Jobs, strict=False).jobs
+
+def _with_epochs(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with every moment as epoch seconds."""
+    return {name: _epoch(value) if name in _MOMENTS else value for name, value in fields.items()}
+
+
+def _epoch(value: Any) -> int:
+    return int(datetime.fromisoformat(value).timestamp()) if value else 0
+
+
+def decode_jobs(text: bytes) -> tuple[JobLine, ...]:
+    """Read `flexlonctl jobs --json`: `{"jobs": [...]}`. Raises ValueError, TypeError or KeyError."""
+    lines = msgspec.json.decode(text)["jobs"]
+    return tuple(msgspec.convert(_with_epochs(line), JobLine) for line in lines)
+
+
+def decode_status(text: bytes) -> Status:
+    """Read `flexlonctl status --json`. Raises ValueError or TypeError."""
+    return msgspec.convert(_with_epochs(msgspec.json.decode(text)), Status)
 
 
 def jobs() -> tuple[JobLine, ...]:
     """Every job that FlexLon sees now. Raises DemoError."""
     try:
         return decode_jobs(_ask("jobs"))
-    except msgspec.DecodeError as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise DemoError(f"flexlonctl jobs --json cannot be read: {error}") from error
 
 
 def status() -> Status:
     """The state of the loop now. Raises DemoError."""
     try:
-        return msgspec.json.decode(_ask("status"), type=Status, strict=False)
-    except msgspec.DecodeError as error:
+        return decode_status(_ask("status"))
+    except (ValueError, TypeError) as error:
         raise DemoError(f"flexlonctl status --json cannot be read: {error}") from error

@@ -142,7 +142,7 @@ def _scene(now: int, day: Day, users: Users, observer: Observer) -> live.Scene:
         day=day,
         status=observer.status,
         jobs=observer.jobs,
-        names=users.names,
+        watch=observer.watch,
         events=(*users.said, *observer.events),
         submitted=len(users.accepted),
         to_submit=sum(submission.tasks > 0 for submission in users.workload),

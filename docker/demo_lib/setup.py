@@ -56,7 +56,7 @@ def install(day: Day) -> None:
     day.write(FEED)
     CONFIG.write_text(configuration(day.slot_seconds), encoding="utf-8")
     CONFIG.chmod(0o644)
-    run([str(PREFIX / "flexlond"), "check-config", str(CONFIG)])
+    run([str(PREFIX / "flexlond"), "check-config", "--config", str(CONFIG)])
     run([str(PREFIX / "flexlond"), "lua", "--output", str(LUA_PLUGIN)])
     run(["systemctl", "restart", *SERVICES], timeout=60.0)
 

@@ -33,7 +33,7 @@ class Watched:
     deadline: int = 0
     held: int = 0  # the last begin time of ours
     touched: bool = False
-    why: str = ""  # the reason given with the last planned start
+    why: str = ""  # the reason given last while it was pending
 
 
 class Watch:
@@ -64,10 +64,10 @@ class Watch:
         seen.latest_start = line.latest_start or seen.latest_start
         seen.deadline = line.deadline or seen.deadline
         seen.planned_start = line.planned_start or seen.planned_start
+        seen.why = line.reason if line.flexible else line.consent
         if not line.held_by_us or line.begin == seen.held:
             return []
         before, seen.held = seen.held, line.begin
-        seen.why = line.reason
         moved = f"moved from {clock(before)} to" if before else "held until"
         return [f"{self.label(line)}: {moved} {clock(line.begin)}: {line.reason}"]
 
@@ -76,9 +76,13 @@ class Watch:
             return [f"{self.label(now)}: started"]
         return []
 
+    def name(self, line: JobLine) -> str:
+        """What its user called it, as far as the demo submitted it."""
+        return self.names.get(line.job_id) or self.names.get(line.array_job_id, "")
+
     def label(self, line: JobLine) -> str:
         """`12 train (carol)`."""
-        name = self.names.get(line.job_id, "")
+        name = self.name(line)
         return f"{line.job_id}{f' {name}' if name else ''} ({line.user})"
 
     def of(self, job_id: int, array_job_id: int) -> Watched | None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from io import StringIO
 
+import pytest
 from demo_lib.day import day_from
 from demo_lib.live import Scene, columns, counts, line, screen
-from demo_lib.product import JobLine, Status, decode_jobs
+from demo_lib.product import JobLine, Status, decode_jobs, decode_status
+from demo_lib.setup import ready
 from demo_lib.watch import Watch, clock
 from rich.console import Console
+
+from flexlond._pb import admin_pb2 as pb
+from flexlond.cli.plain import as_json
 
 START = 1_700_000_000 // 7 * 7
 PENDING = JobLine(
@@ -31,10 +37,30 @@ def changed(line_: JobLine, **fields: object) -> JobLine:
     return JobLine(**({name: getattr(line_, name) for name in line_.__struct_fields__} | fields))
 
 
-def test_json_of_flexlonctl_is_read_with_numbers_or_protobuf_strings() -> None:
-    (job,) = decode_jobs(b'{"jobs": [{"job_id": 7, "begin": "1700000000", "kw": 0.5, "more": 1}]}')
-    assert (job.job_id, job.begin, job.kw) == (7, 1_700_000_000, 0.5)
-    assert decode_jobs(b"{}") == ()
+def test_json_of_flexlonctl_is_read_as_it_prints_it() -> None:
+    text = as_json(
+        pb.JobsReply(
+            jobs=[
+                pb.JobLine(
+                    job_id=7, array="5_2", begin=START, kw=0.5, cost_gbp=math.nan, touched=True
+                )
+            ]
+        )
+    )
+    (job,) = decode_jobs(text.encode())
+    assert (job.job_id, job.array_job_id, job.begin, job.deadline) == (7, 5, START, 0)
+    assert (job.kw, job.touched) == (0.5, True)
+    with pytest.raises(KeyError):
+        decode_jobs(b"{}")
+
+
+def test_status_of_flexlonctl_is_read_as_it_prints_it() -> None:
+    text = as_json(
+        pb.StatusReply(mode="act", last_cycle_at=START, helper_answering=True, warnings=["w"])
+    )
+    status = decode_status(text.encode())
+    assert (status.mode, status.last_cycle_at, status.helper_answering) == ("act", START, True)
+    assert ready(status) == "there is no fresh heartbeat"
 
 
 def test_a_hold_and_its_move_are_events_once() -> None:
@@ -65,12 +91,14 @@ def test_a_task_of_an_array_has_the_promise_of_the_whole() -> None:
 
 def scene() -> Scene:
     running = changed(PENDING, job_id=8, state="R", held_by_us=False)
+    watch = Watch({7: "train"})
+    watch.observe([PENDING, changed(PENDING, job_id=8)])
     return Scene(
         now=START + 15,
         day=day_from(START, 7),
         status=Status(mode="act", slurm_version="24.11.5", last_cycle="cycle: 1 held"),
         jobs=(running, PENDING),
-        names={7: "train"},
+        watch=watch,
         events=("one", "two"),
         submitted=3,
         to_submit=5,
