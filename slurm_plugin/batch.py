@@ -1,0 +1,456 @@
+"""One batch of actions from reading to result: read, decide, write down, act, read again, say what was seen.
+
+Law: blocking; one batch at a time, in one thread. Nothing is sent that policy.decide did not allow on what this
+helper just read; what is about to be sent is on the disk before; a result says APPLIED only where the read
+afterwards shows it. A change that went through although consent or hold changed in between is undone. Each
+batch ends with one sentence. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from flexlond.model.action import Action, Outcome, Result, Verb
+from flexlond.model.directive import Directive, NotFlexible, Rejected, read_directive
+from flexlond.model.job import Job, JobState
+from flexlond.slurm.command import SlurmCommandError
+from slurm_plugin import lineage, policy
+from slurm_plugin.outcome import complaints_about, took_effect
+from slurm_plugin.policy import Facts, Go, Refusal
+from slurm_plugin.resume import ResumeEntry
+from slurm_plugin.view import QueueView, address, index, own_way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from zoneinfo import ZoneInfo
+
+    from slurm_plugin.config import HelperConfig
+    from slurm_plugin.lineage import Record
+    from slurm_plugin.rates import Bucket
+    from slurm_plugin.resume import ResumeBook
+    from slurm_plugin.slurm_calls import SlurmCalls
+    from slurm_plugin.state import State
+    from slurm_plugin.view import Reader
+
+READ_BY_ID = 50  # more jobs than this: the whole queue is read at once
+_DAY = 86400
+_log = structlog.get_logger("flexlon-helper")
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a batch works with."""
+
+    config: HelperConfig
+    reader: Reader
+    calls: SlurmCalls
+    state: State
+    book: ResumeBook
+    actions: Bucket
+    requeues: Bucket
+    tz: ZoneInfo
+    clock: Callable[[], int]  # epoch seconds
+    monotonic: Callable[[], float]
+
+    def reconfigure(self, config: HelperConfig) -> None:
+        """Take another configuration between two batches."""
+        self.config = config
+        self.actions.per_minute = config.helper.max_actions_per_minute
+        self.requeues.per_minute = config.helper.max_requeues_per_minute
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A requeue that follows when its job had time to write its checkpoint."""
+
+    action: Action
+    wait: int  # seconds
+
+
+@dataclass(slots=True)
+class _Item:
+    """One action on its way through the batch."""
+
+    action: Action
+    facts: Facts | None = None
+    go: Go | None = None
+    before: Record | None = None  # to go back to where Slurm refused
+    result: Result | None = None
+
+
+class Batch:
+    """Carries batches out; keeps nothing between them but what State keeps."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._p = parts
+        self.slurm_version = ""
+        self._waiting: set[int] = set()  # jobs that have had their checkpoint signal
+
+    def apply(
+        self, actions: Sequence[Action], *, warned: bool = False
+    ) -> tuple[list[Result], list[Later]]:
+        """Carry out `actions`; one result each, in order, and the requeues that wait for a checkpoint.
+
+        `warned`: these are such requeues, come back after their wait.
+        """
+        if warned:
+            self._waiting.difference_update(action.job_id for action in actions)
+        items = [_Item(action) for action in actions]
+        queue = self._read(items)
+        if queue is None:
+            return [_done(item) for item in items], []
+        changed = self._decide(items, queue, warned=warned)
+        later = self._warn(items)
+        going = [item for item in items if item.result is None]
+        self._p.state.save((changed | self._intend(going)).values())
+        if going:
+            complaints = self._act(going)
+            self._observe(going, complaints)
+        self._say(items, later)
+        return [_done(item) for item in items], later
+
+    # --- before -----------------------------------------------------------------------------------
+
+    def _read(self, items: Sequence[_Item]) -> QueueView | None:
+        """Read the queue; on failure every item is refused and None returned."""
+        ids = sorted({item.action.job_id for item in items})
+        try:
+            snapshot = self._p.reader.read(ids if len(ids) <= READ_BY_ID else None)
+        except SlurmCommandError as error:
+            for item in items:
+                item.result = _result(
+                    item, Outcome.REFUSED, "unreadable", f"nothing was sent: {error}"
+                )
+            _log.error("the queue could not be read; nothing was sent", error=str(error))
+            return None
+        self.slurm_version = snapshot.slurm_version
+        return index(snapshot)
+
+    def _decide(
+        self, items: Sequence[_Item], queue: QueueView, *, warned: bool
+    ) -> dict[int, Record]:
+        """Set each item's facts and go or result; returns the records to be stored, by job id."""
+        now = self._p.clock()
+        wanted = {item.action.job_id for item in items}
+        arrays = {job.array_job_id for job in map(queue.by_id.get, wanted) if job is not None}
+        records = self._p.state.load(wanted | arrays)
+        changed: dict[int, Record] = {}
+        for item in items:
+            job = queue.by_id.get(item.action.job_id)
+            if job is None:
+                item.result = _missing(item, complete=queue.complete)
+            elif job.job_id in changed:
+                item.result = _result(
+                    item, Outcome.REFUSED, "duplicate", "one action per job and batch"
+                )
+            else:
+                array = records.get(job.array_job_id) if not job.is_array else None
+                seen = lineage.observe(job, records.get(job.job_id), array, now)
+                changed[job.job_id] = seen.record
+                item.facts = replace(self._facts(job, seen, queue, now), warned=warned)
+                self._judge(item, complete=queue.complete)
+        return changed
+
+    def _facts(self, job: Job, seen: lineage.Observation, queue: QueueView, now: int) -> Facts:
+        consent = self._consent(job, seen.record.first_submit)
+        entry = self._p.book.get(job.job_id) if job.state is JobState.SUSPENDED else None
+        if entry is not None and entry.submit != job.submit:
+            entry = None
+        return Facts(
+            job=job,
+            record=seen.record,
+            standing=seen.standing,
+            consent=consent,
+            relative=self._relative(job, seen.record, consent),
+            split=own_way(job, queue) if job.is_array else (),
+            components=tuple(queue.components.get(job.het_job_id, ())) if job.het_job_id else (),
+            resume=entry,
+            now=now,
+            margin=self._p.config.helper.margin_seconds,
+        )
+
+    def _consent(self, job: Job, first_submit: int) -> Directive | NotFlexible | Rejected:
+        return read_directive(
+            job.comment,
+            self._p.config.directive,
+            now=first_submit,
+            tz=self._p.tz,
+            partition=job.partition.split(",")[0],
+            qos=job.qos,
+            account=job.account,
+        )
+
+    def _relative(
+        self, job: Job, record: Record, consent: Directive | NotFlexible | Rejected
+    ) -> bool:
+        """Whether the terms depend on the first submission; only looked at where that is not known."""
+        if record.first_known or not isinstance(consent, Directive):
+            return False
+        earlier = self._consent(job, record.first_submit - 8 * _DAY - 3601)
+        return consent.max_delay is not None or earlier != consent
+
+    def _judge(self, item: _Item, *, complete: bool) -> None:
+        assert item.facts is not None  # noqa: S101 # set by the caller
+        verdict = policy.decide(item.action, item.facts)
+        if isinstance(verdict, Go) and not verdict.free:
+            if item.action.job_id in self._waiting:
+                detail = "it has had its checkpoint signal, its requeue follows"
+                verdict = Refusal(Outcome.UNKNOWN, "checkpointing", detail)
+            elif not complete:
+                verdict = policy.refuse("unreadable", "a row of the queue could not be understood")
+            elif not item.facts.warned and not self._allowed(verdict.verb):
+                verdict = policy.refuse("rate", "too many actions this minute: ask again later")
+        if isinstance(verdict, Refusal):
+            item.result = _result(item, verdict.outcome, verdict.code, verdict.detail)
+        else:
+            item.go = verdict
+
+    def _allowed(self, verb: Verb) -> bool:
+        """Take one action of this minute's; False when none is left."""
+        now = self._p.monotonic()
+        if verb in {Verb.REQUEUE, Verb.REQUEUE_UNTIL} and not self._p.requeues.take(now):
+            return False
+        return self._p.actions.take(now)
+
+    def _warn(self, items: Sequence[_Item]) -> list[Later]:
+        """Send checkpoint signals; those requeues come later."""
+        later = []
+        for item in items:
+            go, facts = item.go, item.facts
+            if go is None or facts is None or not go.signal:
+                continue
+            said = self._p.calls.warn(address(facts.job), go.signal)
+            if said:
+                code, detail = "slurm-refused", f"checkpoint signal: {said}"
+                item.result = _result(item, Outcome.REFUSED, code, detail)
+                continue
+            self._waiting.add(facts.job.job_id)
+            detail = f"signal {go.signal} sent, the requeue follows in {go.wait} s"
+            item.result = _result(item, Outcome.UNKNOWN, "checkpointing", detail)
+            later.append(Later(item.action, go.wait))
+        return later
+
+    def _intend(self, going: Sequence[_Item]) -> dict[int, Record]:
+        """Return what is about to be done, as records by job id; arms resumes."""
+        intended = {}
+        for item in going:
+            facts, go = item.facts, item.go
+            assert facts is not None  # noqa: S101 # an item without a result has both
+            assert go is not None  # noqa: S101
+            record = item.before = facts.record
+            if go.verb is Verb.HOLD_UNTIL:
+                if facts.job.begin <= facts.now:  # what slurmctld goes back to if it forgets us
+                    record = record.with_hold(facts.job.begin)
+                record = record.with_hold(go.target)
+            elif go.verb is Verb.RELEASE:
+                record = replace(record, hold=0)
+            elif go.verb in {Verb.REQUEUE, Verb.REQUEUE_UNTIL}:
+                record = replace(record, preempts=record.preempts + 1)
+                if go.target:
+                    record = record.with_hold(go.target)
+                    record = replace(record, hold=0)  # in force only in the next run
+            elif go.verb is Verb.SUSPEND:
+                planned = record.suspended + go.target - facts.now
+                record = replace(record, preempts=record.preempts + 1, suspended=planned)
+                job = facts.job
+                self._p.book.arm(
+                    ResumeEntry(job.job_id, job.submit, job.restarts, go.target, facts.now)
+                )
+            elif facts.resume is not None:
+                unused = max(0, facts.resume.due - facts.now)
+                record = replace(record, suspended=max(0, record.suspended - unused))
+            intended[record.job_id] = record
+            item.facts = replace(facts, record=record)
+        return intended
+
+    # --- the act ----------------------------------------------------------------------------------
+
+    def _act(self, going: Sequence[_Item]) -> str:
+        """Send everything, grouped; returns what Slurm complained of."""
+        by_verb: dict[Verb, list[str]] = {}
+        resumes: list[str] = []
+        begins: dict[int, list[str]] = {}
+        for item in going:
+            facts, go = item.facts, item.go
+            assert facts is not None  # noqa: S101 # an item without a result has both
+            assert go is not None  # noqa: S101
+            where = address(facts.job)
+            if go.resume_first or go.verb is Verb.RESUME:
+                resumes.append(where)
+            if go.verb in {Verb.REQUEUE, Verb.REQUEUE_UNTIL, Verb.SUSPEND}:
+                by_verb.setdefault(go.verb, []).append(where)
+            if go.verb in {Verb.HOLD_UNTIL, Verb.RELEASE} or (
+                go.target and go.verb is not Verb.SUSPEND
+            ):
+                begins.setdefault(go.target, []).append(where)
+        calls = self._p.calls
+        said = [calls.resume(resumes) if resumes else ""]
+        requeued = by_verb.get(Verb.REQUEUE, []) + by_verb.get(Verb.REQUEUE_UNTIL, [])
+        said.append(calls.requeue(requeued) if requeued else "")
+        suspended = by_verb.get(Verb.SUSPEND, [])
+        said.append(calls.suspend(suspended) if suspended else "")
+        # Fewer holds first, then the nearest times.
+        said += [calls.set_begin(begins[at], at) for at in sorted(begins)]
+        return "\n".join(text for text in said if text)
+
+    # --- after ------------------------------------------------------------------------------------
+
+    def _observe(self, going: Sequence[_Item], complaints: str) -> None:
+        """Read again, give results, undo lost races, and remember."""
+        ids = [item.action.job_id for item in going]
+        try:
+            snapshot = self._p.reader.read(ids if len(ids) <= READ_BY_ID else None)
+        except SlurmCommandError as error:
+            for item in going:
+                item.result = _result(
+                    item,
+                    Outcome.UNKNOWN,
+                    "unseen",
+                    f"sent, but the queue could not be read again: {error}",
+                )
+            return
+        queue, now = index(snapshot), self._p.clock()
+        changed: dict[int, Record] = {}
+        undo: list[tuple[_Item, int]] = []
+        for item in going:
+            job = queue.by_id.get(item.action.job_id)
+            if job is None:
+                item.result = _vanished(item, complaints, complete=queue.complete)
+                self._settle_resume(item, None)
+                continue
+            changed[job.job_id] = self._outcome(item, job, complaints, now)
+            back = self._lost_race(item, job, now)
+            if back is not None:
+                undo.append((item, back))
+                changed[job.job_id] = replace(changed[job.job_id], hold=0)
+        self._p.state.save(changed.values())
+        for item, back in undo:
+            assert item.facts is not None  # noqa: S101 # it was acted on
+            self._p.calls.set_begin([address(item.facts.job)], back)
+
+    def _outcome(self, item: _Item, job: Job, complaints: str, now: int) -> Record:
+        """Set the item's result from what is seen now; returns what to remember."""
+        facts, go, before = item.facts, item.go, item.before
+        assert facts is not None  # noqa: S101 # it was acted on
+        assert go is not None  # noqa: S101
+        assert before is not None  # noqa: S101
+        record = facts.record
+        self._settle_resume(item, job)
+        if took_effect(go, facts.job, job, now):
+            item.result = _result(item, Outcome.APPLIED, "applied", "", job)
+            return record
+        if go.verb is Verb.REQUEUE_UNTIL and job.restarts > facts.job.restarts:
+            detail = "requeued, but its begin time is not seen yet"
+            item.result = _result(item, Outcome.UNKNOWN, "begin-follows", detail, job)
+            return record
+        said = complaints_about(complaints, job)
+        if job.state is not facts.job.state:
+            code, detail = "lost-race", f"it went to {job.state.value} meanwhile"
+        elif job.begin not in {facts.job.begin, go.target}:
+            code, detail = "lost-race", "somebody else changed its begin time meanwhile"
+            if go.verb is Verb.HOLD_UNTIL:
+                seen = lineage.observe(job, record, None, now)
+                item.result = _result(item, Outcome.REFUSED, code, detail, job)
+                return seen.record
+        else:
+            code, detail = "slurm-refused", said or "Slurm did not do it and did not say why"
+        item.result = _result(item, Outcome.REFUSED, code, detail, job)
+        # Not done: take the intent back, but keep the begin time known as ours (it may yet appear).
+        return replace(before, ours=record.ours)
+
+    def _settle_resume(self, item: _Item, job: Job | None) -> None:
+        """Drop the resume entry of a job that runs, ended, or was never suspended by us after all."""
+        assert item.go is not None  # noqa: S101 # it was acted on
+        touched = item.go.verb in {Verb.SUSPEND, Verb.RESUME} or item.go.resume_first
+        if touched and (job is None or job.state is not JobState.SUSPENDED):
+            self._p.book.disarm(item.action.job_id)
+
+    def _lost_race(self, item: _Item, job: Job, now: int) -> int | None:
+        """Whether a hold that went through must be undone: the begin time to go back to (0: now)."""
+        facts, go, result = item.facts, item.go, item.result
+        if (
+            facts is None
+            or go is None
+            or result is None
+            or result.outcome is not Outcome.APPLIED
+            or go.verb not in {Verb.HOLD_UNTIL, Verb.REQUEUE_UNTIL}
+            or (job.comment, job.priority, job.time_limit, job.deadline, job.reservation)
+            == (
+                facts.job.comment,
+                facts.job.priority,
+                facts.job.time_limit,
+                facts.job.deadline,
+                facts.job.reservation,
+            )
+        ):
+            return None
+        again = replace(facts, job=job, consent=self._consent(job, facts.record.first_submit))
+        if isinstance(again.consent, Directive) and not job.held and not job.reservation:
+            bound = policy.latest(again, again.consent)
+            if bound.at is not None and go.target <= bound.at:
+                return None
+        item.result = _result(
+            item, Outcome.REFUSED, "lost-race", "consent or hold changed meanwhile: undone", job
+        )
+        own = facts.record.original_begin
+        return own if own > now else 0
+
+    def _say(self, items: Sequence[_Item], later: Sequence[Later]) -> None:
+        """Log one sentence for the batch and one line for each refusal."""
+        counts: dict[str, int] = {}
+        for item in items:
+            result = _done(item)
+            counts[result.outcome.value] = counts.get(result.outcome.value, 0) + 1
+            if result.outcome is Outcome.REFUSED:
+                _log.info(
+                    "refused",
+                    job_id=item.action.job_id,
+                    verb=item.action.verb.value,
+                    code=result.code,
+                    detail=result.detail,
+                )
+        told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
+        _log.info(f"{len(items)} actions: {told or 'none'}", checkpointing=len(later))
+
+
+def _missing(item: _Item, *, complete: bool) -> Result:
+    if not complete:
+        return _result(
+            item, Outcome.REFUSED, "unreadable", "a row of the queue could not be understood"
+        )
+    return _result(item, Outcome.NOT_FOUND, "not-found", "no such job in the queue")
+
+
+def _vanished(item: _Item, complaints: str, *, complete: bool) -> Result:
+    """Say of a job that was there before and is not now."""
+    if not complete:
+        return _result(
+            item, Outcome.UNKNOWN, "unseen", "a row of the queue could not be understood"
+        )
+    assert item.facts is not None  # noqa: S101 # it was acted on
+    said = complaints_about(complaints, item.facts.job)
+    return _result(
+        item, Outcome.NOT_FOUND, "not-found", f"it left the queue meanwhile. {said}".strip()
+    )
+
+
+def _result(
+    item: _Item, outcome: Outcome, code: str, detail: str, job: Job | None = None
+) -> Result:
+    seen = job or (item.facts.job if item.facts else None)
+    return Result(
+        action_id=item.action.action_id,
+        outcome=outcome,
+        code=code,
+        detail=detail,
+        observed_begin=seen.begin if seen else 0,
+        observed_state=seen.state.value if seen else "",
+    )
+
+
+def _done(item: _Item) -> Result:
+    assert item.result is not None  # noqa: S101 # every path above sets one
+    return item.result

@@ -1,0 +1,185 @@
+"""The helper's gRPC server: one batch call and a status, on a Unix socket, for the daemon's user alone.
+
+Law: translates between the wire and Batch, and decides nothing. Who calls is settled by the socket's
+permissions and the MUNGE credential before a request is parsed; Apply is for the daemon's uid only, Status for
+root too. Batches run one after another in one worker thread, whatever the caller does meanwhile; a requeue that
+waits for a checkpoint holds nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+
+import flexlond
+from flexlond._pb import helper_pb2, helper_pb2_grpc
+from flexlond.auth.credentials import ServerCredentials, caller_uid
+from flexlond.model.action import Action, Outcome, Result, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from slurm_plugin.batch import Batch, Later, Parts
+    from slurm_plugin.config import HelperConfig
+
+_T = TypeVar("_T")
+_log = structlog.get_logger("flexlon-helper")
+
+VERBS = {
+    helper_pb2.VERB_HOLD_UNTIL: Verb.HOLD_UNTIL,
+    helper_pb2.VERB_RELEASE: Verb.RELEASE,
+    helper_pb2.VERB_REQUEUE: Verb.REQUEUE,
+    helper_pb2.VERB_REQUEUE_UNTIL: Verb.REQUEUE_UNTIL,
+    helper_pb2.VERB_SUSPEND: Verb.SUSPEND,
+    helper_pb2.VERB_RESUME: Verb.RESUME,
+}
+OUTCOMES = {
+    Outcome.APPLIED: helper_pb2.OUTCOME_APPLIED,
+    Outcome.ALREADY_SO: helper_pb2.OUTCOME_ALREADY_SO,
+    Outcome.REFUSED: helper_pb2.OUTCOME_REFUSED,
+    Outcome.NOT_FOUND: helper_pb2.OUTCOME_NOT_FOUND,
+    Outcome.UNKNOWN: helper_pb2.OUTCOME_UNKNOWN,
+}
+
+
+class HelperServicer(helper_pb2_grpc.HelperServicer):
+    """The service. Close it with `close`, which lets a running batch end."""
+
+    def __init__(self, batch: Batch, parts: Parts, *, daemon_uid: int) -> None:
+        self._batch = batch
+        self._parts = parts
+        self._daemon_uid = daemon_uid
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="batch")
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def Apply(self, request: Any, context: Any) -> Any:  # noqa: N802 # the name in the proto
+        """Carry out a batch; one result per action, in the order of the request."""
+        if caller_uid() != self._daemon_uid:
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"only the daemon's user (uid {self._daemon_uid}) may ask for actions",
+            )
+        limit = self._parts.config.helper.max_batch
+        if len(request.actions) > limit:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"{len(request.actions)} actions in one call, at most {limit} (helper.max_batch): split them",
+            )
+        actions = [_action(message) for message in request.actions]
+        known = [action for action in actions if isinstance(action, Action)]
+        results = iter(await self._apply(known) if known else [])
+        return helper_pb2.ApplyReply(
+            results=[
+                _message(next(results) if isinstance(action, Action) else action)
+                for action in actions
+            ]
+        )
+
+    async def Status(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 # the name in the proto
+        """Say what the helper remembers and still allows."""
+        opt_outs, version = await self._in_worker(
+            lambda: (self._parts.state.opt_outs(), self._version())
+        )
+        return helper_pb2.StatusReply(
+            version=flexlond.__version__,
+            slurm_version=version,
+            opt_outs=[
+                helper_pb2.OptOut(
+                    job_id=record.job_id,
+                    submit_time=record.first_submit,
+                    at=record.opted_out_at,
+                    reason=record.opted_out_why,
+                )
+                for record in opt_outs
+            ],
+            actions_left=self._parts.actions.left(self._parts.monotonic()),
+        )
+
+    async def reconfigure(self, config: HelperConfig) -> None:
+        """Use `config` from the next batch on (its socket, user and state directory need a restart)."""
+        await self._in_worker(lambda: self._parts.reconfigure(config))
+
+    async def alive(self) -> None:
+        """Return when the worker answers: a hanging worker hangs the caller, and so the watchdog."""
+        await self._in_worker(lambda: None)
+
+    async def close(self) -> None:
+        """Drop requeues that wait for a checkpoint (those jobs run on) and end the running batch."""
+        for task in self._later:
+            task.cancel()
+        await asyncio.gather(*self._later, return_exceptions=True)
+        await asyncio.to_thread(self._worker.shutdown, wait=True)
+
+    async def _apply(self, actions: Sequence[Action], *, warned: bool = False) -> list[Result]:
+        results, later = await self._in_worker(lambda: self._batch.apply(actions, warned=warned))
+        for one in later:
+            task = asyncio.create_task(self._follow_up(one))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+        return results
+
+    async def _follow_up(self, one: Later) -> None:
+        await asyncio.sleep(one.wait)
+        for result in await self._apply([one.action], warned=True):
+            _log.info(
+                "requeue after its checkpoint",
+                job_id=one.action.job_id,
+                outcome=result.outcome.value,
+                code=result.code,
+                detail=result.detail,
+            )
+
+    async def _in_worker(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+
+    def _version(self) -> str:
+        if not self._batch.slurm_version:
+            self._batch.slurm_version = self._parts.calls.version()
+        return self._batch.slurm_version
+
+
+def make_server(
+    servicer: HelperServicer, *, allowed_uids: Sequence[int], munge_socket: str
+) -> grpc.aio.Server:
+    """Return the server, not yet bound to its socket; every call needs a credential."""
+    credentials = ServerCredentials(
+        allowed_uids=allowed_uids, exempt_services=(), socket=munge_socket
+    )
+    server = grpc.aio.server(interceptors=[credentials])
+    helper_pb2_grpc.add_HelperServicer_to_server(servicer, server)
+    return server
+
+
+def _action(message: Any) -> Action | Result:
+    """Take an action from the wire; a refusal for one that says nothing."""
+    verb = VERBS.get(message.verb)
+    if verb is None or message.job_id == 0:
+        detail = "an action needs a verb and a job id"
+        return Result(message.action_id, Outcome.REFUSED, "bad-request", detail, 0, "")
+    return Action(
+        action_id=message.action_id,
+        job_id=message.job_id,
+        submit=message.submit_time,
+        restarts=message.restarts,
+        expected_begin=message.expected_begin,
+        expected_state=message.expected_state,
+        verb=verb,
+        not_before=message.not_before,
+        reason=message.reason,
+    )
+
+
+def _message(result: Result) -> Any:
+    return helper_pb2.Result(
+        action_id=result.action_id,
+        outcome=OUTCOMES[result.outcome],
+        code=result.code,
+        detail=result.detail,
+        observed_begin=result.observed_begin,
+        observed_state=result.observed_state,
+    )
