@@ -10,6 +10,7 @@ settings (a name in SETTINGS), and expect: {"directive": fields} (fields left ou
 """
 
 # fmt: off - tables of cases, several to a line
+# ruff: noqa: E501 - as above
 
 from __future__ import annotations
 
