@@ -9,6 +9,7 @@ where it may start in the middle; spreading inside a slot (spread.py) is not cou
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,13 @@ class Timeline:
         self._need: list[tuple[NDArray[np.int64], NDArray[np.float64]] | None]
         self._need = [None] * problem.jobs
         self._count = np.zeros(2 * self._slots + 1, np.int64)
+
+    def copy(self) -> Timeline:
+        """The same room, to be filled differently."""
+        other = copy(self)
+        other.free = self.free.copy()
+        other._count = self._count.copy()  # noqa: SLF001 - our own class
+        return other
 
     def width(self, job: int, slot: int, start: int) -> int:
         """Slots taken by `job` when it starts at `start` (epoch) in `slot`."""

@@ -10,6 +10,7 @@ displace an earlier one.
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,18 @@ class Greedy:
             for job in jobs[self.problem.current[jobs] > self.problem.now].tolist():
                 self._ramp.commit(int(self.start[job]), float(self._blocks.step_kw[job]))
 
+    def copy(self) -> Greedy:
+        """The same placement, to go on from differently."""
+        other = copy(self)
+        other.timeline = self.timeline.copy()
+        for name in ("start", "slot", "moved", "reason"):
+            setattr(other, name, getattr(self, name).copy())
+        other.over_ramp = list(self.over_ramp)
+        other._placed = dict(self._placed)  # noqa: SLF001 - our own class
+        other._commanded = dict(self._commanded)  # noqa: SLF001 - our own class
+        other._ramp = deepcopy(self._ramp)  # noqa: SLF001 - our own class
+        return other
+
     def first_fit(self, jobs: Iterable[int]) -> None:
         """Place `jobs` in this order, each in the first slot with room."""
         grid = self.problem.grid
@@ -90,19 +103,38 @@ class Greedy:
                     start = grid.slot_start(slot)
             self._put(job, slot, start)
 
+    def hold(self, jobs: Iterable[int]) -> list[int]:
+        """Place `jobs` at the begin time they have, where that is possible; return those placed."""
+        placed = []
+        grid = self.problem.grid
+        for job in jobs:
+            at = int(self.problem.current[job])
+            slot, start = self._floor(job)
+            kept = grid.slot_of(at)
+            if start <= at <= self._blocks.latest[job] and kept < grid.count:
+                width = self.timeline.width(job, kept, start if kept == slot else 0)
+                if self.timeline.fits(job, kept, width):
+                    self._put(job, kept, at, Reason.KEPT)
+                    placed.append(job)
+        return placed
+
     def cheapest(self, jobs: Iterable[int], ranking: Ranking) -> None:
-        """Place the movable `jobs` in this order by cost; see the module's law."""
+        """Take each of the movable `jobs` out and place it by cost; see the module's law."""
         row_of = {job: row for row, job in enumerate(ranking.rows.tolist())}
         for job in jobs:
+            self._take_out(job)
             self._decide(job, ranking, row_of[job])
 
-    def improve(self, jobs: Iterable[int], ranking: Ranking) -> None:
-        """Take each of `jobs` out and place it again: what others left free may be cheaper."""
+    def settle(self, jobs: Iterable[int], ranking: Ranking) -> None:
+        """Place `jobs` again, each in turn: what others left free may be sooner or cheaper."""
         row_of = {job: row for row, job in enumerate(ranking.rows.tolist())}
         for job in jobs:
-            if job in self._placed:
+            if self.problem.movable[job]:
                 self._take_out(job)
                 self._decide(job, ranking, row_of[job])
+            elif self.start[job] > self._floor(job)[1]:
+                self._take_out(job)
+                self.first_fit((job,))
 
     def _decide(self, job: int, ranking: Ranking, row: int) -> None:
         """Choose slot and begin time of one movable job and take its room."""
@@ -220,12 +252,13 @@ class Greedy:
             width = self.timeline.width(job, slot, floor if grid.slot_of(floor) == slot else 0)
             self.timeline.add(job, slot, width)
             self._placed[job] = (slot, width)
-            if self._ramp is not None and (held or self.problem.current[job] > self.problem.now):
-                self._ramp.commit(at, float(self._blocks.step_kw[job]))
-                self._commanded[job] = at
+        in_force = self.problem.movable[job] and self.problem.current[job] > self.problem.now
+        if self._ramp is not None and (held or in_force):
+            self._ramp.commit(at, float(self._blocks.step_kw[job]))
+            self._commanded[job] = at
 
     def _take_out(self, job: int) -> None:
-        slot, width = self._placed.pop(job)
+        slot, width = self._placed.pop(job, (0, 0))
         self.timeline.add(job, slot, width, sign=-1.0)
         at = self._commanded.pop(job, None)
         if self._ramp is not None and at is not None:

@@ -1,11 +1,11 @@
 """The first planner: capacity-aware, one job after the other, never late for a saving.
 
-Law: `plan` answers one Problem; the same problem and settings give the same plan. What it promises holds in
-its own model of the room (capacity.py): no slot is given to more than fits; no job starts after its latest
-start that would have been in time as soon as possible: where deferrals would make one late, that job goes
-first, and in the last resort its whole group of pools runs as soon as possible. Unknown signals mean no new
-deferral. Order among movable jobs: those that were late in a first try, then those that hold a begin time,
-then by what waiting saves per unit of room.
+Law: `plan` answers one Problem; the same problem and settings give the same plan. In the planner's model of
+the room (capacity.py), no slot is given to more than fits, and no job starts after its latest start that
+would not have as soon as possible: a plan that fails this is not used. Unknown signals mean no new deferral.
+Two ways, the second where the first leaves a job late: build up (jobs without consent as soon as possible,
+then the movable ones by latest start, each into the cheapest room left); move out (from the schedule in which
+all start as soon as possible, around the begin times in force, one job at a time to where there is room).
 """
 
 from __future__ import annotations
@@ -20,27 +20,24 @@ from flexlond.planning.capacity import Blocks, Timeline, blocks_of
 from flexlond.planning.dependencies import backward, levels
 from flexlond.planning.greedy import Greedy
 from flexlond.planning.problem import Plan, Problem, Reason, Totals
-from flexlond.planning.ranking import Ranking, rank, run_costs
+from flexlond.planning.ranking import Ranking, rank, run_costs, score_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.model.settings import PlanningSettings
 
-ROUNDS = 3
-"""Tries in which jobs that came out late are placed first, before their group gives up deferring."""
+ROUNDS = 2
+"""Tries of each way to plan, before a safer one."""
+MANY_LATE = 0.02
+"""The share of jobs that come out late with which building up is not tried again."""
 _NAMED = 5  # job ids named in a problem's words
 
 
 def plan(problem: Problem, settings: PlanningSettings) -> Plan:
     """Plan every job of `problem`; see the module's law."""
-    problem, blocks = _prepared(problem)
-    everything = np.arange(problem.jobs)
-    asap = Greedy(problem, settings, blocks, Timeline(problem, blocks))
-    asap.first_fit(_in_order(problem, everything))
-    ranking = rank(problem, settings, blocks, np.flatnonzero(problem.movable))
-    best = _deferred(problem, settings, blocks, ranking, asap)
-    return _answer(problem, blocks, best, asap)
+    nothing = np.zeros(0, np.int64)
+    return place(problem, settings, np.zeros(problem.jobs, np.int64), nothing, everything=True)
 
 
 def place(
@@ -48,6 +45,8 @@ def place(
     settings: PlanningSettings,
     fixed: NDArray[np.int64],
     subset: NDArray[np.int64],
+    *,
+    everything: bool = False,
 ) -> Plan:
     """Place only the jobs `subset` (indices) around the given starts of all others.
 
@@ -55,25 +54,23 @@ def place(
     The answer has `fixed` as start and asap of the others, never moved.
     """
     problem, blocks = _prepared(problem)
+    subset = np.arange(problem.jobs) if everything else np.unique(subset)
     others = np.setdiff1d(np.arange(problem.jobs), subset)
     others = others[fixed[others] > 0]
-    timeline = Timeline(problem, blocks)
-    timeline.add_all(others, fixed[others])
-    room = timeline.free.copy()
-    order = _in_order(problem, subset)
-
-    asap = Greedy(problem, settings, blocks, timeline)
-    asap.adopt(others, fixed[others])
-    asap.first_fit(order)
-    timeline.free = room
-    result = Greedy(problem, settings, blocks, timeline)
-    result.adopt(others, fixed[others])
-    result.first_fit([job for job in order if not problem.movable[job]])
-    movable = np.array([job for job in order if problem.movable[job]], np.int64)
-    ranking = rank(problem, settings, blocks, np.sort(movable))
-    result.cheapest(_sequence(problem, blocks, ranking, asap, ()), ranking)
-    late = [job for job in movable.tolist() if _is_late(job, blocks, result, asap)]
-    _run_at_once(result, asap, late)
+    empty = Greedy(problem, settings, blocks, Timeline(problem, blocks))
+    empty.timeline.add_all(others, fixed[others])
+    empty.adopt(others, fixed[others])
+    asap = empty.copy()
+    asap.first_fit(_in_order(problem, subset))
+    movable = subset[problem.movable[subset]]
+    ranking = rank(problem, settings, blocks, movable)
+    result = _built_up(problem, blocks, ranking, (empty, asap), subset)
+    if result is None:
+        start = _with_holds(problem, blocks, empty, asap, subset)
+        result = _moved_out(problem, blocks, ranking, (start, asap), subset)
+    if not _no_worse(problem, settings, blocks, (result, asap)):
+        result = asap
+        result.reason[movable] = Reason.BELOW_BENEFIT
     return _answer(problem, blocks, result, asap)
 
 
@@ -91,35 +88,102 @@ def _in_order(problem: Problem, jobs: NDArray[np.int64]) -> list[int]:
     return chosen
 
 
-def _deferred(
+def _built_up(
     problem: Problem,
-    settings: PlanningSettings,
     blocks: Blocks,
     ranking: Ranking,
-    asap: Greedy,
-) -> Greedy:
-    """The placement with deferrals, checked against lateness."""
-    fixed = [job for job in _in_order(problem, np.arange(problem.jobs)) if not problem.movable[job]]
-    base = Timeline(problem, blocks)
-    room = base.free.copy()
-    urgent: dict[int, None] = {}
-    late: list[int] = []
+    states: tuple[Greedy, Greedy],
+    subset: NDArray[np.int64],
+) -> Greedy | None:
+    """The jobs that are not movable first, then the others by latest start; None when one comes out late.
+
+    In a second try the jobs that were late stand with those that are not movable, in Slurm's order.
+    """
+    empty, asap = states
+    sequence = _sequence(problem, blocks, ranking, asap, by_latest=True)
+    first = ~problem.movable
+    none_left = np.zeros(problem.jobs, np.bool_)
     for _ in range(ROUNDS):
-        base.free = room.copy()
-        result = Greedy(problem, settings, blocks, base)
-        result.first_fit(fixed)
-        result.cheapest(_sequence(problem, blocks, ranking, asap, urgent), ranking)
-        result.improve(_second_try(problem, result), ranking)
-        late = [job for job in range(problem.jobs) if _is_late(job, blocks, result, asap)]
-        if not late:
+        result = empty.copy()
+        result.first_fit(_in_order(problem, subset[first[subset]]))
+        result.cheapest([job for job in sequence if not first[job]], ranking)
+        result.reason[first & problem.movable] = Reason.LATEST_START
+        result.settle(_unsettled(problem, result, subset, none_left), ranking)
+        late = _late(blocks, result, asap)
+        if not len(late):
             return result
-        urgent.update(dict.fromkeys(late))
+        if len(late) > MANY_LATE * len(subset):
+            return None
+        first = first.copy()
+        first[late] = True
+    return None
+
+
+def _with_holds(
+    problem: Problem, blocks: Blocks, empty: Greedy, asap: Greedy, subset: NDArray[np.int64]
+) -> Greedy:
+    """As soon as possible around the begin times in force, where that makes no job late."""
+    in_force = problem.movable & (problem.current > problem.now)
+    chosen = subset[in_force[subset]]
     group = problem.pool_group[problem.pool]
-    given_up = np.isin(group, group[late])
-    if np.isfinite(problem.site_kw):  # the site's cap ties the groups together
-        given_up[:] = True
-    _run_at_once(result, asap, np.flatnonzero(given_up).tolist())
+    while len(chosen):
+        state = empty.copy()
+        held = state.hold(_in_order(problem, chosen))
+        rest = np.setdiff1d(subset, held)
+        state.first_fit(_in_order(problem, rest))
+        late = _late(blocks, state, asap)
+        if not len(late):
+            return state
+        # The holds of a group that makes one of its jobs late do not stand.
+        doubtful = np.isin(group[chosen], group[late])
+        if not doubtful.any() or np.isfinite(problem.site_kw):
+            break
+        chosen = chosen[~doubtful]
+    return asap
+
+
+def _moved_out(
+    problem: Problem,
+    blocks: Blocks,
+    ranking: Ranking,
+    states: tuple[Greedy, Greedy],
+    subset: NDArray[np.int64],
+) -> Greedy:
+    """Every job has its place as soon as possible already; each moves to where there is room.
+
+    So no job can be displaced, and only a job that waits for another can come out late. Saves less than
+    building up, and always works.
+    """
+    start, asap = states
+    sequence = _sequence(problem, blocks, ranking, asap, by_latest=False)
+    component = _chains(problem)
+    left = np.zeros(problem.jobs, np.bool_)
+    for attempt in range(ROUNDS + 1):
+        result = start.copy() if attempt < ROUNDS else asap.copy()
+        moving = [job for job in sequence if not left[job]]
+        result.cheapest(moving, ranking)
+        result.settle(_unsettled(problem, result, subset, left), ranking)
+        late = _late(blocks, result, asap)
+        if not len(late):
+            break
+        left |= np.isin(component, component[late])
+        if attempt == ROUNDS - 1:
+            left |= np.bincount(component, minlength=problem.jobs)[component] > 1
+    result.reason[left & problem.movable] = Reason.LATEST_START
     return result
+
+
+def _chains(problem: Problem) -> NDArray[np.int64]:
+    """(J,) the same number for jobs that are tied by dependencies: their lowest index."""
+    number = np.arange(problem.jobs)
+    while len(problem.depends):
+        ends = number[problem.depends]
+        lowest = ends.min(axis=1)
+        if (ends == lowest[:, None]).all():
+            break
+        for side in (0, 1):
+            np.minimum.at(number, problem.depends[:, side], lowest)
+    return number
 
 
 def _sequence(
@@ -127,7 +191,8 @@ def _sequence(
     blocks: Blocks,
     ranking: Ranking,
     asap: Greedy,
-    urgent: dict[int, None] | tuple[()],
+    *,
+    by_latest: bool,
 ) -> list[int]:
     """The order in which movable jobs choose."""
     jobs = ranking.rows
@@ -141,34 +206,33 @@ def _sequence(
     share = (blocks.amount[jobs, :resources] / room).max(axis=1, initial=1e-9)
     value = np.where(np.isfinite(gain), gain, 0.0) / (share * blocks.span[jobs])
     tier = np.where(problem.current[jobs] > problem.now, 1, 2)
-    tier[np.isin(jobs, list(urgent))] = 0
     level = levels(problem.jobs, problem.depends)[jobs]
-    key = np.lexsort((problem.job_id[jobs], -value, tier, level))
+    slack = blocks.latest[jobs] if by_latest else np.zeros(len(jobs), np.int64)
+    key = np.lexsort((problem.job_id[jobs], -value, slack, tier, level))
     chosen: list[int] = jobs[key].tolist()
     return chosen
 
 
-def _second_try(problem: Problem, result: Greedy) -> list[int]:
-    """The jobs for which a better slot was full: nobody waits for them and they hold nothing."""
+def _unsettled(
+    problem: Problem, result: Greedy, subset: NDArray[np.int64], left: NDArray[np.bool_]
+) -> list[int]:
+    """The jobs worth a second look, by start: not held, or a better slot was full before.
+
+    Movable jobs for which others wait stay, since a later place would push those.
+    """
     followed = np.zeros(problem.jobs, np.bool_)
     followed[problem.depends[:, 1]] = True
-    full = (result.reason == Reason.CAPACITY) & problem.movable & ~followed
-    chosen: list[int] = np.flatnonzero(full & (problem.current <= problem.now)).tolist()
-    return chosen
+    again = ~result.moved | np.isin(result.reason, (Reason.CAPACITY, Reason.RAMP))
+    again &= ~left & (result.start > problem.now)
+    again &= ~problem.movable | (~followed & (problem.current <= problem.now))
+    chosen = subset[again[subset]]
+    ordered: list[int] = chosen[np.lexsort((problem.order[chosen], result.start[chosen]))].tolist()
+    return ordered
 
 
-def _is_late(job: int, blocks: Blocks, result: Greedy, asap: Greedy) -> bool:
-    latest = blocks.latest[job]
-    return bool(result.start[job] > latest and asap.start[job] <= latest)
-
-
-def _run_at_once(result: Greedy, asap: Greedy, jobs: list[int]) -> None:
-    """Take back the deferral of `jobs`: as soon as possible."""
-    for job in jobs:
-        result.start[job], result.slot[job] = asap.start[job], asap.slot[job]
-        if result.problem.movable[job]:
-            result.moved[job] = False
-            result.reason[job] = Reason.LATEST_START
+def _late(blocks: Blocks, result: Greedy, asap: Greedy) -> NDArray[np.int64]:
+    """The jobs that came out late although they need not."""
+    return np.flatnonzero((result.start > blocks.latest) & (asap.start <= blocks.latest))
 
 
 def _answer(problem: Problem, blocks: Blocks, result: Greedy, asap: Greedy) -> Plan:
@@ -211,6 +275,20 @@ def _answer(problem: Problem, blocks: Blocks, result: Greedy, asap: Greedy) -> P
         totals=totals,
         problems=_words(problem, blocks, result),
     )
+
+
+def _no_worse(
+    problem: Problem, settings: PlanningSettings, blocks: Blocks, states: tuple[Greedy, Greedy]
+) -> bool:
+    """Whether the first placement costs no more than the second: energy, carbon and delay together."""
+    score = score_of(problem.price, problem.carbon, settings)
+    rate = settings.delay_price * problem.delay_weight * blocks.kw * blocks.span / 3600.0 / 86400.0
+    new, old = (
+        run_costs(problem.grid, score, blocks.kw, state.start, blocks.span) + rate * state.start
+        for state in states
+    )
+    known = np.isfinite(new) & np.isfinite(old)
+    return bool((new - old)[known].sum() <= 0)
 
 
 def _power(

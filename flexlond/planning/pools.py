@@ -30,11 +30,11 @@ GPUS = "gpus"  # all types together; "gpus:h200" is one type
 class Room:
     """The capacity arrays of a Problem, with the names of their rows and columns."""
 
-    partitions: tuple[str, ...]  # P names
-    resources: tuple[str, ...]  # R names
     capacity: NDArray[np.float64]  # (P, R)
     pool_group: NDArray[np.int64]  # (P,)
     group_capacity: NDArray[np.float64]  # (G, R)
+    partitions: tuple[str, ...] = ()  # P names
+    resources: tuple[str, ...] = ()  # R names
 
     def pool_of(self, partition: str) -> int:
         """The index of the first known partition of Slurm's comma list; -1 when none is known."""
@@ -60,7 +60,8 @@ def room_of(pools: Sequence[Pool]) -> Room:
     for index in range(len(group_capacity)):
         members = [p for p in range(len(pools)) if group[p] == index]
         group_capacity[index] = _union([pools[p] for p in members], capacity[members])
-    return Room(tuple(p.partition for p in pools), resources, capacity, group, group_capacity)
+    names = tuple(pool.partition for pool in pools)
+    return Room(capacity, group, group_capacity, names, resources)
 
 
 def demand_of(job: Job, resources: Sequence[str]) -> NDArray[np.float64]:
