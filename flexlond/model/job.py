@@ -126,6 +126,19 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """An advance reservation of nodes or licences, as Slurm has it; epoch seconds."""
+
+    name: str
+    start: int
+    end: int
+    nodes: str  # Slurm's host list, "" when it is of licences only
+    licenses: str
+    flags: tuple[str, ...]
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """What Slurm says of itself: read at start and every few cycles."""
 
@@ -135,3 +148,4 @@ class Cluster:
     sched_interval: int  # seconds; the longest wait between begin time and a scheduling pass
     accrue_always: bool  # PriorityFlags has ACCRUE_ALWAYS
     kill_wait: int
+    reservations: tuple[Reservation, ...] = ()

@@ -3,7 +3,8 @@
 Law: asks Slurm a second time, for arrays with unsplit tasks only, and only takes numbers out of the answer:
 an array's job id and its throttle. A text that a user wrote is never parsed here. What cannot be read is
 said by raising; nothing is assumed. (measured: `squeue` without -r drops the throttle once a task was split
-off; `--array-unique` exists up to 22.05; `squeue --json -j` honours the list from 23.02 on.)
+off and still pends; `--array-unique` exists in 22.05, not in 24.11; `squeue --json -j` honours its list in
+24.11 and 26.05.)
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from flexlond.model.job import JobState
-from flexlond.slurm import fields
 from flexlond.slurm.command import SlurmCommandError, run
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flexlond.model.settings import SlurmSettings
 
 _JSON_SINCE: Final = (23, 2)
+_MAX_IDS: Final = 500
 
 
 class _Record(msgspec.Struct):
@@ -46,10 +47,18 @@ class ThrottleReader:
 
         An array that ended between the two calls keeps throttle 0: there is nothing left to pace.
         """
-        arrays = [job.job_id for job in jobs if job.is_array]
+        arrays = {job.job_id for job in jobs if job.is_array}
         if not arrays:
             return jobs
-        throttles = self._read(arrays, slurm_version)
+        split = {
+            job.array_job_id
+            for job in jobs
+            if job.array_task_id is not None and job.state is JobState.PENDING
+        } & arrays
+        if _version(slurm_version) >= _JSON_SINCE:
+            throttles = self._of_whole(arrays - split, ()) | self._of_split(split)
+        else:
+            throttles = self._of_whole(arrays, ("--array-unique",))
         return tuple(
             with_throttle(job, throttles[job.job_id])
             if job.is_array and throttles.get(job.job_id)
@@ -57,19 +66,31 @@ class ThrottleReader:
             for job in jobs
         )
 
-    def _read(self, arrays: Sequence[int], slurm_version: str) -> dict[int, int]:
-        major, minor = (int(part) for part in slurm_version.split(".")[:2])
-        argv = ["squeue", "-a", "-j", ",".join(map(str, arrays))]
-        env = {"SLURM_BITSTR_LEN": "0"}
+    def _of_whole(self, arrays: set[int], options: Sequence[str]) -> dict[int, int]:
+        """Text, for arrays whose row squeue prints whole: 0.03 s for 10,000 jobs."""
+        argv = ["squeue", "-h", "-a", *options, "-O", "JobID:|,ArrayTaskID:|"]
+        return throttles_of_text(self._run(argv, arrays).splitlines())
+
+    def _of_split(self, arrays: set[int]) -> dict[int, int]:
+        """JSON, for the few arrays with tasks split off: 0.5 ms each."""
+        answer = self._run(["squeue", "-a", "--json"], arrays)
+        return throttles_of_json(answer) if answer else {}
+
+    def _run(self, argv: Sequence[str], arrays: set[int]) -> str:
+        if not arrays:
+            return ""
+        listed = ["-j", ",".join(map(str, sorted(arrays)))] if len(arrays) <= _MAX_IDS else []
         try:
-            if (major, minor) >= _JSON_SINCE:
-                return throttles_of_json(run([*argv, "--json"], settings=self._settings, env=env))
-            argv += ["-h", "--array-unique", "-O", "JobID:|,ArrayTaskID:|"]
-            return throttles_of_text(run(argv, settings=self._settings, env=env).splitlines())
+            return run([*argv, *listed], settings=self._settings, env={"SLURM_BITSTR_LEN": "0"})
         except SlurmCommandError as error:
             if "Invalid job id" in error.stderr:
-                return {}
+                return ""
             raise
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")[:2]
+    return int(major), int(minor)
 
 
 def with_throttle(job: Job, throttle: int) -> Job:

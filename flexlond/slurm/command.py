@@ -29,6 +29,9 @@ _CHUNK: Final = 1 << 18
 _STDERR_KEPT: Final = 64 * 1024
 _EXCERPT: Final = 600
 
+_TOO_LONG: Final = "check `sdiag` for a busy slurmctld, or raise [slurm] command_timeout"
+_TOO_MUCH: Final = "use the squeue reader ([slurm] reader): it prints a tenth of JSON"
+
 # What Slurm says -> what an admin does about it; the first that occurs in stderr serves.
 _ADVICE: Final = (
     (
@@ -127,18 +130,36 @@ class _Stopped(Exception):  # noqa: N818 - a signal inside this module, never se
         self.advice = advice
 
 
+class _Sink:
+    """What one output of the command said, up to `limit` bytes."""
+
+    def __init__(self, limit: int, *, strict: bool) -> None:
+        self._chunks: list[bytes] = []
+        self._left = limit
+        self._strict = strict
+
+    def take(self, chunk: bytes) -> None:
+        """Keep `chunk`; beyond the limit it is dropped, or the command stopped when `strict`."""
+        self._left -= len(chunk)
+        if self._left >= 0:
+            self._chunks.append(chunk)
+        elif self._strict:
+            raise _Stopped("printed too much", _TOO_MUCH)
+
+    def taken(self) -> bytes:
+        return b"".join(self._chunks)
+
+
 def _communicate(
     process: subprocess.Popen[bytes], stdin: str | None, deadline: float, max_bytes: int
 ) -> tuple[bytes, bytes]:
     """Feed stdin and collect both outputs until they close; bounded in time and bytes."""
-    out: list[bytes] = []
-    err: list[bytes] = []
-    size = 0
+    out, err = _Sink(max_bytes, strict=True), _Sink(_STDERR_KEPT, strict=False)
     pending = memoryview(b"" if stdin is None else stdin.encode())
     with selectors.DefaultSelector() as selector:
-        for stream, kept in ((process.stdout, out), (process.stderr, err)):
+        for stream, sink in ((process.stdout, out), (process.stderr, err)):
             if stream is not None:
-                selector.register(stream.fileno(), selectors.EVENT_READ, kept)
+                selector.register(stream.fileno(), selectors.EVENT_READ, sink)
         feed = process.stdin
         if feed is not None:
             os.set_blocking(feed.fileno(), False)
@@ -146,10 +167,7 @@ def _communicate(
         while selector.get_map():
             left = deadline - time.monotonic()
             if left <= 0:
-                raise _Stopped(
-                    "took too long",
-                    "check `sdiag` for a busy slurmctld, or raise [slurm] command_timeout",
-                )
+                raise _Stopped("took too long", _TOO_LONG)
             for key, _ in selector.select(left):
                 if feed is not None and key.data is None:
                     pending = _feed(feed.fileno(), pending)
@@ -160,17 +178,8 @@ def _communicate(
                 chunk = os.read(key.fd, _CHUNK)
                 if not chunk:
                     selector.unregister(key.fd)
-                elif key.data is out:
-                    out.append(chunk)
-                    size += len(chunk)
-                elif sum(map(len, err)) < _STDERR_KEPT:
-                    err.append(chunk)
-            if size > max_bytes:
-                raise _Stopped(
-                    "printed too much",
-                    "use the squeue reader ([slurm] reader): it prints a tenth of JSON",
-                )
-    return b"".join(out), b"".join(err)
+                key.data.take(chunk)
+    return out.taken(), err.taken()
 
 
 def _feed(descriptor: int, pending: memoryview) -> memoryview:

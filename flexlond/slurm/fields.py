@@ -81,7 +81,7 @@ def count(value: str) -> int:
     least = value.split("-", 1)[0]
     power = _UNITS.get(least[-1:], 0)
     number = least[:-1] if power else least
-    return round(float(number) * 1024**power)
+    return round(float(number) * 1024.0**power)
 
 
 @lru_cache(maxsize=4096)
@@ -128,7 +128,7 @@ def memory_mib(tres_text: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def gpus(
+def gpus(  # noqa: PLR0917 - called column by column through map()
     tres_text: str,
     per_job: str,
     per_node: str,
@@ -150,7 +150,7 @@ def gpus(
     }
     asked: dict[str, int] = {}
     for request, times in ((per_job, 1), (per_node, nodes), (per_task, tasks), (per_socket, 1)):
-        for kind, number in _gpu_request(request):
+        for kind, number in gpu_request(request):
             asked[kind] = asked.get(kind, 0) + number * max(times, 1)
         if asked:
             break  # the other levels repeat the same request in another measure
@@ -168,8 +168,11 @@ def gpus(
     return tuple(sorted((kind, number) for kind, number in found.items() if number > 0))
 
 
-def _gpu_request(value: str) -> list[tuple[str, int]]:
-    """ "gres:gpu:h200:2" (22.05), "gres/gpu:h200:2" (later), "cpu=2,gres/gpu=1" -> [(type, count)]."""
+def gpu_request(value: str) -> list[tuple[str, int]]:
+    """GPUs that a request or a GRES text names -> [(type, count)].
+
+    "gres:gpu:h200:2" (22.05), "gres/gpu:h200:2" (later), "cpu=2,gres/gpu=1", "gpu:h200:4(S:0-1)" (nodes).
+    """
     found = []
     for entry in value.split(","):
         name = entry.removeprefix("gres:").removeprefix("gres/").replace("=", ":")

@@ -7,7 +7,7 @@ is left out, the snapshot says so and is not complete. Runs no other text parsin
 
 `-r` lists every task of an array, because without it squeue hides tasks whose begin time differs
 (measured: 22.05 to 26.05). The unsplit tasks are merged here into one Job. `-r` does not print an array's
-throttle (%N): a second call (JSON from 23.02 on, `--array-unique` before) asks for it, for arrays only.
+throttle (%N): a second call asks for it, for arrays only (`flexlond.slurm.arrays`).
 squeue has no column for the admin comment and for scrontab: `Job.cron` is always False from here.
 
 This module, not `reader`, is what the privileged helper imports: it opens no network.
