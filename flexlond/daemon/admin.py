@@ -85,7 +85,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         if view is None:
             await _abort(
                 context,
-                grpc.StatusCode.UNAVAILABLE,
+                grpc.StatusCode.FAILED_PRECONDITION,
                 "there is no plan yet: the first cycle is not complete; try again",
             )
         return wire.plan(view, request.slots)

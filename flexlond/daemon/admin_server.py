@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from flexlond.daemon.admin import AdminService
+    from flexlond._pb.admin_pb2_grpc import AdminServicer
 
 SOCKET_MODE = 0o666
 STOP_GRACE = 2.0  # seconds that running calls get when the server stops
@@ -40,9 +40,9 @@ class AdminSocketError(Exception):
 
 
 class AdminServer:
-    """The server of one AdminService. `start`, `set_healthy` as it goes, `stop`."""
+    """The server of one Admin service. `start`, `set_healthy` as it goes, `stop`."""
 
-    def __init__(self, service: AdminService, path: Path, *, munge_socket: str = "") -> None:
+    def __init__(self, service: AdminServicer, path: Path, *, munge_socket: str = "") -> None:
         self._path = path
         self._health = HealthServicer()
         self._server = grpc.aio.server(

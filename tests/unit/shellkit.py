@@ -1,0 +1,140 @@
+"""What the tests of the daemon's shell and of the command line share: views, a served fake agent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import threading
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from flexlond.agents.fake_view import FakeAgent
+from flexlond.agents.ports import (
+    JobView,
+    PlanSlotView,
+    PlanView,
+    SignalLine,
+    SignalsView,
+    StatusView,
+)
+from flexlond.daemon.admin import AdminService
+from flexlond.daemon.admin_server import AdminServer
+from flexlond.daemon.shell import Shell
+from flexlond.model.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Iterator
+
+NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
+
+SIGNAL = SignalLine(
+    "price", "a file", "GBP/MWh", NOON, NOON, NOON + 3600, "partial", "1 slot unknown"
+)
+
+
+def status_view(**changes: Any) -> StatusView:
+    values: dict[str, Any] = {
+        "version": "0.1.0",
+        "mode": "act",
+        "paused": False,
+        "draining": False,
+        "slurm_version": "24.11.5",
+        "reader": "squeue",
+        "reader_reason": "the default",
+        "helper_answering": True,
+        "helper_detail": "",
+        "last_cycle_at": NOON,
+        "last_cycle": "held 1 job",
+        "last_cycle_seconds": 0.25,
+        "jobs_seen": 0,
+        "jobs_flexible": 0,
+        "jobs_held": 0,
+        "opted_out": 0,
+        "signals": (SIGNAL,),
+        "slot_seconds": 1800,
+        "warnings": ("PriorityFlags lacks ACCRUE_ALWAYS",),
+        "started_at": NOON - 60,
+    }
+    return StatusView(**(values | changes))
+
+
+def job_view(job_id: int, uid: int, **changes: Any) -> JobView:
+    values: dict[str, Any] = {
+        "uid": uid,
+        "job_id": job_id,
+        "array": "",
+        "user": f"user{uid}",
+        "partition": "batch",
+        "state": "PD",
+        "flexible": True,
+        "consent": "directive",
+        "begin": NOON + 1800,
+        "planned_start": NOON + 1800,
+        "latest_start": NOON + 7200,
+        "deadline": NOON + 10800,
+        "held_by_us": True,
+        "kw": 1.5,
+        "cost_gbp": 0.10,
+        "cost_asap_gbp": 0.25,
+        "co2_kg": 0.1,
+        "co2_asap_kg": math.nan,
+        "comment": "flex: deadline=now+3hours",
+        "reason": "cheaper at 12:30",
+        "opted_out": False,
+        "submit": NOON - 30,
+        "eligible": NOON - 30,
+        "asap_start": NOON,
+        "duration_seconds": 3600.0,
+        "touched": True,
+    }
+    return JobView(**(values | changes))
+
+
+def fake_agent(*held: JobView, **changes: Any) -> FakeAgent:
+    slots = (
+        PlanSlotView(NOON, 90.0, 200.0, 0.0, 1.5, 0),
+        PlanSlotView(NOON + 1800, 30.0, math.nan, 1.5, 0.0, 1),
+    )
+    return FakeAgent(
+        status_view(**changes),
+        list(held),
+        last_plan=PlanView(NOON, 1800, slots, 0.10, 0.25, 0.1, 0.2),
+        feeds=SignalsView((SIGNAL,), slots),
+    )
+
+
+@contextlib.contextmanager
+def served(
+    agent: FakeAgent, folder: Path, munge_socket: str, shell: Shell | None = None
+) -> Iterator[Path]:
+    """The admin service over a Unix socket, on an event loop of its own thread."""
+    path = folder / "admin.sock"
+    shell = shell or Shell(Settings(), folder / "flexlon.toml")
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def reload() -> str:
+        return await agent.reload(Settings())
+
+    async def start() -> AdminServer:
+        service = AdminService(agent, shell, tz=ZoneInfo("UTC"), reload=reload, poke=lambda: None)
+        server = AdminServer(service, path, munge_socket=munge_socket)
+        await server.start()
+        return server
+
+    def run(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
+    try:
+        server = run(start())
+        try:
+            yield path
+        finally:
+            run(server.stop())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
