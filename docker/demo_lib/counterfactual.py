@@ -1,9 +1,10 @@
-"""When the same jobs would have started had nobody waited: FlexLon's own list schedule, with what is known now.
+"""When the same jobs would have started had nobody waited: a list schedule with what is known afterwards.
 
-Law: as soon as possible means each job, in the order of submission, at the first second at which it is eligible
-and its CPUs, memory and GPUs are free, in the capacity that FlexLon plans with, for as long as it really ran.
-Everybody's jobs are in it. No delay of Slurm's scheduler is added, so it is a little quicker than any real
-Slurm. Times are epoch seconds (UTC). Source: flexlond.planning.planner, on a grid of one second.
+Law: as soon as possible means each job, in order of submission, at the first second at which it is eligible,
+what it depends on has ended, and its CPUs, memory and GPUs are free in the room that FlexLon plans with; for as
+long as it really ran. Everybody's jobs are in it. A job that fits starts even where an earlier one still waits
+for room. No delay of Slurm's scheduler is added, so it is a little quicker than a real Slurm. Times are epoch
+seconds (UTC). Source: list scheduling (Graham 1969), event by event.
 """
 
 from __future__ import annotations
@@ -11,16 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from flexlond.model.settings import PlanningSettings
-from flexlond.model.timegrid import TimeGrid
-from flexlond.planning.planner import plan
 from flexlond.planning.pools import demand_of
-from flexlond.planning.problem import NEVER, Problem, Running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from flexlond.model.job import Job
     from flexlond.planning.pools import Room
@@ -36,47 +34,66 @@ class Task:
     after: tuple[int, ...] = ()
 
 
+class _Free:
+    """What is free in each pool and in each group of pools that share nodes."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._pool = room.capacity.copy()
+        self._group = room.group_capacity.copy()
+
+    def take(self, task: Task) -> bool:
+        """Take the task's share if it is free."""
+        pool, demand = self._place(task)
+        group = self._room.pool_group[pool]
+        if (self._pool[pool] < demand).any() or (self._group[group] < demand).any():
+            return False
+        self._pool[pool] -= demand
+        self._group[group] -= demand
+        return True
+
+    def give_back(self, task: Task) -> None:
+        """Undo `take`."""
+        pool, demand = self._place(task)
+        self._pool[pool] += demand
+        self._group[self._room.pool_group[pool]] += demand
+
+    def _place(self, task: Task) -> tuple[int, NDArray[np.float64]]:
+        pool = self._room.pool_of(task.job.partition)
+        if pool < 0:
+            raise ValueError(f"job {task.job.job_id}: no partition {task.job.partition!r}")
+        return pool, demand_of(task.job, self._room.resources)
+
+
 def asap_starts(tasks: Sequence[Task], room: Room) -> dict[int, int]:
-    """Job id to start. `tasks` in Slurm's order; dependencies on jobs that are not there bind nothing."""
-    if not tasks:
-        return {}
-    first = min(task.eligible for task in tasks)
-    # Long enough for all of them one after the other.
-    longest = max(task.eligible for task in tasks) - first + sum(task.seconds for task in tasks) + 1
-    count = len(tasks)
-    grid = TimeGrid(first, 1, longest)
-    rows = {task.job.job_id: row for row, task in enumerate(tasks)}
-    depends = [
-        (row, rows[before])
-        for row, task in enumerate(tasks)
-        for before in task.after
-        if before in rows
-    ]
-    question = Problem(
-        grid=grid,
-        now=first,
-        price=np.zeros(longest),
-        carbon=np.zeros(longest),
-        job_id=np.array([task.job.job_id for task in tasks], np.int64),
-        earliest=np.array([task.eligible for task in tasks], np.int64),
-        latest=np.full(count, NEVER, np.int64),
-        duration=np.array([float(task.seconds) for task in tasks]),
-        tasks=np.ones(count, np.int64),
-        throttle=np.zeros(count, np.int64),
-        kw=np.zeros(count),
-        demand=np.array([demand_of(task.job, room.resources) for task in tasks]),
-        pool=np.array([room.pool_of(task.job.partition) for task in tasks], np.int64),
-        movable=np.zeros(count, np.bool_),
-        order=np.arange(count, dtype=np.int64),
-        max_price=np.full(count, np.nan),
-        max_carbon=np.full(count, np.nan),
-        delay_weight=np.ones(count),
-        current=np.zeros(count, np.int64),
-        capacity=room.capacity,
-        pool_group=room.pool_group,
-        group_capacity=room.group_capacity,
-        running=Running.none(*room.capacity.shape),
-        depends=np.array(depends, np.int64).reshape(-1, 2),
-    )
-    starts = plan(question, PlanningSettings()).asap
-    return {task.job.job_id: int(start) for task, start in zip(tasks, starts, strict=True)}
+    """Job id to start. `tasks` in order of submission; what a job waits for and is not there binds nothing.
+
+    Raises ValueError when a task can never start: more than its partition has, or a circle.
+    """
+    known = {task.job.job_id for task in tasks}
+    free = _Free(room)
+    waiting = list(tasks)
+    running: list[tuple[int, Task]] = []
+    starts: dict[int, int] = {}
+    ended: set[int] = set()
+    now = min((task.eligible for task in tasks), default=0)
+    while waiting:
+        for end, task in [pair for pair in running if pair[0] <= now]:
+            running.remove((end, task))
+            free.give_back(task)
+            ended.add(task.job.job_id)
+        for task in list(waiting):
+            if (
+                task.eligible <= now
+                and ended.issuperset(known.intersection(task.after))
+                and free.take(task)
+            ):
+                starts[task.job.job_id] = now
+                running.append((now + task.seconds, task))
+                waiting.remove(task)
+        following = [end for end, _ in running] + [task.eligible for task in waiting]
+        later = [moment for moment in following if moment > now]
+        if waiting and not later:
+            raise ValueError(f"job {waiting[0].job.job_id} can never start")
+        now = min(later, default=now)
+    return starts

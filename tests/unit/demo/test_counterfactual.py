@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from demo_lib.counterfactual import Task, asap_starts
 
 from flexlond.model.job import Job, JobState, Pool
@@ -71,3 +72,21 @@ def test_the_room_is_never_exceeded_and_nobody_starts_early() -> None:
             if starts[task.job.job_id] <= second < starts[task.job.job_id] + task.seconds
         )
         assert used <= 96
+
+
+def test_a_successor_takes_its_turn_by_submission_not_last() -> None:
+    tasks = [
+        Task(job(1, 96), T0, 10),
+        Task(job(2, 96), T0 + 1, 10, after=(1,)),
+        Task(job(3, 96), T0 + 2, 10),
+    ]
+    assert asap_starts(tasks, ROOM) == {1: T0, 2: T0 + 10, 3: T0 + 20}
+
+
+def test_what_can_never_start_is_said() -> None:
+    with pytest.raises(ValueError, match="job 1 can never start"):
+        asap_starts([Task(job(1, 97), T0, 10)], ROOM)
+    with pytest.raises(ValueError, match="can never start"):
+        asap_starts([Task(job(1, 1), T0, 5, after=(2,)), Task(job(2, 1), T0, 5, after=(1,))], ROOM)
+    with pytest.raises(ValueError, match="no partition 'none'"):
+        asap_starts([Task(job(1, 1, partition="none"), T0, 5)], ROOM)
