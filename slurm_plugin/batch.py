@@ -8,7 +8,7 @@ batch ends with one sentence. Times are epoch seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,66 +19,19 @@ from flexlond.model.job import Job, JobState
 from flexlond.slurm.command import SlurmCommandError
 from slurm_plugin import lineage, policy
 from slurm_plugin.outcome import complaints_about, took_effect
+from slurm_plugin.parts import Item, Later, Parts, done, missing, result_of, vanished
 from slurm_plugin.policy import Facts, Go, Refusal
 from slurm_plugin.resume import ResumeEntry
 from slurm_plugin.view import QueueView, address, index, own_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from zoneinfo import ZoneInfo
+    from collections.abc import Sequence
 
-    from slurm_plugin.config import HelperConfig
     from slurm_plugin.lineage import Record
-    from slurm_plugin.rates import Bucket
-    from slurm_plugin.resume import ResumeBook
-    from slurm_plugin.slurm_calls import SlurmCalls
-    from slurm_plugin.state import State
-    from slurm_plugin.view import Reader
 
 READ_BY_ID = 50  # more jobs than this: the whole queue is read at once
 _DAY = 86400
 _log = structlog.get_logger("flexlon-helper")
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a batch works with."""
-
-    config: HelperConfig
-    reader: Reader
-    calls: SlurmCalls
-    state: State
-    book: ResumeBook
-    actions: Bucket
-    requeues: Bucket
-    tz: ZoneInfo
-    clock: Callable[[], int]  # epoch seconds
-    monotonic: Callable[[], float]
-
-    def reconfigure(self, config: HelperConfig) -> None:
-        """Take another configuration between two batches."""
-        self.config = config
-        self.actions.per_minute = config.helper.max_actions_per_minute
-        self.requeues.per_minute = config.helper.max_requeues_per_minute
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """A requeue that follows when its job had time to write its checkpoint."""
-
-    action: Action
-    wait: int  # seconds
-
-
-@dataclass(slots=True)
-class _Item:
-    """One action on its way through the batch."""
-
-    action: Action
-    facts: Facts | None = None
-    go: Go | None = None
-    before: Record | None = None  # to go back to where Slurm refused
-    result: Result | None = None
 
 
 class Batch:
@@ -98,10 +51,10 @@ class Batch:
         """
         if warned:
             self._waiting.difference_update(action.job_id for action in actions)
-        items = [_Item(action) for action in actions]
+        items = [Item(action) for action in actions]
         queue = self._read(items)
         if queue is None:
-            return [_done(item) for item in items], []
+            return [done(item) for item in items], []
         changed = self._decide(items, queue, warned=warned)
         later = self._warn(items)
         going = [item for item in items if item.result is None]
@@ -110,18 +63,18 @@ class Batch:
             complaints = self._act(going)
             self._observe(going, complaints)
         self._say(items, later)
-        return [_done(item) for item in items], later
+        return [done(item) for item in items], later
 
     # --- before -----------------------------------------------------------------------------------
 
-    def _read(self, items: Sequence[_Item]) -> QueueView | None:
+    def _read(self, items: Sequence[Item]) -> QueueView | None:
         """Read the queue; on failure every item is refused and None returned."""
         ids = sorted({item.action.job_id for item in items})
         try:
             snapshot = self._p.reader.read(ids if len(ids) <= READ_BY_ID else None)
         except SlurmCommandError as error:
             for item in items:
-                item.result = _result(
+                item.result = result_of(
                     item, Outcome.REFUSED, "unreadable", f"nothing was sent: {error}"
                 )
             _log.error("the queue could not be read; nothing was sent", error=str(error))
@@ -130,7 +83,7 @@ class Batch:
         return index(snapshot)
 
     def _decide(
-        self, items: Sequence[_Item], queue: QueueView, *, warned: bool
+        self, items: Sequence[Item], queue: QueueView, *, warned: bool
     ) -> dict[int, Record]:
         """Set each item's facts and go or result; returns the records to be stored, by job id."""
         now = self._p.clock()
@@ -141,9 +94,9 @@ class Batch:
         for item in items:
             job = queue.by_id.get(item.action.job_id)
             if job is None:
-                item.result = _missing(item, complete=queue.complete)
+                item.result = missing(item, complete=queue.complete)
             elif job.job_id in changed:
-                item.result = _result(
+                item.result = result_of(
                     item, Outcome.REFUSED, "duplicate", "one action per job and batch"
                 )
             else:
@@ -192,7 +145,7 @@ class Batch:
         earlier = self._consent(job, record.first_submit - 8 * _DAY - 3601)
         return consent.max_delay is not None or earlier != consent
 
-    def _judge(self, item: _Item, *, complete: bool) -> None:
+    def _judge(self, item: Item, *, complete: bool) -> None:
         assert item.facts is not None  # noqa: S101 # set by the caller
         verdict = policy.decide(item.action, item.facts)
         if isinstance(verdict, Go) and not verdict.free:
@@ -204,7 +157,7 @@ class Batch:
             elif not item.facts.warned and not self._allowed(verdict.verb):
                 verdict = policy.refuse("rate", "too many actions this minute: ask again later")
         if isinstance(verdict, Refusal):
-            item.result = _result(item, verdict.outcome, verdict.code, verdict.detail)
+            item.result = result_of(item, verdict.outcome, verdict.code, verdict.detail)
         else:
             item.go = verdict
 
@@ -215,7 +168,7 @@ class Batch:
             return False
         return self._p.actions.take(now)
 
-    def _warn(self, items: Sequence[_Item]) -> list[Later]:
+    def _warn(self, items: Sequence[Item]) -> list[Later]:
         """Send checkpoint signals; those requeues come later."""
         later = []
         for item in items:
@@ -225,15 +178,15 @@ class Batch:
             said = self._p.calls.warn(address(facts.job), go.signal)
             if said:
                 code, detail = "slurm-refused", f"checkpoint signal: {said}"
-                item.result = _result(item, Outcome.REFUSED, code, detail)
+                item.result = result_of(item, Outcome.REFUSED, code, detail)
                 continue
             self._waiting.add(facts.job.job_id)
             detail = f"signal {go.signal} sent, the requeue follows in {go.wait} s"
-            item.result = _result(item, Outcome.UNKNOWN, "checkpointing", detail)
+            item.result = result_of(item, Outcome.UNKNOWN, "checkpointing", detail)
             later.append(Later(item.action, go.wait))
         return later
 
-    def _intend(self, going: Sequence[_Item]) -> dict[int, Record]:
+    def _intend(self, going: Sequence[Item]) -> dict[int, Record]:
         """Return what is about to be done, as records by job id; arms resumes."""
         intended = {}
         for item in going:
@@ -268,7 +221,7 @@ class Batch:
 
     # --- the act ----------------------------------------------------------------------------------
 
-    def _act(self, going: Sequence[_Item]) -> str:
+    def _act(self, going: Sequence[Item]) -> str:
         """Send everything, grouped; returns what Slurm complained of."""
         by_verb: dict[Verb, list[str]] = {}
         resumes: list[str] = []
@@ -298,14 +251,14 @@ class Batch:
 
     # --- after ------------------------------------------------------------------------------------
 
-    def _observe(self, going: Sequence[_Item], complaints: str) -> None:
+    def _observe(self, going: Sequence[Item], complaints: str) -> None:
         """Read again, give results, undo lost races, and remember."""
         ids = [item.action.job_id for item in going]
         try:
             snapshot = self._p.reader.read(ids if len(ids) <= READ_BY_ID else None)
         except SlurmCommandError as error:
             for item in going:
-                item.result = _result(
+                item.result = result_of(
                     item,
                     Outcome.UNKNOWN,
                     "unseen",
@@ -314,11 +267,11 @@ class Batch:
             return
         queue, now = index(snapshot), self._p.clock()
         changed: dict[int, Record] = {}
-        undo: list[tuple[_Item, int]] = []
+        undo: list[tuple[Item, int]] = []
         for item in going:
             job = queue.by_id.get(item.action.job_id)
             if job is None:
-                item.result = _vanished(item, complaints, complete=queue.complete)
+                item.result = vanished(item, complaints, complete=queue.complete)
                 self._settle_resume(item, None)
                 continue
             changed[job.job_id] = self._outcome(item, job, complaints, now)
@@ -331,7 +284,7 @@ class Batch:
             assert item.facts is not None  # noqa: S101 # it was acted on
             self._p.calls.set_begin([address(item.facts.job)], back)
 
-    def _outcome(self, item: _Item, job: Job, complaints: str, now: int) -> Record:
+    def _outcome(self, item: Item, job: Job, complaints: str, now: int) -> Record:
         """Set the item's result from what is seen now; returns what to remember."""
         facts, go, before = item.facts, item.go, item.before
         assert facts is not None  # noqa: S101 # it was acted on
@@ -340,11 +293,11 @@ class Batch:
         record = facts.record
         self._settle_resume(item, job)
         if took_effect(go, facts.job, job, now):
-            item.result = _result(item, Outcome.APPLIED, "applied", "", job)
+            item.result = result_of(item, Outcome.APPLIED, "applied", "", job)
             return record
         if go.verb is Verb.REQUEUE_UNTIL and job.restarts > facts.job.restarts:
             detail = "requeued, but its begin time is not seen yet"
-            item.result = _result(item, Outcome.UNKNOWN, "begin-follows", detail, job)
+            item.result = result_of(item, Outcome.UNKNOWN, "begin-follows", detail, job)
             return record
         said = complaints_about(complaints, job)
         if job.state is not facts.job.state:
@@ -353,22 +306,22 @@ class Batch:
             code, detail = "lost-race", "somebody else changed its begin time meanwhile"
             if go.verb is Verb.HOLD_UNTIL:
                 seen = lineage.observe(job, record, None, now)
-                item.result = _result(item, Outcome.REFUSED, code, detail, job)
+                item.result = result_of(item, Outcome.REFUSED, code, detail, job)
                 return seen.record
         else:
             code, detail = "slurm-refused", said or "Slurm did not do it and did not say why"
-        item.result = _result(item, Outcome.REFUSED, code, detail, job)
+        item.result = result_of(item, Outcome.REFUSED, code, detail, job)
         # Not done: take the intent back, but keep the begin time known as ours (it may yet appear).
         return replace(before, ours=record.ours)
 
-    def _settle_resume(self, item: _Item, job: Job | None) -> None:
+    def _settle_resume(self, item: Item, job: Job | None) -> None:
         """Drop the resume entry of a job that runs, ended, or was never suspended by us after all."""
         assert item.go is not None  # noqa: S101 # it was acted on
         touched = item.go.verb in {Verb.SUSPEND, Verb.RESUME} or item.go.resume_first
         if touched and (job is None or job.state is not JobState.SUSPENDED):
             self._p.book.disarm(item.action.job_id)
 
-    def _lost_race(self, item: _Item, job: Job, now: int) -> int | None:
+    def _lost_race(self, item: Item, job: Job, now: int) -> int | None:
         """Whether a hold that went through must be undone: the begin time to go back to (0: now)."""
         facts, go, result = item.facts, item.go, item.result
         if (
@@ -392,17 +345,17 @@ class Batch:
             bound = policy.latest(again, again.consent)
             if bound.at is not None and go.target <= bound.at:
                 return None
-        item.result = _result(
+        item.result = result_of(
             item, Outcome.REFUSED, "lost-race", "consent or hold changed meanwhile: undone", job
         )
         own = facts.record.original_begin
         return own if own > now else 0
 
-    def _say(self, items: Sequence[_Item], later: Sequence[Later]) -> None:
+    def _say(self, items: Sequence[Item], later: Sequence[Later]) -> None:
         """Log one sentence for the batch and one line for each refusal."""
         counts: dict[str, int] = {}
         for item in items:
-            result = _done(item)
+            result = done(item)
             counts[result.outcome.value] = counts.get(result.outcome.value, 0) + 1
             if result.outcome is Outcome.REFUSED:
                 _log.info(
@@ -414,43 +367,3 @@ class Batch:
                 )
         told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         _log.info(f"{len(items)} actions: {told or 'none'}", checkpointing=len(later))
-
-
-def _missing(item: _Item, *, complete: bool) -> Result:
-    if not complete:
-        return _result(
-            item, Outcome.REFUSED, "unreadable", "a row of the queue could not be understood"
-        )
-    return _result(item, Outcome.NOT_FOUND, "not-found", "no such job in the queue")
-
-
-def _vanished(item: _Item, complaints: str, *, complete: bool) -> Result:
-    """Say of a job that was there before and is not now."""
-    if not complete:
-        return _result(
-            item, Outcome.UNKNOWN, "unseen", "a row of the queue could not be understood"
-        )
-    assert item.facts is not None  # noqa: S101 # it was acted on
-    said = complaints_about(complaints, item.facts.job)
-    return _result(
-        item, Outcome.NOT_FOUND, "not-found", f"it left the queue meanwhile. {said}".strip()
-    )
-
-
-def _result(
-    item: _Item, outcome: Outcome, code: str, detail: str, job: Job | None = None
-) -> Result:
-    seen = job or (item.facts.job if item.facts else None)
-    return Result(
-        action_id=item.action.action_id,
-        outcome=outcome,
-        code=code,
-        detail=detail,
-        observed_begin=seen.begin if seen else 0,
-        observed_state=seen.state.value if seen else "",
-    )
-
-
-def _done(item: _Item) -> Result:
-    assert item.result is not None  # noqa: S101 # every path above sets one
-    return item.result

@@ -25,7 +25,8 @@ from flexlond.host import notify
 from flexlond.host.zone import local_zone
 from flexlond.slurm.squeue import SqueueReader
 from slurm_plugin import config as configuration
-from slurm_plugin.batch import Batch, Parts
+from slurm_plugin.batch import Batch
+from slurm_plugin.parts import Parts
 from slurm_plugin.rates import Bucket
 from slurm_plugin.resume import ResumeBook, resume_due
 from slurm_plugin.slurm_calls import SlurmCalls

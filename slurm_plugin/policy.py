@@ -204,6 +204,8 @@ def _release(facts: Facts) -> Go | Refusal:
         return already(f"it is {job.state.value}, not waiting")
     if job.begin <= facts.now or facts.standing is Standing.LOST:
         return already("no hold of ours is in force")
+    if record.ours and job.begin == record.original_begin:
+        return already("its begin time is its owner's")
     if facts.standing is not Standing.OURS and job.begin not in record.ours:
         return refuse(
             "not-ours", f"its begin time {format_moment(job.begin)} was not set by this helper"

@@ -24,8 +24,9 @@ from flexlond.model.action import Action, Outcome, Result, Verb
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from slurm_plugin.batch import Batch, Later, Parts
+    from slurm_plugin.batch import Batch
     from slurm_plugin.config import HelperConfig
+    from slurm_plugin.parts import Later, Parts
 
 _T = TypeVar("_T")
 _log = structlog.get_logger("flexlon-helper")
