@@ -287,7 +287,7 @@ def _planning(settings: Settings) -> Iterator[Problem]:
     yield from _within("planning.min_benefit", planning.min_benefit, 0, 1)
     yield from _within("planning.spread", planning.spread, 0, 1)
     yield from _within("planning.capacity_margin", planning.capacity_margin, 0, 0.95)
-    if planning.margin_seconds < settings.helper.margin_seconds:
+    if 0 <= planning.margin_seconds < settings.helper.margin_seconds:
         yield _problem(
             "planning.margin_seconds",
             f"{planning.margin_seconds} s is below helper.margin_seconds "
