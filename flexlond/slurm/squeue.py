@@ -47,9 +47,9 @@ COLUMNS: Final = (
     *("Name", "Comment"),
 )
 _ARRAY_TASK: Final = COLUMNS.index("ArrayTaskID")
-_MAX_IDS: Final = 500
+MAX_IDS: Final = 500
 """Beyond it the whole queue is read and filtered here: as fast, and the argument stays short."""
-_MISFITS_KEPT: Final = 20
+MISFITS_KEPT: Final = 20
 
 
 class SqueueReader:
@@ -72,7 +72,7 @@ class SqueueReader:
             return Snapshot(taken_at, (), self.name, self._slurm_version())
         separators = draw_separators()
         argv = ["squeue", "-h", "-a", "-r"]
-        if job_ids is not None and len(job_ids) <= _MAX_IDS:
+        if job_ids is not None and len(job_ids) <= MAX_IDS:
             argv += ["-j", ",".join(str(int(job_id)) for job_id in job_ids)]
         try:
             printed = run(
@@ -97,7 +97,7 @@ class SqueueReader:
             self.name,
             self._slurm_version(),
             complete=not misfits,
-            misfits=tuple(misfits[:_MISFITS_KEPT]),
+            misfits=tuple(misfits[:MISFITS_KEPT]),
         )
 
     def _slurm_version(self) -> str:
