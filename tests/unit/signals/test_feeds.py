@@ -278,6 +278,9 @@ async def test_the_market_index_alone_never_serves_a_plan_and_never_hides_a_fore
     assert np.isnan(series.values).all()
     assert "no slot to come" in series.detail
     assert "never a forecast" in series.detail
+    # Not even when the running half-hour itself is in the index.
+    running = TimeGrid(NOON - HOUR // 2, 1800, 8)
+    assert alone.series(Kind.PRICE, running, NOON - 60).quality is Quality.ABSENT
     past = alone.series(Kind.PRICE, TimeGrid(NOON - 2 * HOUR, 1800, 4), now)
     np.testing.assert_array_equal(past.values, [76.0, 77.0, 78.0, 79.0])
     assert past.quality is Quality.GOOD

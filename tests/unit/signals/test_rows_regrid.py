@@ -71,8 +71,9 @@ def test_a_third_row_does_not_bring_a_doubtful_moment_back() -> None:
 
 
 def test_values_out_of_range_are_unknown_and_said() -> None:
-    tidied = tidy([Row(0, 10, -1.0), Row(10, 20, 5.0), Row(20, 30, 9001.0)], 0, 9000)
-    assert known(tidied.rows) == [(0, 10, None), (10, 20, 5.0), (20, 30, None)]
+    values = (-1.0, 0.0, 9000.0, 9001.0)
+    tidied = tidy([Row(i, i + 1, value) for i, value in enumerate(values)], 0, 9000)
+    assert [value for *_, value in known(tidied.rows)] == [None, 0.0, 9000.0, None]
     assert tidied.notes == ("2 value(s) outside 0 to 9000 taken as unknown",)
 
 
@@ -91,6 +92,12 @@ def test_a_new_answer_replaces_the_whole_future_and_keeps_the_past() -> None:
     old = [Row(0, 10, 1.0), Row(10, 20, 2.0), Row(20, 30, 3.0), Row(30, 40, 4.0)]
     merged = merge_history(old, [Row(20, 30, 9.0)], now=22, keep=15)
     assert known(merged) == [(10, 20, 2.0), (20, 30, 9.0)]
+
+
+def test_a_new_answer_about_the_past_replaces_that_past() -> None:
+    old = [Row(0, 10, 1.0), Row(10, 20, 2.0)]
+    merged = merge_history(old, [Row(10, 20, 9.0), Row(20, 30, 3.0)], now=25, keep=99)
+    assert known(merged) == [(0, 10, 1.0), (10, 20, 9.0), (20, 30, 3.0)]
 
 
 def test_a_longer_slot_takes_the_mean_weighted_by_time() -> None:

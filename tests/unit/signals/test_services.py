@@ -56,6 +56,8 @@ def test_a_leading_half_hour_that_has_ended_is_dropped(
     payload = load("neso_national_fw48h.json")
     assert payload["data"][0]["to"] == "2026-11-23T12:00Z"
     assert neso_carbon.parse(payload, now).rows[0].start == NOON
+    assert neso_carbon.parse(payload, NOON).rows[0].start == NOON  # ends as we begin: ended
+    assert neso_carbon.parse(payload, NOON - 1).rows[0].start == NOON - HALF
 
 
 def test_the_actual_value_is_never_taken_for_a_forecast(now: int) -> None:
@@ -269,6 +271,9 @@ def test_superseded_future_and_export_products_are_passed_over(
     products = load("octopus_products.json")["results"]
     assert octopus.current_product(products, now) == "AGILE-25-06-01"
     assert octopus.current_product(products, now + 90 * 86400) == "AGILE-27-01-01"
+    ended = {**products[1], "code": "AGILE-26-02-01", "available_from": "2026-02-01T00:00:00Z"}
+    ended["available_to"] = "2026-11-01T00:00:00Z"
+    assert octopus.current_product([ended, *products], now) == "AGILE-25-06-01"
     with pytest.raises(SignalError, match="no Agile import product on sale"):
         octopus.current_product([{}, "x", *products[3:]], now)
 
