@@ -65,6 +65,7 @@ class State:
             self._db.execute("PRAGMA synchronous=FULL")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version not in {0, SCHEMA_VERSION}:
+                self._db.close()
                 raise StateError(
                     f"{path} is of version {version}, this helper reads {SCHEMA_VERSION}: "
                     "run the newer flexlon-helper, or move the file away (opt-outs are then lost)"

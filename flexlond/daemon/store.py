@@ -80,6 +80,7 @@ class SqliteStore:
                 f"{path}: {error}; check that the folder is writable by the service and not full"
             ) from error
         if version > SCHEMA_VERSION:
+            self._db.close()
             raise StoreError(
                 f"{path} was written by a newer FlexLon (schema {version}, this one knows"
                 f" {SCHEMA_VERSION}): install that version, or move the file away to start afresh"
