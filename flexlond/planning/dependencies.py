@@ -10,6 +10,7 @@ Source: sbatch(1) --dependency; squeue prints "afterok:12(unfulfilled),afterany:
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from flexlond.planning.problem import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,7 +54,7 @@ def edges(
     dependency: Sequence[str],
     *,
     aliases: Mapping[int, int] | None = None,
-    singleton_key: Sequence[object] | None = None,
+    singleton_key: Sequence[Hashable] | None = None,
 ) -> NDArray[np.int64]:
     """(D, 2) pairs (successor, predecessor) as indices into `job_ids`.
 
@@ -63,6 +64,11 @@ def edges(
     index: dict[int, int] = {job: place for place, job in enumerate(job_ids)}
     for alias, place in (aliases or {}).items():
         index.setdefault(alias, place)
+    siblings: dict[Hashable, list[tuple[int, int]]] = {}
+    for place, key in enumerate(singleton_key or ()):
+        siblings.setdefault(key, []).append((job_ids[place], place))
+    for same in siblings.values():
+        same.sort()
     pairs: dict[tuple[int, int], None] = {}
     for successor, text in enumerate(dependency):
         if not text:
@@ -72,14 +78,10 @@ def edges(
             if place not in {-1, successor}:
                 pairs[successor, place] = None
         if singleton_key is not None and is_singleton(text):
-            key = singleton_key[successor]
-            same = [
-                place
-                for place, other in enumerate(singleton_key)
-                if other == key and job_ids[place] < job_ids[successor]
-            ]
-            if same:
-                pairs[successor, max(same, key=lambda place: job_ids[place])] = None
+            same = siblings[singleton_key[successor]]
+            nearest = bisect_left(same, (job_ids[successor], -1)) - 1
+            if nearest >= 0:
+                pairs[successor, same[nearest][1]] = None
     return np.array(list(pairs), np.int64).reshape(-1, 2)
 
 

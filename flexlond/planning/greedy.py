@@ -158,7 +158,8 @@ class Greedy:
                 return
             at: int | None = soonest_at
             if target != soonest or in_force:
-                bounds = (max(soonest_at, grid.slot_start(target)), int(self._blocks.latest[job]))
+                earliest = max(soonest_at, grid.slot_start(target), self._awaited(job))
+                bounds = (earliest, int(self._blocks.latest[job]))
                 at = self._begin(job, target, bounds, released=target == soonest)
             if at is not None:
                 self._put(job, target, at, reason, held=at > soonest_at)
@@ -225,15 +226,29 @@ class Greedy:
         return spread_time(self.problem.grid, self._settings.spread, job_id, slot, bounds)
 
     def _floor(self, job: int) -> tuple[int, int]:
-        """The first slot and moment `job` may start: its earliest, and its predecessors' ends."""
+        """The first slot and moment `job` may start: its earliest, and its predecessors' ends.
+
+        A predecessor counts from where its slot lets it start, before spreading; see `_awaited`.
+        """
         grid = self.problem.grid
         start = int(self._earliest[job])
         for predecessor in self._before.get(job, ()):
             if self.start[predecessor]:
-                end = int(self.start[predecessor] + np.ceil(self._blocks.span[predecessor]))
+                begin = grid.slot_start(int(self.slot[predecessor]))
+                begin = min(int(self.start[predecessor]), max(begin, int(self._earliest[predecessor])))
+                end = begin + int(np.ceil(self._blocks.span[predecessor]))
                 if end > start:  # expected ends are no better known than to the slot
                     start = end + (grid.start - end) % grid.slot_seconds
         return max(0, grid.slot_of(start)), start
+
+    def _awaited(self, job: int) -> int:
+        """The planned end of the last predecessor to the second; 0 without one."""
+        ends = (
+            int(self.start[predecessor] + np.ceil(self._blocks.span[predecessor]))
+            for predecessor in self._before.get(job, ())
+            if self.start[predecessor]
+        )
+        return max(ends, default=0)
 
     def _put(
         self,
@@ -245,6 +260,7 @@ class Greedy:
         held: bool = False,
     ) -> None:
         grid = self.problem.grid
+        at = max(at, self._awaited(job))
         self.start[job], self.slot[job], self.moved[job] = at, min(slot, grid.count), held
         self.reason[job] = reason
         if slot < grid.count:

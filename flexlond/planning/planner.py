@@ -200,11 +200,13 @@ def _sequence(
         return []
     slot = np.minimum(asap.slot[jobs], problem.grid.count - 1)
     here = ranking.cost[np.arange(len(jobs)), slot].astype(np.float64)
-    gain = here - ranking.cost.min(axis=1)
+    best = ranking.cost.min(axis=1)
+    known = np.isfinite(here) & np.isfinite(best)
+    gain = np.where(known, here, 0.0) - np.where(known, best, 0.0)
     room = np.maximum(problem.capacity[problem.pool[jobs]], 1e-9)
     resources = problem.capacity.shape[1]
     share = (blocks.amount[jobs, :resources] / room).max(axis=1, initial=1e-9)
-    value = np.where(np.isfinite(gain), gain, 0.0) / (share * blocks.span[jobs])
+    value = gain / (share * blocks.span[jobs])
     tier = np.where(problem.current[jobs] > problem.now, 1, 2)
     level = levels(problem.jobs, problem.depends)[jobs]
     slack = blocks.latest[jobs] if by_latest else np.zeros(len(jobs), np.int64)

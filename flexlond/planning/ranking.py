@@ -79,7 +79,7 @@ def rank(
         rate = per_second[part].astype(np.float32)
         block += rate[:, None] * starts.astype(np.float32)
         block -= (per_second[part] * (earliest[part] - grid.start)).astype(np.float32)[:, None]
-        outside = slots < first[part][:, None]
+        outside = slots <= first[part][:, None]
         outside |= slots > last[part][:, None]
         block[outside] = np.inf
     # The first slot: from the earliest moment on, which costs no delay.
