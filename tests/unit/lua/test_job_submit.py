@@ -203,8 +203,8 @@ def test_the_default_time_of_the_partition_counts_where_the_user_gives_none(plug
         -1,
         [
             (
-                "flexlon: 'deadline=now+20minutes': the job cannot finish by then: its time limit is 00:30:00, its"
-                " earliest end 2026-11-23T10:45:30Z; give a later deadline or a shorter --time"
+                "flexlon: 'deadline=now+20minutes': the job cannot finish by then: its time limit is 00:30:00,"
+                " its earliest end 2026-11-23T10:45:30Z; give a later deadline or a shorter --time"
             )
         ],
     )

@@ -138,3 +138,18 @@ def by_lua(
         for index, line in zip(indices, lines, strict=True):
             answers[index] = json.loads(line)
     return answers
+
+
+def without_defaults(answer: dict[str, Any]) -> dict[str, Any]:
+    """A Lua answer without the fields that have their default."""
+    if "directive" not in answer:
+        return answer
+    fields = answer["directive"]
+    default = Directive(source=fields["source"])
+    return {
+        "directive": {
+            key: value
+            for key, value in fields.items()
+            if key == "source" or value != getattr(default, key)
+        }
+    }

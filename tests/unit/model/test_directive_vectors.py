@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexlond.model.directive import Directive
-
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
@@ -54,24 +52,10 @@ def test_python_reads_every_vector_as_written() -> None:
 def test_lua_reads_every_vector_as_written(tmp_path: Path) -> None:
     wrong = []
     for case, answer in zip(CASES, shared.by_lua(CASES, SETTINGS, tmp_path), strict=True):
-        got = _without_defaults(answer)
+        got = shared.without_defaults(answer)
         if got != shared.expected(case):
             wrong.append(f"{_named(case)}\n  expected {shared.expected(case)}\n  read     {got}")
     assert not wrong, f"{len(wrong)} of {len(CASES)} differ:\n" + "\n".join(wrong[:20])
-
-
-def _without_defaults(answer: dict[str, Any]) -> dict[str, Any]:
-    if "directive" not in answer:
-        return answer
-    fields = answer["directive"]
-    default = Directive(source=fields["source"])
-    return {
-        "directive": {
-            key: value
-            for key, value in fields.items()
-            if key == "source" or value != getattr(default, key)
-        }
-    }
 
 
 @pytest.mark.parametrize(
