@@ -52,7 +52,8 @@ def status(out: Console, reply: Any) -> None:
     mode = (
         reply.mode + (", paused" if reply.paused else "") + (", draining" if reply.draining else "")
     )
-    helper = "answering" if reply.helper_answering else "NOT ANSWERING"
+    silent = "not needed to observe" if reply.mode == "observe" else "NOT ANSWERING"
+    helper = "answering" if reply.helper_answering else silent
     counts = (
         f"{reply.jobs_seen} seen, {reply.jobs_flexible} flexible, {reply.jobs_held} held until a later "
         f"begin time, {reply.opted_out} opted out"
@@ -83,7 +84,7 @@ def status(out: Console, reply: Any) -> None:
     rows += [(f"{signal.name} signal", _signal(signal)) for signal in reply.signals]
     rows += [("warning", text) for text in reply.warnings]
     if reply.config_error:
-        rows.append(("RELOAD REFUSED", reply.config_error))
+        rows += [("RELOAD REFUSED", line.strip()) for line in reply.config_error.splitlines()]
     _pairs(out, rows)
 
 

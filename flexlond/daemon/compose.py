@@ -100,7 +100,9 @@ async def compose(settings: Settings) -> Parts:
         reader, reason = await _reader(settings)
         tz = local_zone()
         hub = LiveHub(settings.signals, state_dir / SIGNALS_DIR)
-        helper = HelperClient(settings.daemon.helper_socket)
+        helper = HelperClient(
+            settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket
+        )
         agent = ComputeFlex(
             settings=settings,
             store=store,
