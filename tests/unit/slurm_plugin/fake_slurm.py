@@ -1,0 +1,136 @@
+"""The far end at its command line: scontrol, squeue and scancel over one JSON file of jobs.
+
+Behaves as measured on 22.05 and 24.11: a list of ids goes on after one that fails; StartTime in the past is
+now; requeue gives a new submit time, one restart more and a begin time 121 s later; the words of refusals are
+Slurm's. `after_update` in the file is what somebody else does right after our next change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+COLUMNS = {
+    "JobID": "id",
+    "StateCompact": "state",
+    "EligibleTime": "begin",
+    "SubmitTime": "submit",
+    "RestartCnt": "restarts",
+    "PriorityLong": "priority",
+    "Comment": "comment",
+    "TimeLimit": "limit",
+    "StartTime": "start",
+    "Requeue": "requeue",
+    "BatchFlag": "batch",
+    "Reservation": "reservation",
+    "Deadline": "deadline",
+    "Reason": "reason",
+}
+CONSTANT = {
+    "ArrayTaskID": "N/A",
+    "HetJobID": "N/A",
+    "HetJobOffset": "N/A",
+    "UserName": "alice",
+    "UserID": "1001",
+    "Account": "research",
+    "QOS": "normal",
+    "Partition": "main",
+    "NumNodes": "1",
+    "NumCPUs": "2",
+    "NumTasks": "1",
+    "EndTime": "N/A",
+    "Name": "wrap",
+}
+
+
+def main() -> int:
+    path = Path(sys.argv[1])
+    program, words = sys.argv[2], sys.argv[3:]
+    state = json.loads(path.read_text())
+    if "-V" in words or "--version" in words:
+        print("slurm 24.11.5")
+        return 0
+    state["calls"].append([program, *words])
+    down = program in state["down"]
+    code = (
+        1
+        if down
+        else {"squeue": squeue, "scontrol": scontrol, "scancel": scancel}[program](state, words)
+    )
+    if down:
+        print("Unable to contact slurm controller (connect failure)", file=sys.stderr)
+    path.write_text(json.dumps(state))
+    return code
+
+
+def squeue(state: dict, words: list[str]) -> int:
+    wanted = words[words.index("-j") + 1].split(",") if "-j" in words else None
+    for number, job in state["jobs"].items():
+        if wanted is not None and number not in wanted:
+            continue
+        for part in os.environ["SQUEUE_FORMAT2"].split(","):
+            name, _, after = part.partition(":")
+            value = job | {"id": number}
+            text = str(value[COLUMNS[name]]) if name in COLUMNS else CONSTANT.get(name, "")
+            sys.stdout.write((number if name == "ArrayJobID" else text) + after)
+    state["down"] += state.pop("down_after_read", [])
+    state["down_after_read"] = []
+    return 0
+
+
+def scontrol(state: dict, words: list[str]) -> int:
+    verb, ids = words[0], words[-1]
+    at = state["now"]
+    if verb == "update":
+        ids = words[1].removeprefix("JobId=")
+        text = words[2].removeprefix("StartTime=")
+        if text != "now":
+            moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+            at = max(at, int(moment.timestamp()))
+    code = 0
+    for number in ids.split(","):
+        said = one(state, verb, number, at)
+        if said:
+            print(said, file=sys.stderr)
+            code = 1
+    if verb == "update" and state["after_update"]:
+        for number, change in state["after_update"].items():
+            state["jobs"][number] |= change
+        state["after_update"] = {}
+    state["down"] += state["down_after_act"]
+    return code
+
+
+def one(state: dict, verb: str, number: str, at: int) -> str:
+    job = state["jobs"].get(number)
+    if job is None or number in state["denied"]:
+        why = "Access/permission denied" if job else "Invalid job id specified"
+        return f"{why} for job {number}"
+    if verb == "update":
+        if job["state"] != "PD":
+            return f"Job is no longer pending execution for job {number}"
+        if number not in state["forgotten"]:
+            job["begin"] = at
+    elif verb == "requeue":
+        if job["state"] not in ("R", "S"):
+            return f"Requested operation is presently disabled for job {number}"
+        job |= {"state": "PD", "restarts": job["restarts"] + 1, "start": "N/A"}
+        job |= {"submit": state["now"], "begin": state["now"] + 121}
+    elif verb == "suspend":
+        job["state"] = "S"
+    elif job["state"] != "S":
+        return f"Job is not suspended for job {number}"
+    else:
+        job["state"] = "R"
+    return ""
+
+
+def scancel(state: dict, words: list[str]) -> int:
+    return 0 if words[-1] in state["jobs"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
