@@ -220,3 +220,37 @@ cluster_wait() {
     in_ctl "$name" systemctl --no-pager --failed >&2
     return 1
 }
+
+# ---- tests in it
+
+# sources: the live tree as a tar stream, without what a run leaves behind.
+sources() {
+    tar -C "$ROOT" --exclude=./.git --exclude=__pycache__ --exclude='./.*_cache' --exclude=./.hypothesis \
+        --exclude=./docker/.stage -cf - .
+}
+
+# What tests run with inside an image: the tools of the development environment before the system's.
+TEST_ENVIRONMENT=(
+    -e PYTHONDONTWRITEBYTECODE=1
+    -e PATH=/opt/flexlon-dev/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+)
+
+# pytest_in NAME [pytest arguments...]: the live tests, as root in the controller. What runs as a service is
+# the product as installed in the image.
+pytest_in() {
+    local ctl
+    ctl=$(container "$1" ctl)
+    shift
+    sources | docker exec -i "$ctl" tar -C /opt/flexlon-src -xf - || return 1
+    docker exec -w /opt/flexlon-src "${TEST_ENVIRONMENT[@]}" "$ctl" \
+        python -m pytest -p no:cacheprovider "$@"
+}
+
+# tests_or FOLDER... -- ARGUMENT...: the arguments, after the folders unless they name tests themselves.
+tests_or() {
+    local folders=() word
+    while [ "$1" != -- ]; do folders+=("$1"); shift; done
+    shift
+    for word in "$@"; do [[ $word != tests/* ]] || folders=(); done
+    printf '%s\n' "${folders[@]}" "$@"
+}
