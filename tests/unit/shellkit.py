@@ -24,8 +24,8 @@ from flexlond.daemon.shell import Shell
 from flexlond.model.settings import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterator
+    from pathlib import Path
 
 NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
 
