@@ -209,6 +209,8 @@ class Greedy:
         slot = grid.slot_of(current)
         if slot >= grid.count or current > self._blocks.latest[job]:
             return False
+        if current < max(self._floor(job)[1], self._awaited(job)):
+            return False
         kw = float(self._blocks.step_kw[job])
         if self._ramp is not None and not self._ramp.allows(current, kw):
             return False
@@ -235,7 +237,9 @@ class Greedy:
         for predecessor in self._before.get(job, ()):
             if self.start[predecessor]:
                 begin = grid.slot_start(int(self.slot[predecessor]))
-                begin = min(int(self.start[predecessor]), max(begin, int(self._earliest[predecessor])))
+                begin = min(
+                    int(self.start[predecessor]), max(begin, int(self._earliest[predecessor]))
+                )
                 end = begin + int(np.ceil(self._blocks.span[predecessor]))
                 if end > start:  # expected ends are no better known than to the slot
                     start = end + (grid.start - end) % grid.slot_seconds

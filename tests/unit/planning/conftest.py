@@ -38,7 +38,7 @@ SIZED = (*DEFAULTS, "demand", "job_id")
 def build(price: list[float], room: float = 4, **given: Any) -> Problem:
     """A problem of one pool with one resource; fields are scalars or one value per job."""
     slots = len(price)
-    jobs = max((np.size(v) for k, v in given.items() if k in SIZED), default=1)
+    jobs = max((len(np.atleast_1d(v)) for k, v in given.items() if k in SIZED), default=1)
     arrays = {
         name: np.broadcast_to(np.asarray(given.pop(name, value), kind), (jobs,)).copy()
         for name, (value, kind) in DEFAULTS.items()

@@ -51,7 +51,9 @@ def test_a_job_waits_for_the_cheapest_slot(valley: Callable[..., Problem]) -> No
     assert found.kw.sum() == pytest.approx(1000)
 
 
-def test_the_cheapest_slot_is_never_promised_to_more_than_fit(valley: Callable[..., Problem]) -> None:
+def test_the_cheapest_slot_is_never_promised_to_more_than_fit(
+    valley: Callable[..., Problem],
+) -> None:
     found = plan(valley(room=2, kw=[1.0] * 6), PLAIN)
     assert sorted(found.slot.tolist()) == [1, 1, 2, 2, 3, 3]
     assert "capacity" in reasons(found)
@@ -126,7 +128,9 @@ def test_a_begin_time_in_force_stays_when_signals_go_and_unless_a_change_pays(
     assert found.start[0] <= latest
 
 
-def test_a_job_with_a_begin_time_is_not_displaced_by_a_new_one(valley: Callable[..., Problem]) -> None:
+def test_a_job_with_a_begin_time_is_not_displaced_by_a_new_one(
+    valley: Callable[..., Problem],
+) -> None:
     start = valley().grid.start
     held = start + 2 * SLOT + 10
     found = plan(valley(room=1, current=[0, held], kw=[50.0, 1.0]), PLAIN)
@@ -235,7 +239,9 @@ def test_new_jobs_are_placed_around_the_others(valley: Callable[..., Problem]) -
     assert alone.slot[1] == 2
 
 
-def test_the_capacity_margin_keeps_room_free_of_deferred_jobs(valley: Callable[..., Problem]) -> None:
+def test_the_capacity_margin_keeps_room_free_of_deferred_jobs(
+    valley: Callable[..., Problem],
+) -> None:
     keep = PlanningSettings(delay_price=0.0, carbon_price=0.0, capacity_margin=0.5)
     found = plan(valley(room=2, kw=[1.0] * 3), keep)
     assert sorted(found.slot.tolist()) == [1, 2, 3]

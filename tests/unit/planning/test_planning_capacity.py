@@ -23,7 +23,9 @@ def free_of(problem: Problem) -> list[list[float]]:
     return free[np.isfinite(free).all(axis=1)].tolist()
 
 
-def test_running_jobs_take_whole_slots_until_their_end(make_problem: Callable[..., Problem]) -> None:
+def test_running_jobs_take_whole_slots_until_their_end(
+    make_problem: Callable[..., Problem],
+) -> None:
     now = make_problem([0.0]).now
     running = Running.in_pools(
         np.array([0, 0, -1]),
@@ -95,7 +97,9 @@ def test_an_array_is_waves_of_what_throttle_and_half_the_pool_allow(
     assert blocks.latest.tolist() == [9000, 8800, 9000, NEVER, 8600]
 
 
-def test_a_start_in_the_middle_of_a_slot_reaches_further(make_problem: Callable[..., Problem]) -> None:
+def test_a_start_in_the_middle_of_a_slot_reaches_further(
+    make_problem: Callable[..., Problem],
+) -> None:
     problem = make_problem([0.0] * 4, room=1, duration=float(SLOT))
     start = problem.grid.start
     timeline = Timeline(problem, blocks_of(problem))

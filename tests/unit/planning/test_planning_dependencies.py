@@ -97,9 +97,7 @@ def test_backward_leaves_every_chain_consistent(data: st.DataObject) -> None:
     depends = np.array(data.draw(st.lists(pairs, max_size=20)), np.int64).reshape(-1, 2)
     latest = np.array(
         data.draw(
-            st.lists(
-                st.one_of(st.integers(0, 10**6), st.just(NEVER)), min_size=jobs, max_size=jobs
-            )
+            st.lists(st.one_of(st.integers(0, 10**6), st.just(NEVER)), min_size=jobs, max_size=jobs)
         )
     )
     span = np.array(data.draw(st.lists(st.floats(1, 5000), min_size=jobs, max_size=jobs)))

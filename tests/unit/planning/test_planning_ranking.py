@@ -73,7 +73,9 @@ def test_the_matrix_equals_a_plain_loop(make_problem: Callable[..., Problem], se
         kw=rng.uniform(0.01, 900, jobs),
         delay_weight=rng.uniform(0, 3, jobs),
     )
-    chosen = PlanningSettings(carbon_price=60.0, delay_price=0.1, spread=float(rng.choice([0, 0.5])))
+    chosen = PlanningSettings(
+        carbon_price=60.0, delay_price=0.1, spread=float(rng.choice([0, 0.5]))
+    )
     found = rank(problem, chosen, blocks_of(problem)).cost
     wanted = np.array([[naive(problem, chosen, j, s) for s in range(slots)] for j in range(jobs)])
     assert np.array_equal(np.isfinite(found), np.isfinite(wanted))
@@ -115,7 +117,9 @@ def test_the_price_of_delay_is_per_kwh_and_day(make_problem: Callable[..., Probl
 
 
 def test_own_limits_mask_slots_but_never_all_of_them(make_problem: Callable[..., Problem]) -> None:
-    problem = make_problem([90.0, 40.0, 60.0], max_price=[50.0, 10.0, np.nan], carbon=[1.0, 2.0, 3.0])
+    problem = make_problem(
+        [90.0, 40.0, 60.0], max_price=[50.0, 10.0, np.nan], carbon=[1.0, 2.0, 3.0]
+    )
     ranking = rank(problem, PLAIN, blocks_of(problem))
     assert np.isfinite(ranking.cost).tolist() == [[False, True, False], [True] * 3, [True] * 3]
     assert ranking.limited.tolist() == [True, False, False]

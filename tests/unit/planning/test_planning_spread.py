@@ -13,9 +13,7 @@ FAR = 1 << 60
 
 def worst_window(starts: list[tuple[int, float]]) -> float:
     """The most kW started in any half-open window of 300 s: one of them begins at a start."""
-    return max(
-        sum(kw for at, kw in starts if first <= at < first + WINDOW) for first, _ in starts
-    )
+    return max(sum(kw for at, kw in starts if first <= at < first + WINDOW) for first, _ in starts)
 
 
 @pytest.mark.parametrize("slot_seconds", [7, 60, 300, 1800])
