@@ -24,6 +24,7 @@ from demo_lib.workload import workload
 
 # From the restart of the services to the first complete cycle, with room to spare.
 LEAD_SECONDS = 15
+_LOG_WIDTH = 150
 
 
 def prepare(slot_seconds: int) -> Day:
@@ -51,6 +52,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, required=True, help="where the report goes as data")
     chosen = parser.parse_args()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_LOG_WIDTH)
     try:
         day = prepare(chosen.slot_seconds)
         users = Users(workload(), float(day.start))

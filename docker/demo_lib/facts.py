@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from flexlond.slurm.cluster import read_cluster
-
 from demo_lib import product, sacct
 from demo_lib.counterfactual import Task, asap_starts
 from demo_lib.product import DemoError
@@ -25,6 +23,7 @@ from flexlond.model.directive import Directive, read_directive
 from flexlond.model.job import Job, JobState
 from flexlond.model.power import job_kw
 from flexlond.planning.pools import room_of
+from flexlond.slurm.cluster import read_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -215,6 +214,7 @@ def _facts(run: _Run, watch: Watch, settings: Settings, starts: Mapping[int, int
         state=account.state,
         kw=job_kw(run.job, directive.power if directive else None, settings.power),
         asap_start=starts.get(account.job_id),
+        shown=f"{account.array_job_id}_{account.task}" if wanted.array else str(account.job_id),
     )
 
 

@@ -71,6 +71,7 @@ class JobFacts:
     state: str
     kw: float
     asap_start: int | None
+    shown: str = ""  # the job as Slurm shows it to people: "12_3"
 
     @property
     def late(self) -> bool:

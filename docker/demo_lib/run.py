@@ -1,7 +1,7 @@
 """The day itself: users submit, FlexLon works, the view shows it, until every job has ended.
 
 Law: this loop only watches; it neither plans nor repairs. It ends by itself: when the day is over and no job
-of the demo is left in the queue, at the latest after `LONGEST_SECONDS`, which is a failure.
+of the demo is left in the queue, at the latest `GRACE_SECONDS` after the day, which is a failure.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from demo_lib.day import Day
     from demo_lib.users import Users
 
-LONGEST_SECONDS = 450.0
+GRACE_SECONDS = 100.0  # after the day, for what started last
 POLL_SECONDS = 3.0
 LINE_SECONDS = 10.0
 _TRIES = 5  # answers that may fail in a row: flexlond may be busy, it may not be gone
@@ -41,6 +41,7 @@ class Observer:
     status: product.Status = field(default_factory=product.Status)
     jobs: tuple[product.JobLine, ...] = ()
     queued: frozenset[int] = frozenset()
+    known: frozenset[int] = frozenset()  # every job record that was ever queued
     events: list[str] = field(default_factory=list)
     failed: str = ""
     rounds: int = 0
@@ -68,6 +69,7 @@ class Observer:
         self.jobs = product.jobs()
         self.events += self.watch.observe(self.jobs)
         self.queued = queued_jobs()
+        self.known |= self.queued
         self.rounds += 1
 
 
@@ -110,33 +112,32 @@ def _print_news(users: Users, observer: Observer) -> None:
 
 def _scenes(day: Day, users: Users, observer: Observer, *, pause: float) -> Iterator[live.Scene]:
     """One scene every `pause` seconds until the day is over. Raises DemoError when it cannot end well."""
-    began = time.monotonic()
-    rounds_after_end = -1
+    longest = time.monotonic() + day.slots * day.slot_seconds + GRACE_SECONDS
+    following = time.monotonic()
+    quiet_since = -1  # the observer's round in which the queue was first empty after the day
     while True:
         for failed in (users.failed, observer.failed):
             if failed:
                 raise DemoError(failed)
-        now = int(time.time())
-        yield _scene(now, day, users, observer)
-        over = users.done.is_set() and now >= day.end and not observer.queued
-        if over:
+        now = time.time()
+        if time.monotonic() >= following:
+            following += pause
+            yield _scene(int(now), day, users, observer)
+        if not (users.done.is_set() and now >= day.end and not observer.queued):
+            quiet_since = -1
+        elif quiet_since < 0:
             # One whole answer more, so that nothing submitted last is overlooked.
-            if rounds_after_end < 0:
-                rounds_after_end = observer.rounds
-            if observer.rounds > rounds_after_end + 1:
-                return
-        else:
-            rounds_after_end = -1
-        if time.monotonic() - began > LONGEST_SECONDS:
+            quiet_since = observer.rounds
+        elif observer.rounds > quiet_since + 1:
+            return
+        if time.monotonic() > longest:
             raise DemoError(
-                f"{len(observer.queued)} jobs have not ended {LONGEST_SECONDS:.0f} s after the day's start"
+                f"{len(observer.queued)} jobs have not ended {GRACE_SECONDS:.0f} s after the day's end"
             )
-        time.sleep(pause if not over else min(pause, 1.0))
+        time.sleep(min(pause, 0.5))
 
 
 def _scene(now: int, day: Day, users: Users, observer: Observer) -> live.Scene:
-    tasks = sum(done.submission.tasks for done in list(users.accepted))
-    gone = max(0, tasks - len(observer.queued))
     return live.Scene(
         now=now,
         day=day,
@@ -146,5 +147,5 @@ def _scene(now: int, day: Day, users: Users, observer: Observer) -> live.Scene:
         events=(*users.said, *observer.events),
         submitted=len(users.accepted),
         to_submit=sum(submission.tasks > 0 for submission in users.workload),
-        ended=gone,
+        ended=len(observer.known - observer.queued),
     )

@@ -26,9 +26,15 @@ def amounts(report: Report) -> Table:
     """Money, carbon and peak power, both ways."""
     total = report.summary()
     factor = scale(report.slot_seconds)
-    table = Table(title="FlexLon against as-soon-as-possible, the same jobs", title_justify="left")
-    for name in ("", "as soon as possible", "with FlexLon", "saved", f"saved, x {factor:.0f} *"):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    table = _table("the same jobs as soon as possible, and with FlexLon")
+    for name, least in (
+        ("", 16),
+        ("asap", 10),
+        ("FlexLon", 10),
+        ("saved", 17),
+        (f"x {factor:.0f} *", 10),
+    ):
+        table.add_column(name, justify="right" if name else "left", min_width=least, no_wrap=True)
     for name, now, before, unit in (
         ("electricity, GBP", total.cost_gbp, total.cost_asap_gbp, "GBP"),
         ("carbon, kg CO2", total.co2_kg, total.co2_asap_kg, "kg"),
@@ -37,7 +43,7 @@ def amounts(report: Report) -> Table:
             name,
             f"{before:.6f}",
             f"{now:.6f}",
-            f"{before - now:.6f} ({saved(now, before):.1f} %)",
+            f"{before - now:.6f} {saved(now, before):5.1f} %",
             f"{(before - now) * factor:.2f} {unit}",
         )
     table.add_row("peak power, kW", f"{total.peak_asap_kw:.2f}", f"{total.peak_kw:.2f}", "", "")
@@ -46,33 +52,31 @@ def amounts(report: Report) -> Table:
 
 def jobs(report: Report) -> Table:
     """Every job that was moved, with what it was promised."""
-    table = Table(title="jobs that FlexLon moved", title_justify="left", header_style="bold")
-    for name in (
-        "job",
-        "user",
-        "comment",
-        "asap",
-        "planned",
-        "started",
-        "latest",
-        "ended",
-        "deadline",
-    ):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    table = _table("the jobs that FlexLon moved (times in UTC)")
+    for name, least in (
+        ("job", 5), ("user", 5), ("asap", 8), ("planned", 8), ("started", 8), ("latest", 8), ("ended", 8),
+        ("deadline", 8), ("the user wrote", 8),
+    ):  # fmt: skip
+        table.add_column(name, min_width=least, no_wrap=True, overflow="ellipsis")
     for job in report.jobs:
         if job.touched:
-            table.add_row(
-                str(job.job_id),
-                job.user,
-                Text(job.comment),
-                *(
-                    clock(moment or 0)
-                    for moment in (
-                        job.asap_start, job.planned_start, job.start, job.latest_start, job.end, job.deadline,
-                    )
-                ),
+            moments = (
+                job.asap_start, job.planned_start, job.start, job.latest_start, job.end, job.deadline,
             )  # fmt: skip
+            times = (clock(moment or 0) for moment in moments)
+            table.add_row(job.shown, job.user, *times, Text(job.comment))
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+    )
 
 
 def sentences(report: Report) -> list[str]:
@@ -85,7 +89,7 @@ def sentences(report: Report) -> list[str]:
         f"deadlines and latest starts kept: {kept} of {promised}",
         f"jobs: {total.jobs}, flexible: {total.annotated}, of which FlexLon moved {moved}",
         f"jobs without consent: {len(plain)}, of which touched: {_count_touched(plain)}",
-        f"* one slot of {report.slot_seconds} s stands for a half-hour: this, were each slot that long",
+        f"* one slot of {report.slot_seconds} s stands for a half-hour: the saving, were each slot that long",
         f"Slurm {report.slurm}, reader {report.reader}; starts and ends as sacct has them",
         "prices are those of the real day, known in advance here: a forecast saves less",
     ]
@@ -99,7 +103,10 @@ def show(report: Report, said: Sequence[str], console: Console) -> None:
     """Print the end."""
     for line in said:
         console.print(Text(line))
+    console.print()
     console.print(jobs(report))
+    console.print()
     console.print(amounts(report))
+    console.print()
     for line in sentences(report):
         console.print(Text(line))

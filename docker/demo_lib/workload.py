@@ -119,14 +119,14 @@ _PLAIN = ((0, 5), (1, 3), (2, 1))  # (gpus, how many)
 def _chain() -> list[Submission]:
     """Three annotated jobs of one user that need each other; the deadline stands on the last."""
     prepare = Submission(
-        "prepare", 12, "carol", Kind.ANNOTATED, 8, 18, comment="flex: class=overnight"
+        "prepare", 12, "carol", Kind.ANNOTATED, 8, 40, comment="flex: class=overnight"
     )
     train = replace(
         prepare,
         name="train",
         at=12.5,
         gpus=2,
-        runtime=30,
+        runtime=45,
         after="prepare",
         comment="flex: class=overnight",
     )
@@ -134,7 +134,7 @@ def _chain() -> list[Submission]:
         prepare,
         name="test",
         at=13,
-        runtime=15,
+        runtime=35,
         after="train",
         comment="flex: deadline=now+6minutes",
     )
@@ -147,19 +147,19 @@ def _fixed() -> list[Submission]:
         *_chain(),
         Submission("misspelt", 5, "bob", Kind.MALFORMED, 4, 20, comment="flex: deadine=now+5minutes"),
         Submission(
-            "sweep", 8, "alice", Kind.ANNOTATED, 6, 20, gpus=1, array="0-3",
+            "sweep", 8, "alice", Kind.ANNOTATED, 4, 45, gpus=1, array="0-3",
             comment="flex: deadline=now+5minutes",
         ),
         Submission(
-            "paced", 30, "bob", Kind.ANNOTATED, 4, 15, array="0-3%2", comment="flex: deadline=now+6minutes"
+            "paced", 30, "bob", Kind.ANNOTATED, 4, 35, array="0-3%2", comment="flex: deadline=now+6minutes"
         ),
-        Submission("plain-sweep", 20, "carol", Kind.PLAIN, 4, 20, array="0-3"),
-        Submission("plain-first", 25, "alice", Kind.PLAIN, 8, 20),
-        Submission("plain-second", 25.5, "alice", Kind.PLAIN, 8, 20, after="plain-first"),
-        Submission("plain-later", 15, "bob", Kind.PLAIN, 8, 25, begin=40),
+        Submission("plain-sweep", 20, "carol", Kind.PLAIN, 4, 35, array="0-3"),
+        Submission("plain-first", 25, "alice", Kind.PLAIN, 8, 30),
+        Submission("plain-second", 25.5, "alice", Kind.PLAIN, 8, 30, after="plain-first"),
+        Submission("plain-later", 15, "bob", Kind.PLAIN, 8, 35, begin=40),
         # A plain job waits for this one, and nobody asked its owner: so it is not deferred (rule 6).
-        Submission("needed", 35, "carol", Kind.ANNOTATED, 8, 20, comment="flex: deadline=now+5minutes"),
-        Submission("plain-needs", 35.5, "bob", Kind.PLAIN, 8, 20, after="needed"),
+        Submission("needed", 35, "carol", Kind.ANNOTATED, 8, 35, comment="flex: deadline=now+5minutes"),
+        Submission("plain-needs", 35.5, "bob", Kind.PLAIN, 8, 35, after="needed"),
     ]  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def _partition_cases() -> list[tuple[Kind, str, int]]:
     ]
 
 
-def workload(seed: int = SEED, *, span: float = 85.0) -> tuple[Submission, ...]:
+def workload(seed: int = SEED, *, span: float = 70.0) -> tuple[Submission, ...]:
     """Everything that is submitted within `span` seconds of the day's start, in order of time."""
     draw = random.Random(seed)
     drawn: list[Submission] = []
@@ -187,7 +187,7 @@ def workload(seed: int = SEED, *, span: float = 85.0) -> tuple[Submission, ...]:
                 user=draw.choice(USERS),
                 kind=kind,
                 cpus=draw.choice((2, 4)) if gpus else draw.choice((2, 4, 6)),
-                runtime=draw.randint(20, 50),
+                runtime=draw.randint(35, 52),
                 gpus=gpus,
                 comment=comment,
                 partition=partition,
