@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from flexlond.slurm.reader import QueueReader
 
 _log = structlog.get_logger()
-_CLUSTER_EVERY = 10  # cycles between looks at partitions and nodes
 _RAMP_WINDOW = 300  # I5 counts what was commanded in five minutes
 
 
@@ -101,7 +100,6 @@ class ComputeFlex:
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
         self._released_kw: list[tuple[int, float]] = []
-        self._cycles = 0
         self._complete = False
         self._lock = asyncio.Lock()
 
@@ -136,9 +134,7 @@ class ComputeFlex:
         async with self._lock:
             began = time.monotonic()
             self._complete = False
-            if self._cycles % _CLUSTER_EVERY == 0 or self.cluster is None:
-                await self._look_at_cluster()
-            self._cycles += 1
+            await self._look_at_cluster()
             results: Sequence[Result] = ()
             if await self._look(now):
                 if self._may_plan():

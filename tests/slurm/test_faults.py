@@ -88,7 +88,7 @@ def test_joining_a_live_queue_plans_jobs_submitted_before_us(scene: Any) -> None
     scene.wait_for(lambda: scene.job(blocker).state == "RUNNING", 30)
     job = scene.sbatch("alice", "-t1", f"--comment={FLEX}")
     plain = scene.sbatch("bob", "-t1")
-    scene.act(day(14, 10))
+    scene.act(day(36, 24))
     scene.held(job)
     assert scene.job(plain).begin <= time.time()
 

@@ -101,7 +101,7 @@ def test_rule_04_the_latest_start_uses_the_time_limit_and_slurms_own_deadline(sc
     deadline = scene.job(job).time("Deadline")
     scene.cycles(2)
     assert scene.job(job).begin <= deadline - 120
-    assert scene.line(job)["latest_start"] <= deadline - 120
+    assert epoch(scene.line(job)["latest_start"]) <= deadline - 120
 
 
 def test_rule_04_a_job_without_a_time_limit_is_never_deferred(scene: Any) -> None:
