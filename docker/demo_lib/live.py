@@ -97,7 +97,7 @@ def _chart(scene: Scene, *, wide: int) -> Text:
 def _queue(scene: Scene) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="bold")
     for name, style, least in (
-        ("job", "", 12), ("user", "", 5), ("state", "", 5), ("planned", "cyan", 8), ("for", "cyan", 5),
+        ("job", "", 14), ("user", "", 5), ("state", "", 5), ("planned", "cyan", 8), ("for", "cyan", 5),
         ("latest", "", 8), ("the user wrote", "dim", 4), ("why", "", 8),
     ):  # fmt: skip
         table.add_column(name, style=style, min_width=least, no_wrap=True, overflow="ellipsis")

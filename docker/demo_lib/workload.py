@@ -113,6 +113,7 @@ _ANNOTATED = (
     ("flex: max-delay=00:02:30", 0, 2),
     ("flex: deadline=now+5minutes preempt=requeue min-run=00:00:10", 1, 1),
 )
+_NAMES = ("fold", "render", "embed", "index", "solve")
 _PLAIN = ((0, 5), (1, 3), (2, 1))  # (gpus, how many)
 
 
@@ -182,7 +183,7 @@ def workload(seed: int = SEED, *, span: float = 70.0) -> tuple[Submission, ...]:
     def add(kind: Kind, comment: str, gpus: int, partition: str = "") -> None:
         drawn.append(
             Submission(
-                name=f"{kind.value.replace(' ', '-')}-{len(drawn) + 1}",
+                name=f"{_NAMES[len(drawn) % len(_NAMES)]}-{len(drawn) + 1}",
                 at=round(draw.uniform(0, span), 1),
                 user=draw.choice(USERS),
                 kind=kind,
