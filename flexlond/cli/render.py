@@ -52,6 +52,7 @@ def status(out: Console, reply: Any) -> None:
     mode = (
         reply.mode + (", paused" if reply.paused else "") + (", draining" if reply.draining else "")
     )
+    detail = reply.helper_detail
     silent = "not needed to observe" if reply.mode == "observe" else "NOT ANSWERING"
     helper = "answering" if reply.helper_answering else silent
     counts = (
@@ -65,7 +66,7 @@ def status(out: Console, reply: Any) -> None:
             "Slurm",
             f"{reply.slurm_version or 'not read yet'}, read by {reply.reader} ({reply.reader_reason})",
         ),
-        ("helper", helper + (f" ({reply.helper_detail})" if reply.helper_detail else "")),
+        ("helper", helper + (f" ({detail})" if detail and not reply.helper_answering else "")),
         (
             "jobs",
             counts,

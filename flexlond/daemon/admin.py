@@ -112,7 +112,9 @@ class AdminService(admin_pb2_grpc.AdminServicer):
     async def Pause(self, request: pb.Empty, context: Any) -> pb.ModeReply:
         """No new action from now on."""
         await self._operator(context, "pause FlexLon")
-        return pb.ModeReply(detail=await self._agent.pause())
+        detail = await self._agent.pause()
+        self._poke()  # the heartbeat goes with the next beat
+        return pb.ModeReply(detail=detail)
 
     async def Resume(self, request: pb.Empty, context: Any) -> pb.ModeReply:
         """Undo a pause or a drain."""
@@ -147,7 +149,9 @@ class AdminService(admin_pb2_grpc.AdminServicer):
     async def Drain(self, request: pb.Empty, context: Any) -> pb.DrainReply:
         """Restore what was changed and hold nothing more."""
         await self._operator(context, "drain FlexLon")
-        return wire.drain(await self._agent.drain())
+        view = await self._agent.drain()
+        self._poke()
+        return wire.drain(view)
 
     async def _caller(self) -> tuple[int, bool]:
         """The caller's uid and whether it is an operator's."""

@@ -8,6 +8,7 @@ what can never come by waiting (an unusable store) ends the start with its reaso
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from dataclasses import dataclass
@@ -58,11 +59,13 @@ class LiveHub:
         return self._hub.series(kind, grid, now)
 
     async def exchange(self, settings: SignalSettings) -> bool:
-        """Take over changed feeds, fetched before they serve; True when there was a change."""
+        """Take over changed feeds, fetched before they serve if they answer in time; True for a change."""
         if settings == self._settings:
             return False
         hub = SignalHub(settings, cache_dir=self._cache_dir)
-        await hub.refresh(int(time.time()))
+        with contextlib.suppress(TimeoutError):  # the runner goes on fetching
+            async with asyncio.timeout(settings.timeout):
+                await hub.refresh(int(time.time()))
         old, self._hub, self._settings = self._hub, hub, settings
         await old.close()
         return True
