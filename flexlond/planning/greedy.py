@@ -197,6 +197,7 @@ class Greedy:
             least=self._settings.min_benefit,
             typical=self._typical * float(ranking.energy_mwh[row]),
             crowded=lambda target: self._crowded(job, target),
+            in_force=int(self.problem.current[job]) > self.problem.now,
         )
 
     def _crowded(self, job: int, slot: int) -> bool:
@@ -298,6 +299,7 @@ class Choice:
     least: float  # the share of the cost that a move must save
     typical: float  # GBP of this job's energy at the mean score: the floor for shares
     crowded: Callable[[int], bool]  # whether a slot would be nearly full
+    in_force: bool  # it has a begin time of ours: its place was found when there was room
     ramp_full: bool = False
 
     def pick(self) -> tuple[int, Reason]:
@@ -317,7 +319,8 @@ class Choice:
             return soonest, Reason.NO_SIGNAL
         if not self._pays(soonest, best):
             return soonest, Reason.BELOW_BENEFIT
-        if self.last - best < TIGHT_SLOTS and self.crowded(best):
+        near_end = self.last - best < TIGHT_SLOTS and not self.in_force
+        if near_end and self.crowded(best):
             return self._earlier(), Reason.LATEST_START
         if not np.isfinite(self.cost[soonest]):
             return best, self.above

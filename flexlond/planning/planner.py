@@ -3,7 +3,8 @@
 Law: `plan` answers one Problem; the same problem and settings give the same plan. In the planner's model of
 the room (capacity.py), no slot is given to more than fits, and no job starts after its latest start that
 would not have as soon as possible: a plan that fails this is not used. Unknown signals mean no new deferral.
-Two ways, the second where the first leaves a job late: build up (jobs without consent as soon as possible,
+Three ways, the next where one leaves a job late: keep on (begin times in force stand, the others around
+them, then each is looked at again); build up (jobs without consent as soon as possible,
 then the movable ones by latest start, each into the cheapest room left); move out (from the schedule in which
 all start as soon as possible, around the begin times in force, one job at a time to where there is room).
 """
@@ -31,6 +32,8 @@ ROUNDS = 2
 """Tries of each way to plan, before a safer one."""
 MANY_LATE = 0.02
 """The share of jobs that come out late with which building up is not tried again."""
+OVERLOADED = 0.2
+"""The share of movable jobs that are late even as soon as possible with which only moving out is tried."""
 _NAMED = 5  # job ids named in a problem's words
 
 
@@ -64,7 +67,10 @@ def place(
     asap.first_fit(_in_order(problem, subset))
     movable = subset[problem.movable[subset]]
     ranking = rank(problem, settings, blocks, movable)
-    result = _built_up(problem, blocks, ranking, (empty, asap), subset)
+    result = None
+    if (asap.start > blocks.latest)[movable].sum() <= OVERLOADED * len(movable):
+        result = _kept_on(problem, blocks, ranking, (empty, asap), subset)
+        result = result or _built_up(problem, blocks, ranking, (empty, asap), subset)
     if result is None:
         start = _with_holds(problem, blocks, empty, asap, subset)
         result = _moved_out(problem, blocks, ranking, (start, asap), subset)
@@ -86,6 +92,32 @@ def _in_order(problem: Problem, jobs: NDArray[np.int64]) -> list[int]:
     level = levels(problem.jobs, problem.depends)[jobs]
     chosen: list[int] = jobs[np.lexsort((jobs, problem.order[jobs], level))].tolist()
     return chosen
+
+
+def _kept_on(
+    problem: Problem,
+    blocks: Blocks,
+    ranking: Ranking,
+    states: tuple[Greedy, Greedy],
+    subset: NDArray[np.int64],
+) -> Greedy | None:
+    """The begin times in force stand, new jobs find their place around them, then each is looked at again.
+
+    So a plan stays as it is while the world does. None when nothing is in force, or a job comes out late.
+    """
+    empty, asap = states
+    tied = np.bincount(_chains(problem), minlength=problem.jobs)[_chains(problem)] > 1
+    in_force = problem.movable & (problem.current > problem.now) & ~tied
+    if not in_force[subset].any():
+        return None
+    result = empty.copy()
+    result.first_fit(_in_order(problem, subset[~problem.movable[subset]]))
+    held = set(result.hold(_in_order(problem, subset[in_force[subset]])))
+    sequence = _sequence(problem, blocks, ranking, asap, by_latest=True)
+    result.cheapest([job for job in sequence if job not in held], ranking)
+    result.settle(_unsettled(problem, result, subset, in_force), ranking)
+    result.cheapest([job for job in sequence if job in held], ranking)
+    return None if len(_late(blocks, result, asap)) else result
 
 
 def _built_up(
@@ -194,7 +226,10 @@ def _sequence(
     *,
     by_latest: bool,
 ) -> list[int]:
-    """The order in which movable jobs choose."""
+    """The order in which movable jobs choose.
+
+    Begin times in force come first where nothing has a place yet, and last where all others have theirs.
+    """
     jobs = ranking.rows
     if not len(jobs):
         return []
@@ -207,7 +242,8 @@ def _sequence(
     resources = problem.capacity.shape[1]
     share = (blocks.amount[jobs, :resources] / room).max(axis=1, initial=1e-9)
     value = gain / (share * blocks.span[jobs])
-    tier = np.where(problem.current[jobs] > problem.now, 1, 2)
+    in_force = problem.current[jobs] > problem.now
+    tier = np.where(in_force, 0 if by_latest else 2, 1)
     level = levels(problem.jobs, problem.depends)[jobs]
     slack = blocks.latest[jobs] if by_latest else np.zeros(len(jobs), np.int64)
     key = np.lexsort((problem.job_id[jobs], -value, slack, tier, level))

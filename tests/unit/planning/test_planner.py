@@ -138,6 +138,28 @@ def test_a_job_with_a_begin_time_is_not_displaced_by_a_new_one(
     assert found.start[1] == held
 
 
+def test_a_settled_plan_stays_while_the_world_does(valley: Callable[..., Problem]) -> None:
+    rng = np.random.default_rng(5)
+    price = (80 + 30 * np.sin(np.arange(40) / 4) + rng.normal(0, 3, 40)).tolist()
+    demand = rng.integers(1, 4, 60).astype(float)
+    given = {
+        "price": price,
+        "room": 12,
+        "demand": demand,
+        "kw": demand,
+        "duration": rng.integers(600, 6 * SLOT, 60).astype(float),
+        "movable": rng.random(60) < 0.7,
+    }
+    problem = valley(**given)
+    first = plan(problem, PLAIN)
+    assert first.moved.sum() > 15
+    again = plan(
+        valley(**given, current=np.where(first.moved, first.start, 0), now=problem.now + 30), PLAIN
+    )
+    assert again.start[first.moved].tolist() == first.start[first.moved].tolist()
+    assert again.moved.tolist() == first.moved.tolist()
+
+
 def test_own_price_limits_wait_even_below_the_benefit(valley: Callable[..., Problem]) -> None:
     found = plan(valley(price=[100.0, 99.5, 100.0], max_price=[99.7]), PLAIN)
     assert (found.slot.tolist(), reasons(found)) == ([1], ["max-price"])
