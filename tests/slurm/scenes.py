@@ -5,6 +5,7 @@ Imported by path through conftest's `scene` fixture; a day of 10 s slots: dear n
 
 from __future__ import annotations
 
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,12 @@ class Scene:
         except OSError:
             return False
         return len(words) == 2 and words[0] == "act" and int(words[1]) >= time.time()
+
+    @staticmethod
+    def answers() -> bool:
+        """flexlond answers its admin socket."""
+        argv = ["/opt/flexlon/bin/flexlonctl", "status", "--json"]
+        return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
     def line(self, job_id: int) -> dict[str, Any]:
         """The job's line of `flexlonctl jobs`; {} while it is not there."""

@@ -91,6 +91,7 @@ def test_a_restarted_daemon_takes_up_its_holds(scene: Any, service: Any) -> None
     job = scene.sbatch("alice", "-t1", f"--comment={FLEX}", wrap="sleep 1")
     begin = scene.held(job)
     service("flexlond").kill("KILL", revive=True)
+    scene.wait_for(scene.answers, 30, what="systemd has started it again")
     scene.wait_for(lambda: scene.line(job).get("held_by_us"), 40)
     scene.cycles(1)
     assert scene.job(job).begin == begin
