@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
+import structlog
 
 from flexlond._pb import admin_pb2 as pb
 from flexlond._pb import admin_pb2_grpc
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from flexlond.agents.ports import AgentView
     from flexlond.daemon.shell import Shell
+
+_log = structlog.get_logger()
 
 
 class AdminService(admin_pb2_grpc.AdminServicer):
@@ -135,6 +138,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
             await self._own(request.job_ids, context, "released")
         uid, operator = await self._caller()
         job_ids = None if request.all else list(request.job_ids)
+        _log.info("asked", what="release", jobs=job_ids, uid=uid, granted=True)
         lines = await self._agent.release(job_ids, uid=uid, operator=operator)
         return pb.ReleaseReply(jobs=[wire.release_line(line) for line in lines])
 
@@ -160,6 +164,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
 
     async def _operator(self, context: Any, what: str) -> None:
         uid, operator = await self._caller()
+        _log.info("asked", what=what, uid=uid, granted=operator)
         if not operator:
             admin = self._shell.settings.admin
             await _deny(

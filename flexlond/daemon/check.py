@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from flexlond.model.settings import DirectiveSettings
 
+MAX_COMMENT = 1024  # bytes; Slurm's own limit
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -43,6 +45,11 @@ def check(
     submission: Submission, settings: DirectiveSettings, *, now: int, tz: ZoneInfo
 ) -> Reading:
     """Read the directive as if it were submitted at `now` (epoch seconds) in the zone `tz`."""
+    if (size := len(submission.comment.encode(errors="replace"))) > MAX_COMMENT:
+        return Reading(
+            accepted=False,
+            message=f"flexlon: the comment has {size} bytes, Slurm takes {MAX_COMMENT}",
+        )
     read = read_directive(
         submission.comment,
         settings,

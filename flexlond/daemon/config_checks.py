@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_problem import Problem
 from flexlond.daemon.config_schema import toml_key
 from flexlond.model.directive import Rejected, read_directive
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from flexlond.model.settings import Feed, FlexClass, NodeType, Settings
 
 MAX_DECISION_WINDOW = 10  # seconds; DESIGN rule 4: within Slurm's own scheduling delay
-MAX_COMMENT = 1024  # bytes; Slurm's own limit of a comment
 MAX_SOCKET_PATH = 107  # bytes; sun_path less its NUL
 SETTLEMENT_PERIOD = 1800  # seconds
 

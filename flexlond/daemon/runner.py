@@ -10,7 +10,6 @@ Times: `now` is epoch seconds from the injected clock, intervals are the event l
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 TICK_STRETCH = 5.0  # a tick comes at the earliest after this many times what the last one took
 MAX_BACK_OFF = 60.0  # seconds
 SIGNALS_EVERY = 30.0  # seconds between looks at the feeds; each feed has its own `refresh` besides
+STALE_AFTER = 120.0  # seconds, or three cycles if that is longer: the loop is not healthy any more
 LONGEST_HEARTBEAT = 30.0  # seconds: new jobs are free of a dead daemon after this at the latest
 
 _log = structlog.get_logger()
@@ -53,6 +53,7 @@ class Runner:
         *,
         clock: Callable[[], float] = time.time,
         on_health: Callable[[bool], Awaitable[None]] | None = None,
+        stale_after: float = STALE_AFTER,
     ) -> None:
         """`on_health` hears of every change between healthy and not."""
         self._agent = agent
@@ -61,6 +62,8 @@ class Runner:
         self._heartbeat = heartbeat
         self._clock = clock
         self._on_health = on_health
+        self._stale_after = stale_after
+        self._beaten = 0.0  # when the last beat ended well
         self._stop = asyncio.Event()
         self._poked = asyncio.Event()
         self._refreshed = asyncio.Event()
@@ -83,7 +86,10 @@ class Runner:
     async def run(self) -> None:
         """Beat until `stop`; the beat in hand is finished."""
         self._heartbeat.remove()  # whatever an earlier life left
-        refresher = asyncio.create_task(self._refresh_signals())
+        beside = [
+            asyncio.create_task(self._refresh_signals()),
+            asyncio.create_task(self._watch_health()),
+        ]
         try:
             # The first plan should have its signals, but a feed that hangs may not hold it up for long.
             await self._until_stop(self._refreshed.wait(), self._shell.settings.signals.timeout)
@@ -91,9 +97,9 @@ class Runner:
                 await self._beat()
                 await self._pause(self._wait_seconds())
         finally:
-            refresher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await refresher
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             self._heartbeat.remove()
             self._shell.heartbeat_until = 0
 
@@ -122,6 +128,7 @@ class Runner:
             self._cycle_due = began + self._shell.settings.daemon.cycle_seconds
         else:
             self._last_tick = took
+        self._beaten = began + took
         if cycle or self._failures == 0:
             self._shell.failure = ""
             self._failures = 0
@@ -223,6 +230,14 @@ class Runner:
             self._shell.healthy = healthy
             if self._on_health is not None:
                 await self._on_health(healthy)
+
+    async def _watch_health(self) -> None:
+        """A loop that hangs cannot say so itself."""
+        while True:
+            await asyncio.sleep(self._stale_after / 4)
+            limit = max(self._stale_after, 3 * self._shell.settings.daemon.cycle_seconds)
+            if asyncio.get_running_loop().time() - self._beaten > limit:
+                await self._health(healthy=False)
 
     # ---- the signals
 

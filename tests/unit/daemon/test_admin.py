@@ -202,9 +202,12 @@ async def test_check_says_what_was_read_and_why_not(tmp_path: Path, munge_socket
             path, munge_socket, "Check", pb.CheckRequest(comment="flex: deadine=08:00")
         )
         plain = await call(path, munge_socket, "Check", pb.CheckRequest(comment="my run"))
+        long = await call(path, munge_socket, "Check", pb.CheckRequest(comment="é" * 513))
     values = {pair.key: pair.value for pair in good.values}
     assert good.accepted
     assert (values["max-delay"], values["max-price"]) == ("01:30:00", "80 GBP/MWh")
+    assert not long.accepted
+    assert "1026 bytes" in long.message
     assert not bad.accepted
     assert "deadine" in bad.message
     assert plain.accepted

@@ -89,7 +89,7 @@ def test_what_lua_cannot_load_is_never_installed(
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         LuaError,
-        match="cannot write .*no-such/job_submit.lua: No such file or directory; run as root",
+        match=r"cannot write .*no-such/job_submit\.lua: No such file or directory; run as root",
     ):
         install(Settings(), tmp_path / "no-such" / "job_submit.lua")
 
@@ -99,7 +99,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     [
         (
             DirectiveSettings(classes={"standard": FlexClass(deadline="8 oclock")}),
-            r"\[directive.classes.standard\]: 'deadline=8 oclock of class standard': not a time; write deadline=",
+            r"\[directive.classes.standard\]: 'deadline=8 oclock of class standard': not a time; write",
         ),
         (DirectiveSettings(default_class="x"), r"directive.default_class = 'x': no such class"),
         (

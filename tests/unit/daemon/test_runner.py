@@ -46,6 +46,7 @@ class Bench:
         self.shell = Shell(settings, folder / "flexlon.toml")
         self.file = folder / "heartbeat"
         self.health: list[bool] = []
+        self.unwell = asyncio.Event()
         self.hub = hub or Hub()
         self.runner = Runner(
             agent,
@@ -58,6 +59,8 @@ class Bench:
 
     async def _heard(self, healthy: bool) -> None:  # noqa: FBT001 -- a callback's one argument
         self.health.append(healthy)
+        if not healthy:
+            self.unwell.set()
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Run until `true`, look a last time, stop in order."""
@@ -271,6 +274,29 @@ async def test_the_watchdog_hears_nothing_from_a_loop_that_hangs(
     release.set()
     await task
     assert silent == []
+
+
+async def test_a_loop_that_hangs_is_not_healthy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = fake_agent()
+    hung, release = asyncio.Event(), asyncio.Event()
+
+    async def hang(now: int) -> None:
+        hung.set()
+        await release.wait()
+
+    monkeypatch.setattr(agent, "tick", hang)
+    bench = Bench(tmp_path, agent)
+    bench.runner._stale_after = 0.05
+    task = asyncio.create_task(bench.runner.run())
+    await hung.wait()
+    async with asyncio.timeout(20):
+        await bench.unwell.wait()
+    bench.runner.stop()
+    release.set()
+    await task
+    assert bench.health[:2] == [True, False]
 
 
 async def test_stop_lets_the_beat_in_hand_finish(
