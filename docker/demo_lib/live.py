@@ -94,13 +94,23 @@ def _chart(scene: Scene, *, wide: int) -> Text:
     return text
 
 
-def _queue(scene: Scene) -> Table:
-    table = Table(box=None, expand=True, pad_edge=False, header_style="bold")
-    for name, style, least in (
-        ("job", "", 14), ("user", "", 5), ("state", "", 5), ("planned", "cyan", 8), ("for", "cyan", 5),
-        ("latest", "", 8), ("the user wrote", "dim", 4), ("why", "", 8),
-    ):  # fmt: skip
-        table.add_column(name, style=style, min_width=least, no_wrap=True, overflow="ellipsis")
+def fixed_columns(table: Table, columns_: Sequence[tuple[str, str, int]]) -> None:
+    """Columns (name, style, width) that keep their width; longer text ends in an ellipsis."""
+    for name, style, width in columns_:
+        table.add_column(name, style=style, width=width, no_wrap=True, overflow="ellipsis")
+
+
+def _queue(scene: Scene, width: int) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    narrow = (
+        ("job", "", 14), ("user", "", 6), ("state", "", 5), ("planned", "cyan", 8), ("for", "cyan", 5),
+        ("latest", "", 8),
+    )  # fmt: skip
+    # What is left beside the frame and the gaps goes to the user's words and the reason.
+    left = max(16, width - 4 - sum(size + 1 for *_, size in narrow) - 2)
+    fixed_columns(
+        table, [*narrow, ("the user wrote", "dim", left * 2 // 5), ("why", "", left * 3 // 5)]
+    )
     rows = [*scene.running, *scene.pending]
     for job in rows[:_MAX_QUEUE]:
         seen = scene.watch.of(job.job_id, job.array_job_id)
@@ -131,7 +141,7 @@ def screen(scene: Scene, width: int) -> RenderableType:
     )
     return Group(
         Panel(_chart(scene, wide=wide), title=Text(title), title_align="left"),
-        Panel(_queue(scene), title=Text(counts(scene)), title_align="left"),
+        Panel(_queue(scene, width), title=Text(counts(scene)), title_align="left"),
         Panel(events, title="what moved and why", title_align="left"),
         Text(scene.status.last_cycle, style="bold", no_wrap=True, overflow="ellipsis"),
     )

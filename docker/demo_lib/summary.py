@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from demo_lib.live import fixed_columns
 from demo_lib.report import deadlines_kept, saved, scale
 from demo_lib.watch import clock
 
@@ -50,14 +51,13 @@ def amounts(report: Report) -> Table:
     return table
 
 
-def jobs(report: Report) -> Table:
+def jobs(report: Report, width: int) -> Table:
     """Every job that was moved, with what it was promised."""
     table = _table("the jobs that FlexLon moved (times in UTC)")
-    for name, least in (
-        ("job", 5), ("user", 5), ("asap", 8), ("planned", 8), ("started", 8), ("latest", 8), ("ended", 8),
-        ("deadline", 8), ("the user wrote", 8),
-    ):  # fmt: skip
-        table.add_column(name, min_width=least, no_wrap=True, overflow="ellipsis")
+    names = ("asap", "planned", "started", "latest", "ended", "deadline")
+    narrow = [("job", "", 5), ("user", "", 5), *((name, "", 8) for name in names)]
+    left = max(8, width - sum(size + 1 for *_, size in narrow))
+    fixed_columns(table, [*narrow, ("the user wrote", "", left)])
     for job in report.jobs:
         if job.touched:
             moments = (
@@ -74,7 +74,7 @@ def _table(title: str) -> Table:
         title_justify="left",
         box=None,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 1, 0, 0),
         header_style="bold",
     )
 
@@ -104,7 +104,7 @@ def show(report: Report, said: Sequence[str], console: Console) -> None:
     for line in said:
         console.print(Text(line))
     console.print()
-    console.print(jobs(report))
+    console.print(jobs(report, console.width))
     console.print()
     console.print(amounts(report))
     console.print()

@@ -27,8 +27,8 @@ PENDING = JobLine(
     latest_start=START + 200,
     deadline=START + 300,
     held_by_us=True,
-    reason="price",
-    comment="flex: deadline=now+5minutes [bold]x[/bold]",
+    reason="the cheapest window of price and carbon that its latest start and the cluster allow",
+    comment="flex: [bold]x[/bold]",
     touched=True,
 )
 
@@ -65,7 +65,9 @@ def test_status_of_flexlonctl_is_read_as_it_prints_it() -> None:
 
 def test_a_hold_and_its_move_are_events_once() -> None:
     watch = Watch({7: "train"})
-    assert watch.observe([PENDING]) == [f"7 train (bob): held until {clock(START + 70)}: price"]
+    assert watch.observe([PENDING]) == [
+        f"7 train (bob): held until {clock(START + 70)}: {PENDING.reason}"
+    ]
     assert watch.observe([PENDING]) == []
     moved = changed(PENDING, begin=START + 77, planned_start=START + 77, reason="capacity")
     assert watch.observe([moved]) == [
@@ -127,6 +129,8 @@ def test_screen_shows_the_marker_the_plan_and_comments_as_they_are() -> None:
         assert clock(START + 70) in text
         assert "cycle: 1 held" in text
         assert "two" in text
+        assert "bob    held" in text
+        assert max(len(row) for row in text.splitlines()) <= width
         assert "[bold]x[/bold]" in text or width == 80
 
 
