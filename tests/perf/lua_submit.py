@@ -2,9 +2,10 @@
 """slurmctld's own time per submission: without a plugin, with a trivial one, with ours.
 
 Run as root in the controller of a test cluster (docker/cluster): it rewrites slurm.conf and job_submit.lua,
-restarts slurmctld before each block and puts everything back. Blocks are interleaved in changing order, so
-that a busy machine hits all alike; the figure of a block is the increase of sdiag's total time over that of
-its count for REQUEST_SUBMIT_BATCH_JOB, in microseconds. Jobs are submitted held, from an empty queue.
+restarts slurmctld (real-time priority, state in memory) before each block and puts everything back. Blocks
+are interleaved in changing order, so that a busy machine hits all alike; the figure of a block is the
+increase of sdiag's total time over that of its count for REQUEST_SUBMIT_BATCH_JOB, in microseconds. Jobs
+are submitted held, from an empty queue.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ return slurm.SUCCESS
 """
 COMMENT = "flex: deadline=now+8hours power=350W/node max-price=80"
 HEARTBEAT = Path("/run/flexlon-perf-heartbeat")
+STATE = Path("/run/flexlon-perf-state")
 MODES = ("none", "trivial", "ours", "directive")
+UP = re.compile(r"primary\).* is UP")
 REQUEST = re.compile(
     r"REQUEST_SUBMIT_BATCH_JOB\s*\(\s*\d+\)\s*count:(\d+)\s+ave_time:\d+\s+total_time:(\d+)"
 )
@@ -67,29 +70,35 @@ class Bench:
     def __init__(self, folder: Path, user: str, count: int) -> None:
         self.conf, self.plugin = folder / "slurm.conf", folder / "job_submit.lua"
         self.before = {path: path.read_text() for path in (self.conf, self.plugin) if path.exists()}
-        self.user, self.count = user, count
+        self.user, self.count, self.blocks = user, count, 0
         self.ours = render(Settings(daemon=DaemonSettings(heartbeat_file=str(HEARTBEAT))))
 
     def install(self, mode: str) -> None:
         """slurmctld with this mode's plugin."""
-        lines = [
-            line
-            for line in self.before[self.conf].splitlines()
-            if not line.startswith("JobSubmitPlugins")
-        ]
+        ours = ("JobSubmitPlugins", "StateSaveLocation", "FirstJobId")
+        lines = [line for line in self.before[self.conf].splitlines() if not line.startswith(ours)]
+        run("systemctl", "stop", "slurmctld")
+        # A fresh state in memory: the disk is not measured either. No job id is used twice.
+        self.blocks += 1
+        shutil.rmtree(STATE, ignore_errors=True)
+        STATE.mkdir(mode=0o755)
+        shutil.chown(STATE, "slurm", "slurm")
+        lines += [f"StateSaveLocation={STATE}", f"FirstJobId={1_000_000 + 2000 * self.blocks}"]
         if mode != "none":
             lines.append("JobSubmitPlugins=lua")
         self.conf.write_text("\n".join(lines) + "\n")
         self.plugin.write_text(TRIVIAL if mode in {"none", "trivial"} else self.ours)
-        run("systemctl", "restart", "slurmctld")
+        run("systemctl", "start", "slurmctld")
         controller_is_up()
         # First in line for a core: what else the machine does is not slurmctld's own time.
         pid = run("systemctl", "show", "-P", "MainPID", "slurmctld").strip()
-        subprocess.run(["renice", "-n", "-20", "-p", pid], capture_output=True, check=False)
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            subprocess.run(
-                ["renice", "-n", "-20", "-p", task.name], capture_output=True, check=False
-            )
+        if subprocess.run(
+            ["chrt", "-a", "-f", "-p", "10", pid], capture_output=True, check=False
+        ).returncode:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                subprocess.run(
+                    ["renice", "-n", "-20", "-p", task.name], capture_output=True, check=False
+                )
 
     def submit(self, count: int, comment: str) -> None:
         """`count` held jobs, one sbatch after another."""
@@ -139,6 +148,7 @@ class Bench:
         if self.plugin not in self.before:
             self.plugin.unlink(missing_ok=True)
         HEARTBEAT.unlink(missing_ok=True)
+        shutil.rmtree(STATE, ignore_errors=True)
         run("systemctl", "restart", "slurmctld")
         controller_is_up()
 
