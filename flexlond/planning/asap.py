@@ -153,9 +153,10 @@ class _Lane:
 
     def _reservation(self, job: int, now: int) -> tuple[int, NDArray[np.float64]]:
         """When the head job can start by the limits, and what will be free beside it then."""
-        free = self.free.copy()
+        free, at = self.free.copy(), now
         for running in sorted(self.expected, key=lambda one: (self.expected[one], one)):
             free += self.amount[running]
+            at = max(now, self.expected[running])
             if self._fits(job, free):
-                return max(now, self.expected[running]), free - self.amount[job]
-        return now, free - self.amount[job]
+                break
+        return at, free - self.amount[job]

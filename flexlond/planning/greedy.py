@@ -11,17 +11,17 @@ displace an earlier one.
 from __future__ import annotations
 
 from copy import copy, deepcopy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexlond.planning.choice import Choice
 from flexlond.planning.problem import Reason
 from flexlond.planning.ranking import score_of
 from flexlond.planning.spread import RampBook, spread_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from flexlond.planning.problem import Problem
     from flexlond.planning.ranking import Ranking
 
-TIGHT_SLOTS = 2
-"""A slot this near the latest start is avoided when the pool is nearly full there."""
 NEARLY_FULL = 0.9
+"""The share of a total from which a slot near the latest start counts as full."""
 
 
 class Greedy:
@@ -284,75 +283,3 @@ class Greedy:
         at = self._commanded.pop(job, None)
         if self._ramp is not None and at is not None:
             self._ramp.commit(at, -float(self._blocks.step_kw[job]))
-
-
-@dataclass(slots=True)
-class Choice:
-    """The slots one job can choose from, by cost."""
-
-    cost: NDArray[np.float32]  # (S,) GBP, inf where not allowed
-    options: NDArray[np.float32]  # (S,) cost where there is room as well
-    fits: NDArray[np.bool_]  # (S,) room, without the margin
-    soonest: int  # the first slot with room
-    above: Reason  # why the soonest slot may be masked: the job's own limit, or no signal
-    last: int  # the last slot before the latest start
-    least: float  # the share of the cost that a move must save
-    typical: float  # GBP of this job's energy at the mean score: the floor for shares
-    crowded: Callable[[int], bool]  # whether a slot would be nearly full
-    in_force: bool  # it has a begin time of ours: its place was found when there was room
-    ramp_full: bool = False
-
-    def pick(self) -> tuple[int, Reason]:
-        """The slot to take, and why."""
-        soonest, options = self.soonest, self.options
-        best = int(options.argmin())
-        if not np.isfinite(options[best]):
-            if np.isfinite(self.cost).any():
-                return soonest, Reason.CAPACITY
-            return soonest, Reason.LATEST_START if self.last <= soonest else Reason.NO_SIGNAL
-        if self.ramp_full:
-            return best, Reason.RAMP
-        if best == soonest:
-            first = int(self.cost.argmin())
-            return soonest, Reason.CHEAPEST_NOW if first == soonest else Reason.CAPACITY
-        if not np.isfinite(self.cost[soonest]) and self.above is Reason.NO_SIGNAL:
-            return soonest, Reason.NO_SIGNAL
-        if not self._pays(soonest, best):
-            return soonest, Reason.BELOW_BENEFIT
-        near_end = self.last - best < TIGHT_SLOTS and not self.in_force
-        if near_end and self.crowded(best):
-            return self._earlier(), Reason.LATEST_START
-        if not np.isfinite(self.cost[soonest]):
-            return best, self.above
-        first = int(self.cost.argmin())
-        return best, Reason.PRICE if first == best else Reason.CAPACITY
-
-    def refuse(self, slot: int) -> bool:
-        """The ramp cap leaves no room in `slot`: strike it; False when no other slot is left."""
-        self.options[slot] = np.inf
-        self.ramp_full = True
-        return bool(np.isfinite(self.options).any())
-
-    def not_worth(self, kept: int, target: int, reason: Reason) -> bool:
-        """Whether leaving slot `kept` for `target` saves less than the least share."""
-        if reason is Reason.NO_SIGNAL:
-            return True
-        if reason is Reason.LATEST_START or not np.isfinite(self.cost[kept]):
-            return False
-        return not self._pays(kept, target)
-
-    def _earlier(self) -> int:
-        """The best slot away from the latest start; the soonest where none of them pays."""
-        early = self.options[: max(0, self.last - TIGHT_SLOTS + 1)]
-        if early.size:
-            best = int(early.argmin())
-            if np.isfinite(early[best]) and self._pays(self.soonest, best):
-                return best
-        return self.soonest
-
-    def _pays(self, from_slot: int, to_slot: int) -> bool:
-        here, there = float(self.cost[from_slot]), float(self.cost[to_slot])
-        scale = max(abs(there), 0.1 * self.typical)
-        if np.isfinite(here):
-            scale = max(abs(here), scale)
-        return here - there >= self.least * scale and here > there

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexlond.planning.account import peak_kw, slot_power
+from flexlond.planning.answer import answer, no_worse
 from flexlond.planning.capacity import Blocks, Timeline, blocks_of
 from flexlond.planning.dependencies import backward, levels
 from flexlond.planning.greedy import Greedy
-from flexlond.planning.problem import Plan, Problem, Reason, Totals
-from flexlond.planning.ranking import Ranking, rank, run_costs, score_of
+from flexlond.planning.problem import Plan, Problem, Reason
+from flexlond.planning.ranking import Ranking, rank
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,6 @@ MANY_LATE = 0.02
 """The share of jobs that come out late with which building up is not tried again."""
 OVERLOADED = 0.2
 """The share of movable jobs that are late even as soon as possible with which only moving out is tried."""
-_NAMED = 5  # job ids named in a problem's words
 
 
 def plan(problem: Problem, settings: PlanningSettings) -> Plan:
@@ -74,10 +73,10 @@ def place(
     if result is None:
         start = _with_holds(problem, blocks, empty, asap, subset)
         result = _moved_out(problem, blocks, ranking, (start, asap), subset)
-    if not _no_worse(problem, settings, blocks, (result, asap)):
+    if not no_worse(problem, settings, blocks, (result, asap)):
         result = asap
         result.reason[movable] = Reason.BELOW_BENEFIT
-    return _answer(problem, blocks, result, asap)
+    return answer(problem, blocks, result, asap)
 
 
 def _prepared(problem: Problem) -> tuple[Problem, Blocks]:
@@ -271,108 +270,3 @@ def _unsettled(
 def _late(blocks: Blocks, result: Greedy, asap: Greedy) -> NDArray[np.int64]:
     """The jobs that came out late although they need not."""
     return np.flatnonzero((result.start > blocks.latest) & (asap.start <= blocks.latest))
-
-
-def _answer(problem: Problem, blocks: Blocks, result: Greedy, asap: Greedy) -> Plan:
-    grid, kw, span = problem.grid, blocks.kw, blocks.span
-    cost, cost_asap, co2, co2_asap = (
-        run_costs(grid, values, kw, start, span)
-        for values in (problem.price, problem.carbon)
-        for start in (result.start, asap.start)
-    )
-    power, peak = _power(problem, blocks, result.start)
-    power_asap, peak_asap = _power(problem, blocks, asap.start)
-    priced = np.isfinite(cost) & np.isfinite(cost_asap)
-    counted = np.isfinite(co2) & np.isfinite(co2_asap)
-    delay = (result.start - asap.start)[result.moved]
-    totals = Totals(
-        jobs=problem.jobs,
-        movable=int(problem.movable.sum()),
-        moved=int(result.moved.sum()),
-        cost_gbp=float(cost[priced].sum()),
-        cost_asap_gbp=float(cost_asap[priced].sum()),
-        co2_kg=float(co2[counted].sum()),
-        co2_asap_kg=float(co2_asap[counted].sum()),
-        peak_kw=peak,
-        peak_asap_kw=peak_asap,
-        mean_delay_s=float(delay.mean()) if len(delay) else 0.0,
-    )
-    return Plan(
-        start=result.start,
-        slot=result.slot,
-        moved=result.moved,
-        asap=asap.start,
-        span=span,
-        reason=result.reason,
-        cost_gbp=cost,
-        cost_asap_gbp=cost_asap,
-        co2_kg=co2,
-        co2_asap_kg=co2_asap,
-        kw=power,
-        kw_asap=power_asap,
-        totals=totals,
-        problems=_words(problem, blocks, result),
-    )
-
-
-def _no_worse(
-    problem: Problem, settings: PlanningSettings, blocks: Blocks, states: tuple[Greedy, Greedy]
-) -> bool:
-    """Whether the first placement costs no more than the second: energy, carbon and delay together."""
-    score = score_of(problem.price, problem.carbon, settings)
-    rate = settings.delay_price * problem.delay_weight * blocks.kw * blocks.span / 3600.0 / 86400.0
-    new, old = (
-        run_costs(problem.grid, score, blocks.kw, state.start, blocks.span) + rate * state.start
-        for state in states
-    )
-    known = np.isfinite(new) & np.isfinite(old)
-    return bool((new - old)[known].sum() <= 0)
-
-
-def _power(
-    problem: Problem, blocks: Blocks, start: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], float]:
-    """Mean kW per slot and the highest kW at any moment, running jobs included."""
-    running, grid = problem.running, problem.grid
-    placed = start > 0
-    begin = np.concatenate([np.full(len(running.end), grid.start), start[placed]])
-    end = np.concatenate(
-        [running.end, start[placed] + np.ceil(blocks.span[placed]).astype(np.int64)]
-    )
-    end = np.maximum(end, begin)
-    kw = np.concatenate([running.kw, blocks.kw[placed]])
-    mean = slot_power(grid, begin.astype(np.float64), end.astype(np.float64), kw)
-    return mean, peak_kw(begin, end, kw)
-
-
-def _words(problem: Problem, blocks: Blocks, result: Greedy) -> tuple[str, ...]:
-    """What could not be satisfied."""
-    words: list[str] = []
-    for name, values in (("price", problem.price), ("carbon intensity", problem.carbon)):
-        holes = int((~np.isfinite(values)).sum())
-        if holes:
-            words.append(
-                f"{name} is unknown in {holes} of {len(values)} slots: no deferral into them"
-            )
-    room = np.minimum(
-        problem.capacity[problem.pool],
-        problem.group_capacity[problem.pool_group[problem.pool]],
-    )
-    tall = np.flatnonzero((problem.demand > room).any(axis=1))
-    if len(tall):
-        words.append(f"more than their pool has is asked for by {_named(problem, tall)}")
-    late = np.flatnonzero(problem.movable & (result.start > blocks.latest))
-    if len(late):
-        words.append(
-            f"no room before the latest start, even as soon as possible, for {_named(problem, late)}"
-        )
-    if result.over_ramp:
-        over = np.array(result.over_ramp, np.int64)
-        words.append(f"the ramp cap gives way to the latest start of {_named(problem, over)}")
-    return tuple(words)
-
-
-def _named(problem: Problem, jobs: NDArray[np.int64]) -> str:
-    ids = ", ".join(str(job) for job in problem.job_id[jobs[:_NAMED]].tolist())
-    more = f" and {len(jobs) - _NAMED} more" if len(jobs) > _NAMED else ""
-    return f"{len(jobs)} jobs ({ids}{more})" if len(jobs) > 1 else f"job {ids}"
