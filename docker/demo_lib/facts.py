@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from demo_lib.day import Day
     from demo_lib.sacct import Account
     from demo_lib.users import Submitted
-    from demo_lib.watch import Watch
+    from demo_lib.watch import Watch, Watched
     from flexlond.model.settings import Settings
 
 DEFAULT_PARTITION = "main"
@@ -39,6 +39,8 @@ DEFAULT_PARTITION = "main"
 _ACCOUNTING_SECONDS = 45.0
 # sbatch resolves `now+N` before slurmctld stamps the submission.
 _SUBMIT_SLACK = 2
+# The plugin's decision window at submission: no change of FlexLon's plan.
+_WINDOW = 10
 # A job whose predecessor ended becomes eligible at slurmctld's next pass.
 _DEPENDENCY_SLACK = 20
 
@@ -194,6 +196,7 @@ def _facts(run: _Run, watch: Watch, settings: Settings, starts: Mapping[int, int
     account, wanted, directive = run.account, run.submitted.submission, run.directive
     said = watch.of(account.job_id, account.array_job_id)
     promised = said if directive is not None else None
+    touched = _touched(run, said)
     latest = promised.latest_start if promised else 0
     if latest and wanted.throttle:
         # The promise is the first wave's; each later one has a time limit more.
@@ -203,10 +206,10 @@ def _facts(run: _Run, watch: Watch, settings: Settings, starts: Mapping[int, int
         user=account.user,
         comment=wanted.comment,
         consents=directive is not None,
-        touched=(said.touched if said else False) or (directive is None and not left_alone(run)),
+        touched=touched,
         submit=account.submit,
         eligible=run.eligible if directive is not None else account.eligible,
-        planned_start=(promised.planned_start if promised else 0) or None,
+        planned_start=_planned(run, promised, touched=touched),
         start=account.start,
         end=account.end,
         latest_start=latest or None,
@@ -216,6 +219,29 @@ def _facts(run: _Run, watch: Watch, settings: Settings, starts: Mapping[int, int
         asap_start=starts.get(account.job_id),
         shown=f"{account.array_job_id}_{account.task}" if wanted.array else str(account.job_id),
     )
+
+
+def _touched(run: _Run, said: Watched | None) -> bool:
+    """Whether FlexLon changed it: by its own words, and for tasks and plain jobs by Slurm's eligible time.
+
+    What FlexLon says of a whole array holds for the tasks that were still in it at that time.
+    """
+    if run.directive is None:
+        return (said.touched if said else False) or not left_alone(run)
+    if run.submitted.submission.array:
+        return (run.account.eligible or run.eligible) - run.eligible > _WINDOW + _SUBMIT_SLACK
+    return said.touched if said else False
+
+
+def _planned(run: _Run, promised: Watched | None, *, touched: bool) -> int | None:
+    """The planned start: for a moved job the begin time that Slurm had when it became eligible.
+
+    FlexLon writes its plan there, and the last one may be younger than the demo's last question. What
+    was not moved keeps what FlexLon said it expected.
+    """
+    if touched and run.directive is not None:
+        return run.account.eligible
+    return (promised.planned_start if promised else 0) or None
 
 
 def left_alone(run: _Run) -> bool:

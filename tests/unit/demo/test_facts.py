@@ -105,7 +105,7 @@ def test_facts_of_a_moved_job_and_of_a_plain_one() -> None:
         ]
     )  # fmt: skip
     plain, _, moved, *_ = [_facts(run, watch, SETTINGS, {3: T0 + 1}) for run in RUNS]
-    assert (moved.planned_start, moved.latest_start) == (T0 + 99, T0 + 200)
+    assert (moved.planned_start, moved.latest_start) == (T0 + 100, T0 + 200)
     assert (moved.deadline, moved.asap_start) == (T0 + 300, T0 + 1)
     assert (moved.consents, moved.touched, moved.late) == (True, True, False)
     # (8 CPUs x 6 W + a 700 W GPU + a quarter of 240 W idle) x PUE 1.2
@@ -129,3 +129,27 @@ def test_later_waves_of_a_throttled_array_have_a_later_latest_start() -> None:
     found = [_facts(run, watch, SETTINGS, {}) for run in RUNS[4:]]
     assert [(fact.latest_start or 0) - T0 for fact in found] == [150, 150, 210, 210]
     assert [fact.shown for fact in found] == ["5_0", "5_1", "5_2", "5_3"]
+
+
+def test_of_an_array_only_the_tasks_that_were_moved_count_as_touched() -> None:
+    watch = Watch()
+    watch.observe(
+        [
+            JobLine(
+                job_id=5,
+                array="5_[2-3%2]",
+                state="PD",
+                flexible=True,
+                planned_start=T0 + 80,
+                touched=True,
+            )
+        ]
+    )
+    begins = (T0, T0 + 10, T0 + 80, T0 + 80)
+    runs = [
+        replace(run, account=replace(run.account, eligible=begin))
+        for run, begin in zip(RUNS[4:], begins, strict=True)
+    ]
+    found = [_facts(run, watch, SETTINGS, {}) for run in runs]
+    assert [fact.touched for fact in found] == [False, False, True, True]
+    assert [(fact.planned_start or 0) - T0 for fact in found] == [80] * 4
