@@ -209,7 +209,8 @@ def _facts(run: _Run, watch: Watch, settings: Settings, starts: Mapping[int, int
         touched=touched,
         submit=account.submit,
         eligible=run.eligible if directive is not None else account.eligible,
-        planned_start=_planned(run, promised, touched=touched),
+        # The plan lives in Slurm: the begin time it had at the end. What was not moved has none of ours.
+        planned_start=account.eligible if touched and directive is not None else None,
         start=account.start,
         end=account.end,
         latest_start=latest or None,
@@ -231,17 +232,6 @@ def _touched(run: _Run, said: Watched | None) -> bool:
     if run.submitted.submission.array:
         return (run.account.eligible or run.eligible) - run.eligible > _WINDOW + _SUBMIT_SLACK
     return said.touched if said else False
-
-
-def _planned(run: _Run, promised: Watched | None, *, touched: bool) -> int | None:
-    """The planned start: for a moved job the begin time that Slurm had when it became eligible.
-
-    FlexLon writes its plan there, and the last one may be younger than the demo's last question. What
-    was not moved keeps what FlexLon said it expected.
-    """
-    if touched and run.directive is not None:
-        return run.account.eligible
-    return (promised.planned_start if promised else 0) or None
 
 
 def left_alone(run: _Run) -> bool:
