@@ -1,0 +1,86 @@
+"""Crowded queues, in which a first try leaves a job late: the safer ways still save, nobody is late."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from flexlond.model.settings import PlanningSettings
+from flexlond.planning import planner
+from flexlond.planning.capacity import blocks_of
+
+if TYPE_CHECKING:
+    from flexlond.planning.problem import Plan, Problem
+
+SETTINGS = PlanningSettings()
+
+
+def instance(seed: int) -> Problem:
+    """The generator of the measurements (tests/perf is no package)."""
+    path = Path(__file__).parents[2] / "perf" / "planning_instances.py"
+    spec = importlib.util.spec_from_file_location("planning_instances", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made: Problem = module.instance(150, 60, 0.65, seed=seed)
+    return made
+
+
+def newly_late(problem: Problem, found: Plan) -> int:
+    latest = blocks_of(problem).latest
+    return int(((found.start > latest) & (found.asap <= latest)).sum())
+
+
+@pytest.mark.parametrize(("seed", "tries"), [(24, 2), (40, 3), (45, 2), (1, 1)])
+def test_no_job_comes_out_late_although_a_first_try_would_leave_some(
+    monkeypatch: pytest.MonkeyPatch, seed: int, tries: int
+) -> None:
+    seen: list[int] = []
+    count = planner._late
+
+    def counted(*arguments: Any) -> Any:
+        late = count(*arguments)
+        seen.append(len(late))
+        return late
+
+    monkeypatch.setattr(planner, "_late", counted)
+    problem = instance(seed)
+    found = planner.plan(problem, SETTINGS)
+    assert len(seen) == tries
+    assert all(seen[:-1])
+    assert newly_late(problem, found) == 0
+    assert found.totals.moved > 5
+    assert found.totals.cost_gbp < found.totals.cost_asap_gbp
+
+
+@pytest.mark.parametrize("seed", [24, 40, 45])
+def test_begin_times_in_force_do_not_make_others_late(seed: int) -> None:
+    problem = instance(seed)
+    first = planner.plan(problem, SETTINGS)
+    held = np.where(first.moved, first.start, 0)
+    # New jobs with little time arrive in front of the queue.
+    rush = np.arange(problem.jobs) % 10 == 0
+    later = replace(
+        problem,
+        now=problem.now + 60,
+        current=np.where(rush, 0, held),
+        movable=problem.movable | rush,
+        latest=np.where(rush, problem.now + 4000, problem.latest),
+    )
+    found = planner.plan(later, SETTINGS)
+    assert newly_late(later, found) == 0
+
+
+def test_a_plan_that_costs_more_than_as_soon_as_possible_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planner, "no_worse", lambda *_: False)
+    found = planner.plan(instance(1), SETTINGS)
+    assert np.array_equal(found.start, found.asap)
+    assert found.totals.moved == 0
