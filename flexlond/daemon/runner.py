@@ -125,6 +125,8 @@ class Runner:
         took = asyncio.get_running_loop().time() - began
         if cycle:
             self._last_cycle = took
+            # A cycle does all that a tick does: one slow read (Slurm was away) slows nothing for ever.
+            self._last_tick = min(self._last_tick, took)
             self._cycle_due = began + self._shell.settings.daemon.cycle_seconds
         else:
             self._last_tick = took

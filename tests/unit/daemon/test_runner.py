@@ -216,6 +216,13 @@ async def test_slow_reads_stretch_the_ticks(tmp_path: Path) -> None:
     assert runner.tick_interval() == 6.0
 
 
+async def test_one_slow_read_slows_nothing_for_ever(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, fake_agent())
+    bench.runner._last_tick = 1000.0  # the interval is now longer than a cycle: no tick would come
+    await bench.until(lambda: bench.count("tick") >= 1 and bench.file.exists())
+    assert bench.runner.tick_interval() < 1000.0
+
+
 async def test_a_failing_feed_is_a_warning(tmp_path: Path) -> None:
     bench = Bench(tmp_path, fake_agent(), hub=Hub(RuntimeError("bad feed")))
     await bench.until(lambda: bench.count("tick") >= 1)
