@@ -164,7 +164,7 @@ class ReleaseView:
 
 @dataclass(frozen=True, slots=True)
 class DrainView:
-    """What a drain restored and what is still ours (proto: DrainReply)."""
+    """What a drain restored and what is still ours, -1 where that is not known (proto: DrainReply)."""
 
     restored: int
     left: int

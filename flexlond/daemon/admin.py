@@ -155,6 +155,12 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         await self._operator(context, "drain FlexLon")
         view = await self._agent.drain()
         self._poke()
+        if view.left < 0:
+            await _abort(
+                context,
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"not drained: {view.detail}; call again",
+            )
         return wire.drain(view)
 
     async def _caller(self) -> tuple[int, bool]:

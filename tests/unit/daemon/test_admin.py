@@ -243,6 +243,22 @@ async def test_a_fault_inside_is_told_and_the_service_lives(
     assert after.version == "0.1.0"
 
 
+async def test_a_drain_that_could_not_look_is_not_taken_for_done(
+    tmp_path: Path, munge_socket: str, caller: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = fake_agent()
+
+    async def blind() -> DrainView:
+        return DrainView(0, -1, "the queue could not be read")
+
+    monkeypatch.setattr(agent, "drain", blind)
+    with served(agent, tmp_path, munge_socket) as path:
+        caller(0)
+        code, why = await refused(path, munge_socket, "Drain", pb.Empty())
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert "not drained: the queue could not be read" in why
+
+
 def test_the_socket_is_open_to_all_and_goes_away(tmp_path: Path, munge_socket: str) -> None:
     with served(fake_agent(), tmp_path, munge_socket) as path:
         mode = stat.S_IMODE(path.stat().st_mode)
