@@ -88,5 +88,5 @@ def test_what_can_never_start_is_said() -> None:
         asap_starts([Task(job(1, 97), T0, 10)], ROOM)
     with pytest.raises(ValueError, match="can never start"):
         asap_starts([Task(job(1, 1), T0, 5, after=(2,)), Task(job(2, 1), T0, 5, after=(1,))], ROOM)
-    with pytest.raises(ValueError, match="no partition 'none'"):
+    with pytest.raises(ValueError, match="never start in 'none'"):
         asap_starts([Task(job(1, 1, partition="none"), T0, 5)], ROOM)
