@@ -5,7 +5,8 @@ joules as Slurm's energy plugin counted them per node, None where it did not. Ev
 delimiter drawn at random for each call (`-p`), so a comment with newlines or delimiters of its own forges
 nothing; sacct takes the delimiter only as an argument, which users of the same host can see while it runs,
 so history informs averages and reports and never decides what may be done to a job. Measured: slurmdbd lags
-by some seconds; 22.05 does not know `Restarts`; comments need AccountingStoreFlags=job_comment.
+by some seconds and fills a record in steps (for a moment uid 0 and no time limit, 22.05); 22.05 does not
+know `Restarts`; comments need AccountingStoreFlags=job_comment.
 """
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ def main() -> int:
         return 1
     write_frame(out, json.dumps({"pyslurm": str(pyslurm.__version__)}).encode())
     while read_frame(asked) is not None:
-        write_frame(out, json.dumps(_answer(pyslurm), default=str).encode("utf-8", "replace"))
+        text = json.dumps(_answer(pyslurm), default=str, ensure_ascii=False)
+        write_frame(out, text.encode("utf-8", "replace"))  # half a surrogate is no JSON
     return 0
 
 

@@ -64,10 +64,10 @@ class PyslurmReader:
             if self._child is None:
                 self._start()
             answer = self._ask()
-        except (OSError, EOFError, PyslurmUnusable) as error:
+            failed = msgspec.json.decode(answer, type=_Hello).error
+        except (OSError, EOFError, msgspec.MsgspecError, PyslurmUnusable) as error:
             self.close()
             raise SlurmCommandError(self._command, None, str(error), _ADVICE) from error
-        failed = msgspec.json.decode(answer, type=_Hello).error
         if failed:
             raise SlurmCommandError(self._command, None, failed, _ADVICE)
         snapshot = snapshot_of(answer, taken_at, self.name, self._command, job_ids)

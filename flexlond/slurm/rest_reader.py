@@ -10,6 +10,7 @@ long; without it such an array is a misfit, never a wrong count.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -44,6 +45,7 @@ class RestReader:
             timeout=settings.command_timeout,
             headers={"Accept": "application/json"},
         )
+        self._at_socket = transport is None
         self._api = ""
 
     def read(self, job_ids: Sequence[int] | None = None) -> Snapshot:
@@ -52,13 +54,16 @@ class RestReader:
         Raises SlurmCommandError when slurmrestd does not answer or speaks no version known here.
         """
         taken_at = int(time.time())
+        return snapshot_of(self.fetch(), taken_at, self.name, ("GET", "jobs"), job_ids)
+
+    def fetch(self) -> str:
+        """The whole answer as text; U+FFFD for bytes that are no UTF-8 (a comment can hold any)."""
         path = f"/slurm/{self.api_version()}/jobs/"
         response = self._get(path)
         if response.status_code != httpx.codes.OK:
             self._api = ""  # a restart may have been an upgrade
             raise self._error(path, f"HTTP {response.status_code}: {response.text[:300]}")
-        text = response.content.decode("utf-8", "replace")  # a comment can hold any byte
-        return snapshot_of(text, taken_at, self.name, ("GET", path), job_ids)
+        return response.content.decode("utf-8", "replace")
 
     def api_version(self) -> str:
         """The newest API version that this slurmrestd serves and we understand."""
@@ -76,6 +81,8 @@ class RestReader:
         self._client.close()
 
     def _get(self, path: str) -> httpx.Response:
+        if self._at_socket and not Path(self._socket).is_socket():
+            raise self._error(path, "no socket is there")
         try:
             return self._client.get(path)
         except httpx.HTTPError as error:
