@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import math
 import threading
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from flexlond.agents.fake_view import FakeAgent
 from flexlond.agents.ports import (
@@ -18,6 +21,7 @@ from flexlond.agents.ports import (
     SignalsView,
     StatusView,
 )
+from flexlond.daemon import logs
 from flexlond.daemon.admin import AdminService
 from flexlond.daemon.admin_server import AdminServer
 from flexlond.daemon.shell import Shell
@@ -111,6 +115,7 @@ def served(
 ) -> Iterator[Path]:
     """The admin service over a Unix socket, on an event loop of its own thread."""
     path = folder / "admin.sock"
+    logs.configure("debug", io.StringIO())  # nothing of the server in what a client prints
     shell = shell or Shell(Settings(), folder / "flexlon.toml")
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -138,3 +143,4 @@ def served(
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+        structlog.reset_defaults()

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from flexlond._pb import admin_pb2 as pb
 from flexlond._pb import admin_pb2_grpc
+from flexlond.agents.ports import DrainView
 from flexlond.auth.credentials import ClientCredentials
 from flexlond.daemon import admin as admin_module
 from flexlond.daemon.admin_server import AdminServer, AdminSocketError, answers
@@ -22,8 +23,6 @@ from tests.unit.shellkit import NOON, fake_agent, job_view, served
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from flexlond.agents.ports import DrainView
 
 MINE, OTHERS = 4242, 4343
 STRICT = Settings(admin=AdminSettings(operators=(), operator_group=""))
