@@ -330,14 +330,7 @@ class Batch:
             or result is None
             or result.outcome is not Outcome.APPLIED
             or go.verb not in {Verb.HOLD_UNTIL, Verb.REQUEUE_UNTIL}
-            or (job.comment, job.priority, job.time_limit, job.deadline, job.reservation)
-            == (
-                facts.job.comment,
-                facts.job.priority,
-                facts.job.time_limit,
-                facts.job.deadline,
-                facts.job.reservation,
-            )
+            or _terms(job) == _terms(facts.job)
         ):
             return None
         again = replace(facts, job=job, consent=self._consent(job, facts.record.first_submit))
@@ -367,3 +360,9 @@ class Batch:
                 )
         told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         _log.info(f"{len(items)} actions: {told or 'none'}", checkpointing=len(later))
+
+
+def _terms(job: Job) -> tuple[object, ...]:
+    """Everything of a job that its consent and its latest start hang on."""
+    where = (job.partition, job.qos, job.account, job.reservation)
+    return (job.comment, job.priority, job.time_limit, job.deadline, *where)

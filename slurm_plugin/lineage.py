@@ -137,9 +137,8 @@ def _without_hold(job: Job, record: Record, now: int) -> tuple[Standing, Record]
         if job.begin > now:  # sent, never confirmed, there after all
             return Standing.OURS, replace(record, hold=job.begin)
         return Standing.FREE, record
-    if job.begin > now and job.begin != record.original_begin:
-        record = replace(record, original_begin=job.begin)
-    return Standing.FREE, record
+    # Whatever it is now was not our doing: its owner's begin time, or the moment it was released.
+    return Standing.FREE, replace(record, original_begin=job.begin)
 
 
 def _with_hold(job: Job, record: Record, now: int) -> tuple[Standing, Record]:

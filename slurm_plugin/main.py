@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = "/etc/flexlon/flexlon.toml"
 SOCKET_MODE = 0o660  # the directory (0750, group of the daemon) does the rest
+_SWEEP_EVERY = 86400.0  # seconds
 _STOP_GRACE = 10.0  # seconds for a call under way
 _log = structlog.get_logger("flexlon-helper")
 
@@ -145,7 +146,6 @@ async def _serve(config: HelperConfig, path: str) -> int:
         book = ResumeBook(Path(settings.state_dir) / "resume")
         book.prepare()
         state = State(settings.state_dir)
-        state.forget(int(time.time()))
         parts = Parts(
             config=config,
             reader=SqueueReader(config.slurm),
@@ -190,6 +190,7 @@ async def _until_stopped(servicer: HelperServicer, path: str) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     notify.notify_ready("waiting for the daemon")
     watchdog = asyncio.create_task(_feed_watchdog(servicer))
+    sweeper = asyncio.create_task(_sweep(servicer))
     stopping = asyncio.create_task(stop.wait())
     try:
         while not stop.is_set():
@@ -201,6 +202,7 @@ async def _until_stopped(servicer: HelperServicer, path: str) -> None:
                 await _reload(servicer, path)
     finally:
         watchdog.cancel()
+        sweeper.cancel()
         stopping.cancel()
 
 
@@ -224,6 +226,15 @@ async def _feed_watchdog(servicer: HelperServicer) -> None:
         await servicer.alive()
         notify.notify_watchdog()
         await asyncio.sleep(interval)
+
+
+async def _sweep(servicer: HelperServicer) -> None:
+    """Forget what is long gone, at start and once a day."""
+    while True:
+        dropped = await servicer.forget()
+        if dropped:
+            _log.info("forgot jobs that are long gone", records=dropped)
+        await asyncio.sleep(_SWEEP_EVERY)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,10 @@ class HelperServicer(helper_pb2_grpc.HelperServicer):
         """Use `config` from the next batch on (its socket, user and state directory need a restart)."""
         await self._in_worker(lambda: self._parts.reconfigure(config))
 
+    async def forget(self) -> int:
+        """Drop records of jobs that are long gone; how many."""
+        return await self._in_worker(lambda: self._parts.state.forget(self._parts.clock()))
+
     async def alive(self) -> None:
         """Return when the worker answers: a hanging worker hangs the caller, and so the watchdog."""
         await self._in_worker(lambda: None)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 KEEP = 180 * 86400  # seconds; longer than jobs wait
+OPT_OUTS_TOLD = 10_000  # what fits one status reply
 SCHEMA_VERSION = 1
 _CHUNK = 500  # below SQLite's limit of variables in one statement
 
@@ -106,9 +107,11 @@ class State:
         self._db.execute("COMMIT")
 
     def opt_outs(self) -> list[Record]:
-        """Return the records of jobs whose owners opted out, newest first."""
+        """Return the records of jobs whose owners opted out, newest first, OPT_OUTS_TOLD at most."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM jobs WHERE opted_out_at > 0 ORDER BY opted_out_at DESC, job_id"  # noqa: S608 # a constant
+            f"SELECT {_COLUMNS} FROM jobs WHERE opted_out_at > 0 "  # noqa: S608 # a constant
+            "ORDER BY opted_out_at DESC, job_id LIMIT ?",
+            (OPT_OUTS_TOLD,),
         )
         return [_record(row) for row in rows]
 

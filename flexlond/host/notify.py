@@ -12,6 +12,9 @@ import socket
 import time
 
 
+_PATIENCE = 0.2  # seconds
+
+
 def notify(*lines: str) -> bool:
     """Send state lines ("READY=1", "STATUS=...") as one datagram; True when it was sent."""
     address = os.environ.get("NOTIFY_SOCKET", "")
@@ -22,6 +25,7 @@ def notify(*lines: str) -> bool:
     payload = "\n".join(lines).encode()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.settimeout(_PATIENCE)  # a manager that does not read must not hang the service
             sock.sendto(payload, address)
     except OSError:
         return False

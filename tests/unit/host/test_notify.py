@@ -57,6 +57,13 @@ def test_a_dead_socket_never_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not notify.notify("READY=1")
 
 
+def test_a_manager_that_does_not_read_hangs_nobody(systemd: socket.socket) -> None:
+    sent = 0
+    while notify.notify_watchdog():
+        sent += 1
+    assert sent > 0
+
+
 @pytest.mark.parametrize(
     ("usec", "pid", "expected"),
     [("30000000", "", 15.0), ("0", "", None), ("", "", None), ("30000000", "1", None)],

@@ -12,6 +12,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 COLUMNS = {
     "JobID": "id",
@@ -66,7 +67,7 @@ def main() -> int:
     return code
 
 
-def squeue(state: dict, words: list[str]) -> int:
+def squeue(state: dict[str, Any], words: list[str]) -> int:
     wanted = words[words.index("-j") + 1].split(",") if "-j" in words else None
     for number, job in state["jobs"].items():
         if wanted is not None and number not in wanted:
@@ -81,7 +82,7 @@ def squeue(state: dict, words: list[str]) -> int:
     return 0
 
 
-def scontrol(state: dict, words: list[str]) -> int:
+def scontrol(state: dict[str, Any], words: list[str]) -> int:
     verb, ids = words[0], words[-1]
     at = state["now"]
     if verb == "update":
@@ -104,7 +105,7 @@ def scontrol(state: dict, words: list[str]) -> int:
     return code
 
 
-def one(state: dict, verb: str, number: str, at: int) -> str:
+def one(state: dict[str, Any], verb: str, number: str, at: int) -> str:
     job = state["jobs"].get(number)
     if job is None or number in state["denied"]:
         why = "Access/permission denied" if job else "Invalid job id specified"
@@ -128,7 +129,7 @@ def one(state: dict, verb: str, number: str, at: int) -> str:
     return ""
 
 
-def scancel(state: dict, words: list[str]) -> int:
+def scancel(state: dict[str, Any], words: list[str]) -> int:
     return 0 if words[-1] in state["jobs"] else 1
 
 

@@ -57,7 +57,7 @@ def process(path: Path, command: str = "serve") -> Iterator[subprocess.Popen[str
         address.unlink(missing_ok=True)
         heard.bind(str(address))
         heard.settimeout(60)
-        environment = os.environ | {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "200000"}
+        environment = os.environ | {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "20000000"}
         argv = [sys.executable, "-m", "slurm_plugin.main", command, "--config", str(path)]
         started = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True)
         try:
@@ -121,7 +121,7 @@ async def test_the_client_comes_back_when_the_helper_does(
     await asked.close()
 
 
-async def raw_apply(path: Path, credential: str, request: Any) -> grpc.aio.AioRpcError | Any:
+async def raw_apply(path: Path, credential: str, request: Any) -> Any:
     async with grpc.aio.insecure_channel(f"unix:{path.parent}/h.sock") as channel:
         metadata = ((METADATA_KEY, credential),) if credential else ()
         try:

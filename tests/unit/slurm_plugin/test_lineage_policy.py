@@ -212,6 +212,12 @@ def test_the_first_eligible_moment_is_kept() -> None:
     assert later.eligible == NOW + 5
 
 
+def test_an_owner_who_gives_up_the_own_begin_time_gets_it_not_back_by_a_release() -> None:
+    record = lineage.observe(a_job(begin=NOW + HOUR), None, None, NOW).record
+    seen = lineage.observe(a_job(begin=NOW + 5), record, None, NOW + 6)
+    assert (seen.standing, seen.record.original_begin) == (Standing.FREE, NOW + 5)
+
+
 def test_a_hold_that_came_due_is_over() -> None:
     record = lineage.observe(a_job(), None, None, NOW).record.with_hold(NOW + HOUR)
     seen = lineage.observe(a_job(begin=NOW + HOUR), record, None, NOW + HOUR + 1)
