@@ -1,4 +1,4 @@
-"""What the product says of itself, asked as an operator would: `flexlonctl ... --json`.
+"""What the product says of itself, asked as an operator would: by flexlonctl's client, in its JSON fields.
 
 Law: read only. Numbers come as flexlonctl prints them; nothing is corrected here. flexlonctl prints moments
 in ISO 8601 and null for none; here they are epoch seconds (UTC) and 0. Source of the fields:
@@ -7,14 +7,21 @@ protos/flexlon/admin/v1/admin.proto.
 
 from __future__ import annotations
 
-import subprocess
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flexlond._pb import admin_pb2 as pb
+from flexlond.cli.client import CtlError, Endpoint
+from flexlond.cli.plain import as_data
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
 PREFIX = Path("/opt/flexlon/bin")
+_SECONDS = 15.0
 
 
 class DemoError(RuntimeError):
@@ -66,17 +73,12 @@ class Status(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def _ask(what: str, timeout: float = 20.0) -> bytes:
-    """Standard output of `flexlonctl WHAT --json`. Raises DemoError with its error text."""
-    argv = [str(PREFIX / "flexlonctl"), what, "--json"]
+def _ask(method: str, request: Message) -> dict[str, Any]:
+    """What `flexlonctl --json` would print, without a new process each time. Raises DemoError."""
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise DemoError(f"flexlonctl {what} did not answer in {timeout:.0f} s") from error
-    if done.returncode != 0:
-        detail = done.stderr.decode(errors="replace").strip() or "no error text"
-        raise DemoError(f"flexlonctl {what} ended with {done.returncode}: {detail}")
-    return done.stdout
+        return as_data(Endpoint().call(method, request, timeout=_SECONDS))
+    except CtlError as error:
+        raise DemoError(f"flexlonctl: {error}") from error
 
 
 _MOMENTS = frozenset(
@@ -96,28 +98,27 @@ def _epoch(value: Any) -> int:
     return int(datetime.fromisoformat(value).timestamp()) if value else 0
 
 
-def decode_jobs(text: bytes) -> tuple[JobLine, ...]:
-    """Read `flexlonctl jobs --json`: `{"jobs": [...]}`. Raises ValueError, TypeError or KeyError."""
-    lines = msgspec.json.decode(text)["jobs"]
-    return tuple(msgspec.convert(_with_epochs(line), JobLine) for line in lines)
+def read_jobs(reply: dict[str, Any]) -> tuple[JobLine, ...]:
+    """The lines of `flexlonctl jobs --json`. Raises DemoError when it is something else."""
+    try:
+        return tuple(msgspec.convert(_with_epochs(line), JobLine) for line in reply["jobs"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise DemoError(f"flexlonctl jobs --json cannot be read: {error!r}") from error
 
 
-def decode_status(text: bytes) -> Status:
-    """Read `flexlonctl status --json`. Raises ValueError or TypeError."""
-    return msgspec.convert(_with_epochs(msgspec.json.decode(text)), Status)
+def read_status(reply: dict[str, Any]) -> Status:
+    """The fields of `flexlonctl status --json`. Raises DemoError when it is something else."""
+    try:
+        return msgspec.convert(_with_epochs(reply), Status)
+    except (ValueError, TypeError) as error:
+        raise DemoError(f"flexlonctl status --json cannot be read: {error!r}") from error
 
 
 def jobs() -> tuple[JobLine, ...]:
     """Every job that FlexLon sees now. Raises DemoError."""
-    try:
-        return decode_jobs(_ask("jobs"))
-    except (ValueError, TypeError, KeyError) as error:
-        raise DemoError(f"flexlonctl jobs --json cannot be read: {error}") from error
+    return read_jobs(_ask("Jobs", pb.JobsRequest()))
 
 
 def status() -> Status:
     """The state of the loop now. Raises DemoError."""
-    try:
-        return decode_status(_ask("status"))
-    except (ValueError, TypeError) as error:
-        raise DemoError(f"flexlonctl status --json cannot be read: {error}") from error
+    return read_status(_ask("Status", pb.Empty()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from io import StringIO
 
 import pytest
 from demo_lib.day import day_from
 from demo_lib.live import Scene, columns, counts, line, screen
-from demo_lib.product import JobLine, Status, decode_jobs, decode_status
+from demo_lib.product import DemoError, JobLine, Status, read_jobs, read_status
 from demo_lib.setup import ready
 from demo_lib.watch import Watch, clock
 from rich.console import Console
@@ -37,28 +38,18 @@ def changed(line_: JobLine, **fields: object) -> JobLine:
     return JobLine(**({name: getattr(line_, name) for name in line_.__struct_fields__} | fields))
 
 
-def test_json_of_flexlonctl_is_read_as_it_prints_it() -> None:
-    text = as_json(
-        pb.JobsReply(
-            jobs=[
-                pb.JobLine(
-                    job_id=7, array="5_2", begin=START, kw=0.5, cost_gbp=math.nan, touched=True
-                )
-            ]
-        )
-    )
-    (job,) = decode_jobs(text.encode())
+def test_jobs_are_read_as_flexlonctl_prints_them() -> None:
+    line_ = pb.JobLine(job_id=7, array="5_2", begin=START, kw=0.5, cost_gbp=math.nan, touched=True)
+    (job,) = read_jobs(json.loads(as_json(pb.JobsReply(jobs=[line_]))))
     assert (job.job_id, job.array_job_id, job.begin, job.deadline) == (7, 5, START, 0)
     assert (job.kw, job.touched) == (0.5, True)
-    with pytest.raises(KeyError):
-        decode_jobs(b"{}")
+    with pytest.raises(DemoError, match="cannot be read"):
+        read_jobs({})
 
 
-def test_status_of_flexlonctl_is_read_as_it_prints_it() -> None:
-    text = as_json(
-        pb.StatusReply(mode="act", last_cycle_at=START, helper_answering=True, warnings=["w"])
-    )
-    status = decode_status(text.encode())
+def test_status_is_read_as_flexlonctl_prints_it() -> None:
+    reply = pb.StatusReply(mode="act", last_cycle_at=START, helper_answering=True, warnings=["w"])
+    status = read_status(json.loads(as_json(reply)))
     assert (status.mode, status.last_cycle_at, status.helper_answering) == ("act", START, True)
     assert ready(status) == "there is no fresh heartbeat"
 
