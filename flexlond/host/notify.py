@@ -11,7 +11,6 @@ import os
 import socket
 import time
 
-
 _PATIENCE = 0.2  # seconds
 
 
