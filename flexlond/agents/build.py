@@ -54,6 +54,7 @@ def build(
     settings: Settings,
     grid: TimeGrid,
     now: int,
+    recent: NDArray[np.float64],
 ) -> Question:
     """The planning question of this moment. A signal that is not configured (None) counts as zero."""
     pending = [
@@ -102,6 +103,7 @@ def build(
         group_capacity=room.group_capacity,
         running=_running(jobs, room, settings),
         depends=_depends(pending, rows, parts),
+        recent=recent,
     )
     return Question(problem, rows)
 

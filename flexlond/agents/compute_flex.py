@@ -23,14 +23,15 @@ from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide, is_held, release, within_ramp
 from flexlond.agents.margin import WaitWatch
 from flexlond.agents.ports import DrainView, ReleaseView
+from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
-from flexlond.model.action import Outcome, Result
+from flexlond.model.action import Action, Outcome, Result
 from flexlond.model.job import Cluster, JobState, Snapshot
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.planning.planner import plan
-from flexlond.planning.pools import Room, room_of
+from flexlond.planning.pools import room_of
 from flexlond.planning.problem import Plan, Reason
 from flexlond.slurm.command import SlurmCommandError
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from flexlond.slurm.reader import QueueReader
 
 _log = structlog.get_logger()
-_RAMP_WINDOW = 300  # I5 counts what was commanded in five minutes
 
 
 class Hub(Protocol):
@@ -99,7 +99,7 @@ class ComputeFlex:
         self._consents = ConsentReader(settings.directive, tz)
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
-        self._released_kw: list[tuple[int, float]] = []
+        self._ramp = RampLog()
         self._complete = False
         self._lock = asyncio.Lock()
 
@@ -218,13 +218,6 @@ class ComputeFlex:
     def _may_plan(self) -> bool:
         return self.cluster is not None and self.snapshot is not None
 
-    def _room(self, cluster: Cluster) -> Room:
-        room = room_of(cluster.pools)
-        keep = 1.0 - self.settings.planning.capacity_margin
-        return replace(
-            room, capacity=room.capacity * keep, group_capacity=room.group_capacity * keep
-        )
-
     async def _plan(self, now: int) -> None:
         assert self.cluster is not None  # noqa: S101  # _may_plan
         assert self.snapshot is not None  # noqa: S101  # _may_plan
@@ -241,12 +234,13 @@ class ComputeFlex:
         question = build(
             self.snapshot.jobs,
             self.flex,
-            self._room(self.cluster),
+            room_of(self.cluster.pools),
             price=self.series.get(Kind.PRICE),
             carbon=self.series.get(Kind.CARBON),
             settings=self.settings,
             grid=grid,
             now=now,
+            recent=self._ramp.recent(now),
         )
         self.last_plan = await asyncio.to_thread(plan, question.problem, self.settings.planning)
         self.rows = question.rows
@@ -291,7 +285,12 @@ class ComputeFlex:
             only=only,
             backoff=self.actuator.backoff,
         )
-        return await self.actuator.send(actions, self.flex, now)
+        return await self._send(actions, now)
+
+    async def _send(self, actions: Sequence[Action], now: int) -> Sequence[Result]:
+        results = await self.actuator.send(actions, self.flex, now)
+        self._ramp.learn(actions, results, self.kw, now)
+        return results
 
     async def _helper_answers(self) -> bool:
         """Whether the helper is there; in observe mode it is not needed."""
@@ -360,10 +359,7 @@ class ComputeFlex:
             actions = [
                 release(known, f"released by {who}") for known in mine if is_held(known, now)
             ]
-            results = {
-                result.action_id: result
-                for result in await self.actuator.send(actions, self.flex, now)
-            }
+            results = {result.action_id: result for result in await self._send(actions, now)}
             sent = {action.job_id: action.action_id for action in actions}
             return [
                 _answer(job_id, job_id in self.flex, sent, results, self.actuator.detail)
@@ -383,10 +379,11 @@ class ComputeFlex:
                 for known in self.flex.values()
                 if is_held(known, now)
             ]
-            send, later = within_ramp(actions, self.kw, room_kw=self._ramp_room(now))
-            results = await self.actuator.send(send, self.flex, now)
+            cap = self.settings.planning.ramp_kw_per_5min or float("inf")
+            room = self._ramp.room(cap, now)
+            send, later = within_ramp(actions, self.kw, cap_kw=cap, room_kw=room)
+            results = await self._send(send, now)
             restored = sum(1 for r in results if r.outcome in (Outcome.APPLIED, Outcome.ALREADY_SO))
-            self._released_kw += [(now, self.kw.get(a.job_id, 0.0)) for a in send]
             left = len(actions) - restored
             detail = "nothing of ours is left"
             if later:
@@ -394,13 +391,6 @@ class ComputeFlex:
             elif left:
                 detail = f"not all could be restored ({self.actuator.detail}): call again"
             return DrainView(restored, left, detail)
-
-    def _ramp_room(self, now: int) -> float:
-        cap = self.settings.planning.ramp_kw_per_5min
-        if not cap:
-            return float("inf")
-        self._released_kw = [(at, kw) for at, kw in self._released_kw if at > now - _RAMP_WINDOW]
-        return max(0.0, cap - sum(kw for _, kw in self._released_kw))
 
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what belongs to the process needs a restart."""

@@ -123,6 +123,7 @@ def _leave_alone(job: Job, seen: Observation, latest: LatestStart, split: Collec
     """Why this consenting job is not deferred; "" when it may be."""
     checks = (
         (seen.standing is Standing.HANDS_OFF, seen.why),
+        (seen.record.opted_out > 0, f"opted out: {seen.record.opted_out_why}"),
         (not job.batch, "interactive: never delayed"),
         (job.cron, "scrontab jobs are left alone"),
         (bool(job.reservation), "it keeps to its reservation"),

@@ -85,6 +85,8 @@ def _safety(known: FlexJob, now: int) -> Action | None:
     seen = known.seen
     if seen is None or seen.standing is not Standing.OURS:
         return None
+    if seen.record.opted_out:
+        return release(known, f"opted out: {seen.record.opted_out_why}")
     if known.directive is None:
         return release(known, f"consent is gone: {known.consent}")
     latest = known.latest
@@ -134,18 +136,19 @@ def _action(known: FlexJob, verb: Verb, not_before: int, reason: str) -> Action:
 
 
 def within_ramp(
-    actions: Sequence[Action], kw: Mapping[int, float], *, room_kw: float
+    actions: Sequence[Action], kw: Mapping[int, float], *, cap_kw: float, room_kw: float
 ) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
     """Split releases into those whose power fits into `room_kw` and the rest; holds always pass.
 
-    At least one release passes when room is left at all, so that a job larger than the cap ends some time.
+    A job larger than the cap passes alone, when nothing else was commanded (the room is the whole cap).
     """
     now_actions: list[Action] = []
     later: list[Action] = []
     used = 0.0
     for action in actions:
         need = kw.get(action.job_id, 0.0) if action.verb is Verb.RELEASE else 0.0
-        if need and used + need > room_kw and not (used == 0.0 and room_kw > 0.0):
+        alone = used == 0.0 and room_kw >= cap_kw
+        if need and used + need > room_kw and not alone:
             later.append(action)
         else:
             used += need

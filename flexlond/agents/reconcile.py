@@ -85,6 +85,8 @@ def observe(
         # Cleared since the last look: the earlier moment is the safe one for a maximal delay.
         record = replace(record, eligible=max(record.first_submit, min(now, job.begin)))
     if record.opted_out:
+        if record.hold > now and job.begin == record.hold:
+            return Observation(Standing.OURS, record, "opted out, still to be released")
         return Observation(Standing.HANDS_OFF, record, f"opted out: {record.opted_out_why}")
     if job.held:
         return Observation(Standing.HANDS_OFF, record, f"held by somebody else ({job.reason})")

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from flexlond.slurm.helper_client import HelperUnavailable
 
 from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.daemon.store import SqliteStore
@@ -21,6 +20,7 @@ from flexlond.model.job import Cluster, Job, JobState, Pool, Snapshot
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.model.settings import Feed, Settings
 from flexlond.slurm.command import SlurmCommandError
+from flexlond.slurm.helper_client import HelperUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

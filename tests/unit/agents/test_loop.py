@@ -316,3 +316,41 @@ async def test_no_job_is_late_and_none_without_consent_is_touched_under_faults(
     assert all(job.state is JobState.ENDED for job in bench.slurm.jobs.values())
     for job, latest in bounds.items():
         assert bench.slurm.started[job] <= latest
+
+
+async def test_a_release_that_the_helper_missed_is_sent_again(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    bench.slurm.helper_down = True
+    (answer,) = await bench.agent.release([job], uid=1000, operator=False)
+    assert not answer.released
+    bench.slurm.helper_down = False
+    bench.slurm.cpus = 0
+    bench.slurm.advance(30)
+    await bench.cycle()
+    assert bench.begin(job) <= bench.slurm.now
+    assert next(v for v in bench.agent.jobs() if v.job_id == job).opted_out
+
+
+async def test_i5_a_drain_keeps_the_ramp_cap(bench: Any) -> None:
+    settings = bench.settings
+    planning = {
+        name: getattr(settings.planning, name) for name in settings.planning.__struct_fields__
+    }
+    capped = type(settings.planning)(**planning | {"ramp_kw_per_5min": 25.0})
+    await bench.agent.reload(
+        type(settings)(daemon=settings.daemon, signals=settings.signals, planning=capped)
+    )
+    jobs = [bench.slurm.submit(f"{FLEX} power=10kW", cpus=1) for _ in range(4)]
+    await bench.cycle()
+    bench.slurm.cpus = 0
+    released = []
+    while True:
+        drained = await bench.agent.drain()
+        released += [bench.slurm.now] * drained.restored
+        if drained.left == 0:
+            break
+        bench.slurm.advance(60)
+    assert len(released) == len(jobs)
+    for first in released:
+        assert 12.0 * sum(first <= at < first + 300 for at in released) <= 25.0
