@@ -25,7 +25,7 @@ from flexlond.agents.ports import (
 from flexlond.model.job import Job, JobState
 from flexlond.model.power import job_kw
 from flexlond.model.series import UNITS, Kind, Series
-from flexlond.planning.problem import NEVER, Reason
+from flexlond.planning.problem import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flexlond.agents.compute_flex import ComputeFlex
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.records import JobRecord, Store
+    from flexlond.planning.problem import Plan
 
 _WORDS = {
     Reason.PRICE: "the cheapest window of price and carbon that its latest start and the cluster allow",
@@ -147,7 +148,7 @@ def _view(agent: ComputeFlex, job: Job, now: int) -> JobView:
         opted_out=bool(record and record.opted_out),
         submit=record.first_submit if record else job.submit,
         eligible=(record.eligible if record else job.begin),
-        asap_start=int(plan.asap[row]) if plan and plan.asap[row] < NEVER else 0,
+        asap_start=int(plan.asap[row]) if plan and row is not None and _inside(plan, row) else 0,
         duration_seconds=float(job.time_limit or 0),
         touched=bool(record and record.touched),
     )
@@ -165,9 +166,14 @@ def _planned_start(agent: ComputeFlex, job: Job, row: int | None, record: JobRec
         return job.start
     if record is not None and record.hold:
         return record.hold
-    if row is None or agent.last_plan is None or agent.last_plan.start[row] >= NEVER:
+    if row is None or agent.last_plan is None or not _inside(agent.last_plan, row):
         return 0
     return int(agent.last_plan.start[row])
+
+
+def _inside(plan: Plan, row: int) -> bool:
+    """The job's start lies inside the horizon; beyond it nothing is known (it may never fit)."""
+    return bool(plan.slot[row] < len(plan.kw))
 
 
 def _reason(agent: ComputeFlex, known: FlexJob | None, row: int | None) -> str:
