@@ -74,8 +74,10 @@ def build(jobs: int, user: str) -> int:
     done = subprocess.run(argv, check=True, capture_output=True, text=True)
     job_id = int(done.stdout.splitlines()[-1])
     began = time.monotonic()
-    for first in range(1, jobs + 1, SPLITS_PER_CALL):
-        last = min(first + SPLITS_PER_CALL - 1, jobs)
+    for first in range(
+        1, jobs, SPLITS_PER_CALL
+    ):  # the last task stays: what is left is a record too
+        last = min(first + SPLITS_PER_CALL - 1, jobs - 1)
         subprocess.run(
             ["scontrol", "update", f"JobId={job_id}_[{first}-{last}]", "StartTime=now+36000"],
             check=True,
