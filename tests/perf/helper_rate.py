@@ -82,9 +82,12 @@ def slurmctld_share() -> tuple[int, float]:
     return (int(found[1]), int(found[3]) / 1e6) if found else (0, 0.0)
 
 
-def one_round(changes: int, times: int, turn: int) -> dict[str, Any]:
+def one_round(changes: int, times: int) -> dict[str, Any]:
     """Change `changes` begin times and say how long it took."""
-    first = int(time.time()) + DAY + 4 * 3600 + turn * 60
+    rows = queue()[:changes]
+    first = (
+        max(int(time.time()) + DAY, *(int(row[3]) for row in rows)) + 60
+    )  # never before the owner's
     asked = [
         {
             "action_id": row[0],
@@ -94,10 +97,10 @@ def one_round(changes: int, times: int, turn: int) -> dict[str, Any]:
             "expected_begin": int(row[3]),
             "expected_state": "PD",
             "verb": "hold-until",
-            "not_before": first + 600 * (index % times),
+            "not_before": first + 60 * (index % times),
             "reason": "tests/perf/helper_rate.py",
         }
-        for index, row in enumerate(queue()[:changes])
+        for index, row in enumerate(rows)
     ]
     before = slurmctld_share()
     argv = ["runuser", "-u", "flexlon", "--", PYTHON, "-c", CLIENT, SOCKET]
@@ -121,7 +124,7 @@ def main() -> int:
     submit(max(0, arguments.jobs - len(queue())))
     rounds = []
     for turn in range(arguments.rounds):
-        told = one_round(arguments.changes, arguments.times, turn)
+        told = one_round(arguments.changes, arguments.times)
         rounds.append(told)
         print(
             f"round {turn + 1}: {arguments.changes} changes, {arguments.times} times, "
