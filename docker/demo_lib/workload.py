@@ -103,13 +103,13 @@ class Submission:
 _ANNOTATED = (
     ("flex: deadline=now+5minutes", 0, 4),
     ("flex: deadline=now+5minutes", 2, 2),
-    ("nightly retrain; flex: deadline=now+5minutes power=300W/gpu", 4, 1),
+    ("nightly retrain; flex: deadline=now+5minutes power=300W/gpu", 2, 1),
     ("flex: max-delay=4", 1, 2),
     ("flex: start-by=now+4minutes", 1, 1),
     ("flex: start-by=now+4minutes", 0, 2),
-    ("flex: class=overnight", 1, 2),
-    ("flex: class=overnight", 0, 2),
-    ("flex: deadline=now+5minutes max-price=80", 2, 1),
+    ("flex: class=overnight", 1, 1),
+    ("flex: class=overnight", 0, 3),
+    ("flex: deadline=now+5minutes max-price=80", 1, 1),
     ("flex: max-delay=00:02:30", 0, 2),
     ("flex: deadline=now+5minutes preempt=requeue min-run=00:00:10", 1, 1),
 )
@@ -120,7 +120,7 @@ _PLAIN = ((0, 5), (1, 3), (2, 1))  # (gpus, how many)
 def _chain() -> list[Submission]:
     """Three annotated jobs of one user that need each other; the deadline stands on the last."""
     prepare = Submission(
-        "prepare", 12, "carol", Kind.ANNOTATED, 8, 40, comment="flex: class=overnight"
+        "prepare", 12, "carol", Kind.ANNOTATED, 4, 40, comment="flex: class=overnight"
     )
     train = replace(
         prepare,
@@ -170,7 +170,7 @@ def _partition_cases() -> list[tuple[Kind, str, int]]:
     The jobs that stay say `flex:` alone (the site default, which they would have without it too), so that
     whoever reads the report's comments sees the consent there as well.
     """
-    return [(Kind.SITE_DEFAULT, "flex:", gpus) for gpus in (0, 0, 1, 1)] + [
+    return [(Kind.SITE_DEFAULT, "flex:", gpus) for gpus in (0, 0, 0, 1)] + [
         (Kind.OPTED_OUT, "flex: off", gpus) for gpus in (0, 1)
     ]
 
@@ -187,7 +187,7 @@ def workload(seed: int = SEED, *, span: float = 70.0) -> tuple[Submission, ...]:
                 at=round(draw.uniform(0, span), 1),
                 user=draw.choice(USERS),
                 kind=kind,
-                cpus=draw.choice((2, 4)) if gpus else draw.choice((2, 4, 6)),
+                cpus=draw.choice((2, 4)),
                 runtime=draw.randint(35, 52),
                 gpus=gpus,
                 comment=comment,
