@@ -131,7 +131,7 @@ class Batch:
             self._p.config.directive,
             now=first_submit,
             tz=self._p.tz,
-            partition=job.partition.split(",")[0],
+            partition=job.partition,
             qos=job.qos,
             account=job.account,
         )

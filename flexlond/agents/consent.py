@@ -57,7 +57,7 @@ class ConsentReader:
 
     def read(self, job: Job, first_submit: int) -> Directive | NotFlexible | Rejected:
         """The directive in force, its relative times resolved at the first submission (rule 5)."""
-        partition = job.partition.split(",")[0]
+        partition = job.partition  # whole, as the plugin matches it
         key = (job.comment, str(first_submit), partition, job.qos, job.account)
         found = self._read.get(key)
         if found is None:
