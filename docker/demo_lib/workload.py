@@ -137,7 +137,7 @@ def _chain() -> list[Submission]:
         at=13,
         runtime=35,
         after="train",
-        comment="flex: deadline=now+6minutes",
+        comment="flex: deadline=now+7minutes",
     )
     return [prepare, train, test]
 
