@@ -129,8 +129,9 @@ class Actuator:
             if action.verb is Verb.HOLD_UNTIL:
                 return replace(record, hold=action.not_before, hold_seen=False, touched=True)
             if action.verb is Verb.RELEASE:
+                # Given back is given back: it is not held again, so a job does not flap.
                 ours = record.ours | {result.observed_begin}
-                return replace(record, hold=0, hold_seen=False, ours=ours)
+                return replace(record, hold=0, hold_seen=False, ours=ours, came_due=True)
         elif result.outcome is Outcome.REFUSED:
             _log.info("refused", job_id=action.job_id, code=result.code, detail=result.detail)
             self.backoff[action.job_id] = Backoff(now + _BACKOFF, action.not_before, result.code)

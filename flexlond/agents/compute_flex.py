@@ -96,7 +96,7 @@ class ComputeFlex:
         self._hub = hub
         self._read_cluster = read_cluster
         self._tz = tz
-        self._consents = ConsentReader(settings.directive, tz)
+        self.consents = ConsentReader(settings.directive, tz)
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
         self._ramp = RampLog()
@@ -184,7 +184,7 @@ class ComputeFlex:
             known = judge(
                 job,
                 record,
-                self._consents,
+                self.consents,
                 now=now,
                 margin=self._margin(job.partition),
                 split=split,
@@ -403,7 +403,7 @@ class ComputeFlex:
             if settings.slurm != self.settings.slurm:
                 fixed.append("[slurm]")
             self.settings = settings
-            self._consents = ConsentReader(settings.directive, self._tz)
+            self.consents = ConsentReader(settings.directive, self._tz)
             if fixed:
                 return f"taken over; needs a restart to change: {', '.join(fixed)}"
             return "taken over"

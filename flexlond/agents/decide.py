@@ -101,6 +101,9 @@ def _safety(known: FlexJob, now: int) -> Action | None:
 
 def _planned(known: FlexJob, want: Wanted | None, *, now: int, may_hold: bool) -> Action | None:
     seen = known.seen
+    if seen is not None and seen.standing is Standing.LOST and seen.lost > now:
+        # Repair first (rule 1): what was promised stands; a better plan may move it afterwards.
+        want = Wanted(seen.lost, "slurmctld had forgotten it")
     if want is None or seen is None or not known.movable:
         return None
     hold = seen.record.hold if seen.standing is Standing.OURS else 0

@@ -41,6 +41,7 @@ class Observation:
     standing: Standing
     record: JobRecord
     why: str
+    lost: int = 0  # LOST: the begin time of ours that was forgotten
 
 
 def first_record(job: Job, *, window: int, now: int) -> JobRecord:
@@ -148,7 +149,7 @@ def _with_hold(job: Job, record: JobRecord, now: int, released: Collection[int])
                 Standing.HANDS_OFF, record, "its planned start has come; Slurm starts it"
             )
         record = replace(record, hold=0, hold_seen=False)
-        return Observation(Standing.LOST, record, "slurmctld forgot our begin time")
+        return Observation(Standing.LOST, record, "slurmctld forgot our begin time", lost=hold)
     if begin > hold:
         record = replace(record, hold=0, hold_seen=False, original_begin=begin)
         return Observation(Standing.FREE, record, "its owner moved it later: a new lower bound")

@@ -30,7 +30,7 @@ class JobRecord:
     hold: int = 0  # the begin time of ours in force; 0: none
     hold_seen: bool = False  # an effect counts once observed
     ours: frozenset[int] = frozenset()  # every begin time that we have intended for it
-    came_due: bool = False  # its planned start has come: Slurm's from here on, never held again
+    came_due: bool = False  # its planned start has come, or it was given back: never held again
     opted_out: int = 0  # when its owner took it out; for good
     opted_out_why: str = ""
     touched: bool = False

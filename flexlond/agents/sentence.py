@@ -67,4 +67,4 @@ def because(agent: ComputeFlex) -> str:
         return "nothing to plan"
     saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
     carbon = found.totals.co2_asap_kg - found.totals.co2_kg
-    return f"the plan saves {saved:.2f} GBP and {carbon:.2f} kg CO2 against as soon as possible"
+    return f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"

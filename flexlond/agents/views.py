@@ -22,6 +22,7 @@ from flexlond.agents.ports import (
     SignalsView,
     StatusView,
 )
+from flexlond.model.directive import Directive
 from flexlond.model.job import Job, JobState
 from flexlond.model.power import job_kw
 from flexlond.model.series import UNITS, Kind, Series
@@ -123,6 +124,11 @@ def _view(agent: ComputeFlex, job: Job, now: int) -> JobView:
     row = agent.rows.get(job.job_id) if known or job.state is JobState.PENDING else None
     plan = agent.last_plan if row is not None else None
     directive = known.directive if known else None
+    consent = known.consent if known else "no directive and no site default"
+    if record is not None and known is None:  # it has started: what it had agreed to
+        reading = agent.consents.read(job, record.first_submit)
+        directive = reading if isinstance(reading, Directive) else None
+        consent = directive.source if directive else consent
     power = directive.power if directive else None
     return JobView(
         uid=job.uid,
@@ -132,7 +138,7 @@ def _view(agent: ComputeFlex, job: Job, now: int) -> JobView:
         partition=job.partition,
         state=job.state.value,
         flexible=directive is not None,
-        consent=known.consent if known else "no directive and no site default",
+        consent=consent,
         begin=job.begin,
         planned_start=_planned_start(agent, job, row, record),
         latest_start=known.latest.at or 0 if known and known.latest else 0,

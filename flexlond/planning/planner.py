@@ -73,7 +73,9 @@ def place(
     if result is None:
         start = _with_holds(problem, blocks, empty, asap, subset)
         result = _moved_out(problem, blocks, ranking, (start, asap), subset)
-    if not no_worse(problem, settings, blocks, (result, asap)):
+    # Begin times in force are reconsidered one by one; giving them all back at once would be a step in power.
+    in_force = (problem.movable & (problem.current > problem.now))[subset].any()
+    if not in_force and not no_worse(problem, settings, blocks, (result, asap)):
         result = asap
         result.reason[movable] = Reason.BELOW_BENEFIT
     return answer(problem, blocks, result, asap)
