@@ -87,19 +87,25 @@ ensure_base() {
     say "base image $tag: made in $((SECONDS - began)) s"
 }
 
+# bootstrap SUITE TAG: from the mirror that debootstrap itself prefers, or from DEBIAN_MIRROR.
 bootstrap() {
-    local suite=$1 tag=$2 work script=/usr/share/debootstrap/scripts/$1
+    local suite=$1 tag=$2 work tool=${DEBOOTSTRAP_DIR:-/usr/share/debootstrap}
     local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    # Suites differ by name only: one that debootstrap does not know yet is made like sid.
-    [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
     if ! [ -e "$keyring" ]; then
         say "installing debian-archive-keyring with apt"
         { apt-get -q update && apt-get -q install -y debian-archive-keyring; } >&2 \
             || die "debian-archive-keyring is missing: Debian's packages cannot be verified without it"
     fi
     work=$(mktemp -d)
-    debootstrap --variant=minbase --include=ca-certificates --keyring="$keyring" "$suite" "$work/root" \
-        "${DEBIAN_MIRROR:-}" "$script" >"$work/log" 2>&1 \
+    # Suites differ by name only: one that debootstrap does not know yet is made like sid, by a script of its
+    # name in a copy of debootstrap's own folder.
+    if ! [ -e "$tool/scripts/$suite" ]; then
+        cp -a "$tool" "$work/debootstrap"
+        tool=$work/debootstrap
+        ln -s sid "$tool/scripts/$suite"
+    fi
+    DEBOOTSTRAP_DIR=$tool debootstrap --variant=minbase --include=ca-certificates --keyring="$keyring" \
+        "$suite" "$work/root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$work/log" 2>&1 \
         || { tail -n 20 "$work/log" >&2; die "debootstrap $suite failed; its log: $work/log"; }
     rm -rf "$work/root/var/cache/apt/archives/"*.deb "$work/root/var/lib/apt/lists/"*
     tar -C "$work/root" -c . | docker import - "$tag" >/dev/null || die "docker import $tag failed"
