@@ -197,7 +197,8 @@ def _facts(run: _Run, watch: Watch, settings: Settings, starts: Mapping[int, int
     said = watch.of(account.job_id, account.array_job_id)
     promised = said if directive is not None else None
     touched = _touched(run, said)
-    latest = promised.latest_start if promised else 0
+    # The promise itself: the margin before it is FlexLon's to use up.
+    latest = promised.must_start_by if promised else 0
     if latest and wanted.throttle:
         # The promise is the first wave's; each later one has a time limit more.
         latest += account.task // wanted.throttle * wanted.minutes * 60

@@ -40,6 +40,7 @@ class JobLine(msgspec.Struct, frozen=True):
     begin: int = 0
     planned_start: int = 0
     latest_start: int = 0
+    must_start_by: int = 0
     deadline: int = 0
     held_by_us: bool = False
     kw: float = 0.0
@@ -83,7 +84,8 @@ def _ask(method: str, request: Message) -> dict[str, Any]:
 
 _MOMENTS = frozenset(
     {
-        "asap_start", "begin", "deadline", "eligible", "last_cycle_at", "latest_start", "planned_start",
+        "asap_start", "begin", "deadline", "eligible", "last_cycle_at", "latest_start", "must_start_by",
+        "planned_start",
         "submit",
     }
 )  # fmt: skip

@@ -30,6 +30,7 @@ class Watched:
     last: JobLine
     planned_start: int = 0
     latest_start: int = 0
+    must_start_by: int = 0
     deadline: int = 0
     held: int = 0  # the last begin time of ours
     touched: bool = False
@@ -62,6 +63,7 @@ class Watch:
         if line.state not in PENDING:
             return []
         seen.latest_start = line.latest_start or seen.latest_start
+        seen.must_start_by = line.must_start_by or seen.must_start_by
         seen.deadline = line.deadline or seen.deadline
         seen.planned_start = line.planned_start or seen.planned_start
         seen.why = line.reason if line.flexible else line.consent
@@ -97,6 +99,7 @@ class Watch:
             last=own.last,
             planned_start=own.planned_start or whole.planned_start,
             latest_start=own.latest_start or whole.latest_start,
+            must_start_by=own.must_start_by or whole.must_start_by,
             deadline=own.deadline or whole.deadline,
             held=whole.held,
             touched=own.touched or whole.touched,

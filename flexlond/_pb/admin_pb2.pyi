@@ -67,7 +67,7 @@ class JobsRequest(_message.Message):
     def __init__(self, user: _Optional[str] = ...) -> None: ...
 
 class JobLine(_message.Message):
-    __slots__ = ("job_id", "array", "user", "partition", "state", "flexible", "consent", "begin", "planned_start", "latest_start", "deadline", "held_by_us", "kw", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "comment", "reason", "opted_out", "submit", "eligible", "asap_start", "duration_seconds", "touched")
+    __slots__ = ("job_id", "array", "user", "partition", "state", "flexible", "consent", "begin", "planned_start", "latest_start", "deadline", "held_by_us", "kw", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "comment", "reason", "opted_out", "submit", "eligible", "asap_start", "duration_seconds", "touched", "must_start_by")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ARRAY_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class JobLine(_message.Message):
     ASAP_START_FIELD_NUMBER: _ClassVar[int]
     DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
     TOUCHED_FIELD_NUMBER: _ClassVar[int]
+    MUST_START_BY_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     array: str
     user: str
@@ -118,7 +119,8 @@ class JobLine(_message.Message):
     asap_start: int
     duration_seconds: float
     touched: bool
-    def __init__(self, job_id: _Optional[int] = ..., array: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., state: _Optional[str] = ..., flexible: _Optional[bool] = ..., consent: _Optional[str] = ..., begin: _Optional[int] = ..., planned_start: _Optional[int] = ..., latest_start: _Optional[int] = ..., deadline: _Optional[int] = ..., held_by_us: _Optional[bool] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., comment: _Optional[str] = ..., reason: _Optional[str] = ..., opted_out: _Optional[bool] = ..., submit: _Optional[int] = ..., eligible: _Optional[int] = ..., asap_start: _Optional[int] = ..., duration_seconds: _Optional[float] = ..., touched: _Optional[bool] = ...) -> None: ...
+    must_start_by: int
+    def __init__(self, job_id: _Optional[int] = ..., array: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., state: _Optional[str] = ..., flexible: _Optional[bool] = ..., consent: _Optional[str] = ..., begin: _Optional[int] = ..., planned_start: _Optional[int] = ..., latest_start: _Optional[int] = ..., deadline: _Optional[int] = ..., held_by_us: _Optional[bool] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., comment: _Optional[str] = ..., reason: _Optional[str] = ..., opted_out: _Optional[bool] = ..., submit: _Optional[int] = ..., eligible: _Optional[int] = ..., asap_start: _Optional[int] = ..., duration_seconds: _Optional[float] = ..., touched: _Optional[bool] = ..., must_start_by: _Optional[int] = ...) -> None: ...
 
 class JobsReply(_message.Message):
     __slots__ = ("jobs",)

@@ -39,6 +39,7 @@ class FlexJob:
     latest: LatestStart | None
     movable: bool
     why_not: str  # why it is not movable; "" when it is
+    margin: int = 0  # seconds that `latest` keeps before the promise
 
     @property
     def record(self) -> JobRecord | None:
@@ -111,7 +112,16 @@ def judge(
     eligible = seen.record.eligible or now
     latest = latest_start(job, reading, eligible=eligible, margin=margin)
     why_not = _leave_alone(job, seen, latest, split)
-    return FlexJob(job, reading, reading.source, seen, latest, movable=not why_not, why_not=why_not)
+    return FlexJob(
+        job,
+        reading,
+        reading.source,
+        seen,
+        latest,
+        movable=not why_not,
+        why_not=why_not,
+        margin=margin,
+    )
 
 
 def _other_job(job: Job, record: JobRecord) -> bool:

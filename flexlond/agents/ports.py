@@ -97,6 +97,7 @@ class JobView:
     asap_start: int
     duration_seconds: float
     touched: bool
+    must_start_by: int
 
 
 @dataclass(frozen=True, slots=True)

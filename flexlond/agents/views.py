@@ -157,6 +157,9 @@ def _view(agent: ComputeFlex, job: Job, now: int) -> JobView:
         asap_start=int(plan.asap[row]) if plan and row is not None and _inside(plan, row) else 0,
         duration_seconds=float(job.time_limit or 0),
         touched=bool(record and record.touched),
+        must_start_by=known.latest.at + known.margin
+        if known and known.latest and known.latest.at
+        else 0,
     )
 
 

@@ -137,6 +137,7 @@ def explain(out: Console, reply: Any) -> None:
             ("could start at", moment(job.asap_start)),
             ("planned start", moment(job.planned_start)),
             ("latest start", moment(job.latest_start)),
+            ("must start by", f"{moment(job.must_start_by)} (the latest start without its margin)"),
             ("deadline", moment(job.deadline)),
             ("power", f"{number(job.kw)} kW for {job.duration_seconds / 3600:.2f} h"),
             ("cost", f"£{number(job.cost_gbp)}, as soon as possible £{number(job.cost_asap_gbp)}"),

@@ -77,6 +77,7 @@ def job_view(job_id: int, uid: int, **changes: Any) -> JobView:
         "begin": NOON + 1800,
         "planned_start": NOON + 1800,
         "latest_start": NOON + 7200,
+        "must_start_by": NOON + 7500,
         "deadline": NOON + 10800,
         "held_by_us": True,
         "kw": 1.5,

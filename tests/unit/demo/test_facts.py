@@ -98,7 +98,8 @@ def test_facts_of_a_moved_job_and_of_a_plain_one() -> None:
     watch.observe(
         [
             JobLine(
-                job_id=3, state="PD", flexible=True, planned_start=T0 + 99, latest_start=T0 + 200,
+                job_id=3, state="PD", flexible=True, planned_start=T0 + 99, latest_start=T0 + 170,
+                must_start_by=T0 + 200,
                 deadline=T0 + 300, touched=True,
             ),
             JobLine(job_id=1, state="PD", planned_start=T0 + 3, latest_start=0),
@@ -124,7 +125,7 @@ def test_a_plain_job_with_another_begin_time_counts_as_touched() -> None:
 def test_later_waves_of_a_throttled_array_have_a_later_latest_start() -> None:
     watch = Watch()
     watch.observe(
-        [JobLine(job_id=5, array="5_[0-3%2]", state="PD", flexible=True, latest_start=T0 + 150)]
+        [JobLine(job_id=5, array="5_[0-3%2]", state="PD", flexible=True, must_start_by=T0 + 150)]
     )
     found = [_facts(run, watch, SETTINGS, {}) for run in RUNS[4:]]
     assert [(fact.latest_start or 0) - T0 for fact in found] == [150, 150, 210, 210]
