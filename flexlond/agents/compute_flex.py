@@ -21,7 +21,7 @@ from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.build import build
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide, is_held, release, within_ramp
-from flexlond.agents.margin import WaitWatch
+from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.ports import DrainView, ReleaseView
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from flexlond.slurm.reader import QueueReader
 
 _log = structlog.get_logger()
+_KEPT_DAYS = 90  # cycles, waits and records of jobs that are gone; intents are kept for good
 
 
 class Hub(Protocol):
@@ -100,6 +101,7 @@ class ComputeFlex:
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
         self._ramp = RampLog()
+        self._pruned_at = 0
         self._complete = False
         self._lock = asyncio.Lock()
 
@@ -143,6 +145,9 @@ class ComputeFlex:
                 self._complete = await self._helper_answers()
                 self._say(now, began, results)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
+            if now - self._pruned_at >= DAY:
+                self._store.prune(now - _KEPT_DAYS * DAY)
+                self._pruned_at = now
             return self.sentence
 
     def may_delay(self) -> bool:

@@ -108,3 +108,7 @@ class Store(Protocol):
     def put(self, key: str, value: str) -> None:
         """Set a small persistent flag."""
         ...
+
+    def prune(self, before: int) -> None:
+        """Forget what is older than `before` and no record of an effect."""
+        ...

@@ -243,9 +243,8 @@ class SqliteStore:
         self._db.execute("INSERT OR REPLACE INTO flag (key, value) VALUES (?,?)", (key, value))
 
     def prune(self, before: int) -> None:
-        """Forget ended intents, cycles, waits and unseen jobs older than `before`."""
+        """Forget cycles, waits and unseen jobs older than `before`. Intents stay: they only grow (I1)."""
         with self._transaction():
-            self._db.execute("DELETE FROM intent WHERE ended>0 AND ended<?", (before,))
             self._db.execute("DELETE FROM cycle WHERE at<?", (before,))
             self._db.execute("DELETE FROM wait WHERE at<?", (before,))
             self._db.execute("DELETE FROM job WHERE last_seen<?", (before,))

@@ -410,6 +410,8 @@ def scene(
     wait_for: Callable[..., Any],
     sbatch: Callable[..., int],
     job: Callable[[int | str], Record],
-) -> Any:
-    """FlexLon acting on a short day: see scenes.Scene."""
-    return _scenes().Scene(flexlon_config, signals_csv, flexlonctl, wait_for, sbatch, job)
+) -> Iterator[Any]:
+    """FlexLon acting on a short day: see scenes.Scene. Afterwards the invariants must hold."""
+    made = _scenes().Scene(flexlon_config, signals_csv, flexlonctl, wait_for, sbatch, job)
+    yield made
+    assert made.broken_invariants() == []

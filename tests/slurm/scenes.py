@@ -5,8 +5,10 @@ Imported by path through conftest's `scene` fixture; a day of 10 s slots: dear n
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 SLOT = 10
 HEARTBEAT = Path("/run/flexlon/heartbeat")
+STORE = Path("/var/lib/flexlon/flexlond.db")
+HELPER_STORE = Path("/var/lib/flexlon-helper/helper.db")
 FLEX = "flex: max-delay=15:00"
 
 
@@ -86,3 +90,35 @@ class Scene:
         for _ in range(count):
             last = self.ctl("status")["last_cycle_at"]
             self.wait_for(lambda last=last: self.ctl("status")["last_cycle_at"] != last, 40)
+
+    def broken_invariants(self) -> list[str]:
+        """What the stores of daemon and helper say against the invariants, after a test."""
+        if not STORE.exists():
+            return []
+        broken: list[str] = []
+        with closing(sqlite3.connect(f"file:{STORE}?mode=ro", uri=True)) as db:
+            intents = db.execute(
+                "SELECT action_id, job_id, not_before, outcome, created, ended FROM intent"
+            ).fetchall()
+            touched = {row[0] for row in db.execute("SELECT job_id FROM job WHERE touched=1")}
+        intended = {(row[1], row[2]) for row in intents}
+        done = {row[1] for row in intents if row[3] in {"applied", "already-so"}}
+        newest = max((row[4] for row in intents), default=0)
+        broken += [f"I2: job {job} was touched without an applied intent" for job in touched - done]
+        broken += [
+            f"I2: intent {row[0]} of job {row[1]} never ended"
+            for row in intents
+            if row[3] in {None, "unknown"} and row[4] < newest - 60
+        ]
+        broken += [
+            f"I2: intent {row[0]} ended before it began" for row in intents if 0 < row[5] < row[4]
+        ]
+        if HELPER_STORE.exists():
+            with closing(sqlite3.connect(f"file:{HELPER_STORE}?mode=ro", uri=True)) as db:
+                holds = db.execute("SELECT job_id, hold FROM jobs WHERE hold>0").fetchall()
+            broken += [
+                f"I2: the helper holds job {job} until {hold} without an intent of the daemon"
+                for job, hold in holds
+                if (job, hold) not in intended
+            ]
+        return broken

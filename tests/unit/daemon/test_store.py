@@ -121,3 +121,16 @@ def test_what_was_recorded_survives_sigkill(tmp_path: Path) -> None:
         stored = {o.action.job_id for o in store.open_intents()}
     assert set(acknowledged) <= stored
     assert stored - set(acknowledged) <= {acknowledged[-1] + 1}
+
+
+def test_i1_the_record_of_intents_only_grows(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.save_records([JobRecord(7, 100, 100, 0, 90, 95, last_seen=100)])
+        store.record_intents([an_action()], 1)
+        store.record_results([a_result()], 2)
+        store.add_cycle(1, "old", 0.1)
+        before = store.all_intents()
+        store.prune(1000)
+        assert store.all_intents() == before
+        assert store.cycles() == []
+        assert store.records() == {}
