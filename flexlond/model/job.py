@@ -73,7 +73,7 @@ class Job:
     task_count: int = 1
     het_job_id: int = 0  # 0: not a het job
     het_offset: int = 0
-    cron: bool = False  # scrontab (only JSON and REST can say so)
+    cron: bool = False  # scrontab's
 
     @property
     def held(self) -> bool:

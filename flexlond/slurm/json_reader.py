@@ -3,8 +3,8 @@
 Law: decodes two shapes into the same Job as squeue's text: openapi v0.0.38 (22.05: plain numbers, state as
 one word, every filter ignored, ended jobs included) and data_parser v0.0.40 to v0.0.45 (numbers as
 {set, infinite, number}, state as a list). Only the fields of model.job are decoded; a record that cannot be
-understood is a misfit. JSON needs no separators, so no comment can forge anything, and it is the only
-reader, with REST, that sees scrontab jobs (`Job.cron`). Price: 25-80 times the bytes of text
+understood is a misfit. JSON needs no separators, so no comment can forge anything, and it says
+of each job whether it is scrontab's (`Job.cron`). Price: 25-80 times the bytes of text
 (measured: 10,000 jobs 2.6-5.4 s), so it is never chosen by itself.
 """
 

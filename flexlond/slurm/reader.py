@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flexlond.model.settings import SlurmSettings
 
 UNSEEN: Final[dict[str, frozenset[str]]] = {
-    "squeue": frozenset({"cron"}),  # no column for scrontab
+    "squeue": frozenset(),
     "json": frozenset(),
     "rest": frozenset(),
     # no TRES, no per-job and per-task requests; dependencies come parsed, without their state

@@ -8,7 +8,8 @@ is left out, the snapshot says so and is not complete. Runs no other text parsin
 `-r` lists every task of an array, because without it squeue hides tasks whose begin time differs
 (measured: 22.05 to 26.05). The unsplit tasks are merged here into one Job. `-r` does not print an array's
 throttle (%N): a second call asks for it, for arrays only (`flexlond.slurm.arrays`).
-squeue has no column for the admin comment and for scrontab: `Job.cron` is always False from here.
+squeue has no column for scrontab: where Slurm runs it, scontrol is asked (`flexlond.slurm.scrontab`). It has
+none for the admin comment either.
 
 This module, not `reader`, is what the privileged helper imports: it opens no network.
 """
@@ -23,6 +24,7 @@ from flexlond.model.job import Job, Snapshot
 from flexlond.slurm import fields
 from flexlond.slurm.arrays import ThrottleReader
 from flexlond.slurm.command import SlurmCommandError, run
+from flexlond.slurm.scrontab import ScrontabReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,11 +63,13 @@ class SqueueReader:
         self._settings = settings
         self._version = ""
         self._throttles = ThrottleReader(settings)
+        self._scrontab = ScrontabReader(settings)
 
     def read(self, job_ids: Sequence[int] | None = None) -> Snapshot:
         """The active jobs, or those of `job_ids` (arrays and het jobs by their leader's id too).
 
-        Ids that slurmctld does not know are simply absent. Raises SlurmCommandError when squeue fails.
+        Ids that slurmctld does not know are simply absent. Raises SlurmCommandError when squeue or
+        scontrol fails.
         """
         taken_at = int(time.time())
         if job_ids is not None and not job_ids:
@@ -90,6 +94,7 @@ class SqueueReader:
         if job_ids is not None:
             jobs = only(jobs, job_ids)
         jobs = self._throttles.applied(jobs, self._slurm_version())
+        jobs = self._scrontab.applied(jobs)
         misfits += strange
         return Snapshot(
             taken_at,

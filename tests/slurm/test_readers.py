@@ -1,7 +1,6 @@
 """Conformance: every reader gives the same Job for the same state of a real cluster.
 
-Fields that a reader cannot see: squeue has no column for scrontab (`cron`); pyslurm cannot say how the tasks
-of a job are counted. Everything else must agree, field by field.
+pyslurm cannot say how the tasks of a job are counted. Everything else must agree, field by field.
 """
 
 from __future__ import annotations

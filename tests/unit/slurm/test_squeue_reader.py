@@ -187,6 +187,8 @@ def test_a_whole_read_adds_the_throttles(
     source = REPLAY.replace("FOLDER", str(captured.folder)).replace("VERSION", version)
     source = source.replace("FIELD", field).replace("RECORD", record)
     folder = program("squeue", source.replace('"ARRAYS"', repr("\n".join(lines))))
+    config = captured.text("config.txt")  # without scrontab: any other question fails
+    program("scontrol", f"import sys\nassert sys.argv[1:] == ['show', 'config']\nprint({config!r})")
     snapshot = SqueueReader(SlurmSettings(bin_dir=str(folder))).read()
     assert snapshot.complete, snapshot.misfits
     assert (snapshot.reader, snapshot.slurm_version) == ("squeue", version)
