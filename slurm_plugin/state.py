@@ -53,6 +53,10 @@ class StateError(Exception):
     """The state cannot be used; the helper must not act without it."""
 
 
+def _unusable(path: Path, error: Exception) -> str:
+    return f"cannot open {path}: {error}; check that the directory exists and is the helper's"
+
+
 class State:
     """The store in `directory` (file helper.db). Use from one thread at a time."""
 
@@ -62,21 +66,28 @@ class State:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.close(descriptor)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in {0, SCHEMA_VERSION}:
-                self._db.close()
-                raise StateError(
-                    f"{path} is of version {version}, this helper reads {SCHEMA_VERSION}: "
-                    "run the newer flexlon-helper, or move the file away (opt-outs are then lost)"
-                )
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         except (OSError, sqlite3.Error) as error:
+            raise StateError(_unusable(path, error)) from error
+        try:
+            self._prepare(path)
+        except sqlite3.Error as error:
+            self._db.close()
+            raise StateError(_unusable(path, error)) from error
+        except StateError:
+            self._db.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in {0, SCHEMA_VERSION}:
             raise StateError(
-                f"cannot open {path}: {error}; check that the directory exists and is the helper's"
-            ) from error
+                f"{path} is of version {version}, this helper reads {SCHEMA_VERSION}: "
+                "run the newer flexlon-helper, or move the file away (opt-outs are then lost)"
+            )
+        self._db.executescript(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def load(self, job_ids: Collection[int]) -> dict[int, Record]:
         """Return the latest record under each id."""

@@ -60,6 +60,10 @@ class StoreError(Exception):
     """The store cannot be used; the text says why and what to do."""
 
 
+def _unusable(path: Path, error: sqlite3.Error) -> str:
+    return f"{path}: {error}; check that the folder is writable by the service and not full"
+
+
 class SqliteStore:
     """The daemon's store in one file. Not for use from two threads at once."""
 
@@ -68,22 +72,29 @@ class SqliteStore:
         self._path = path
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._db.executescript(
-                    f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-                )
         except sqlite3.Error as error:
-            raise StoreError(
-                f"{path}: {error}; check that the folder is writable by the service and not full"
-            ) from error
-        if version > SCHEMA_VERSION:
+            raise StoreError(_unusable(path, error)) from error
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
             self._db.close()
+            raise StoreError(_unusable(path, error)) from error
+        except StoreError:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
             raise StoreError(
-                f"{path} was written by a newer FlexLon (schema {version}, this one knows"
+                f"{self._path} was written by a newer FlexLon (schema {version}, this one knows"
                 f" {SCHEMA_VERSION}): install that version, or move the file away to start afresh"
+            )
+        if version == 0:
+            self._db.executescript(
+                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
             )
 
     def close(self) -> None:

@@ -7,16 +7,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from flexlond.agents.records import JobRecord
 from flexlond.daemon.store import SqliteStore, StoreError
 from flexlond.model.action import Action, Outcome, Result, Verb
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def an_action(name: str = "a1", job_id: int = 7) -> Action:
@@ -79,6 +77,30 @@ def test_a_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StoreError, match="newer FlexLon"):
         SqliteStore(path)
+
+
+def test_a_file_that_is_no_store_is_said_and_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    path.write_bytes(b"this is no database\n" * 100)
+    with pytest.raises(StoreError, match="not a database") as raised:
+        SqliteStore(path)
+    assert path.name in str(raised.value)
+    assert opened(path) == []  # nothing keeps it open, not even until the garbage collector comes
+
+
+def test_a_newer_store_is_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=99")
+    with pytest.raises(StoreError, match="newer FlexLon"):
+        SqliteStore(path)
+    assert opened(path) == []
+
+
+def opened(path: Path) -> list[str]:
+    """What this process has open of `path` and of the files SQLite puts beside it."""
+    links = (link for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+    return [str(to) for link in links if str(to := link.readlink()).startswith(str(path))]
 
 
 def test_flags_waits_and_cycles_survive_a_restart(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +16,6 @@ from slurm_plugin.lineage import KEPT_BEGINS, Record
 from slurm_plugin.resume import ResumeEntry, resume_due
 from slurm_plugin.slurm_calls import SlurmCalls, slurm_time
 from slurm_plugin.state import KEEP, State, StateError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOW = 1_795_420_800
 RECORD = Record(7, NOW, NOW, 0, 1001, NOW, NOW, hold=5, ours=(3, 5), opted_out_why="x", seen_at=NOW)
@@ -59,6 +58,21 @@ def test_a_store_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StateError, match="of version 99"):
         State(str(tmp_path))
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_a_store_that_cannot_be_used_is_let_go(tmp_path: Path, *, newer: bool) -> None:
+    path = tmp_path / "helper.db"
+    if newer:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA user_version=99")
+    else:
+        path.write_bytes(b"this is no database\n" * 100)
+    with pytest.raises(StateError, match="of version 99" if newer else "not a database") as raised:
+        State(str(tmp_path))
+    links = (link for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+    assert [link for link in links if str(link.readlink()).startswith(str(path))] == []
+    assert "helper.db" in str(raised.value)
 
 
 def test_begin_times_of_ours_are_bounded_in_number() -> None:
