@@ -410,8 +410,13 @@ def scene(
     wait_for: Callable[..., Any],
     sbatch: Callable[..., int],
     job: Callable[[int | str], Record],
+    installed: str,
 ) -> Iterator[Any]:
     """FlexLon acting on a short day: see scenes.Scene. Afterwards the invariants must hold."""
-    made = _scenes().Scene(flexlon_config, signals_csv, flexlonctl, wait_for, sbatch, job)
+    scenes = _scenes()
+    made = scenes.Scene(flexlon_config, signals_csv, flexlonctl, wait_for, sbatch, job)
     yield made
+    if made.rendered:
+        CONFIG.write_text(installed)
+        scenes.render_plugin()
     assert made.broken_invariants() == []

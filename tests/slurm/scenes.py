@@ -28,6 +28,12 @@ def day(dear: int, cheap: int, total: int = 180) -> list[float]:
     return [200.0] * dear + [10.0] * cheap + [200.0] * (total - dear - cheap)
 
 
+def render_plugin() -> None:
+    """`flexlond lua` as an admin runs it."""
+    argv = ["/opt/flexlon/bin/flexlond", "lua", "--output", "/etc/slurm/job_submit.lua"]
+    subprocess.run(argv, check=True, capture_output=True)
+
+
 @dataclass
 class Scene:
     """FlexLon acting on the real cluster."""
@@ -39,6 +45,7 @@ class Scene:
     sbatch: Callable[..., int]
     job: Callable[[int | str], Any]
     began: int = 0
+    rendered: bool = False
 
     def act(
         self,
@@ -53,6 +60,11 @@ class Scene:
         self.config(**{"grid": grid, **tables})
         self.wait_for(self.heart_beats, 40, what="flexlond has a fresh heartbeat")
         return self.began
+
+    def render_plugin(self) -> None:
+        """Install job_submit.lua for the configuration in force; the fixture puts it back."""
+        self.rendered = True
+        render_plugin()
 
     @staticmethod
     def heart_beats() -> bool:

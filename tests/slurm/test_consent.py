@@ -78,11 +78,7 @@ def test_a_site_default_opts_jobs_in_without_a_comment(scene: Any) -> None:
         day(12, 10),
         directive={"opt_in": [{"partition": "flex"}]},
     )
-    subprocess.run(
-        ["/opt/flexlon/bin/flexlond", "lua", "--output", "/etc/slurm/job_submit.lua"],
-        check=True,
-        capture_output=True,
-    )
+    scene.render_plugin()
     job = scene.sbatch("alice", "-t1", "-p", "flex")
     scene.held(job)
     assert scene.line(job)["consent"] == "site default"

@@ -37,7 +37,11 @@ RUNNABLE = [
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_the_page_work(page: Path, scene: Any) -> None:
-    scene.act([200.0] * 20 + [10.0] * 10 + [200.0] * 150)
+    classes = {"standard": {"max_delay": "12:00:00"}, "overnight": {"max_delay": "14:00:00"}}
+    scene.act([200.0] * 20 + [10.0] * 10 + [200.0] * 150, directive={"classes": classes})
+    scene.render_plugin()
+    script = Path("/tmp/train.sh")  # noqa: S108  # the pages' example; where the blocks run
+    script.write_text("#!/bin/sh\nsleep 5\n")
     if "sacctmgr -i add user flexlon-helper" in page.read_text():  # as on a fresh controller
         subprocess.run(["sacctmgr", "-i", "delete", "user", "flexlon-helper"], check=True)
     for who, text in blocks(page):

@@ -166,11 +166,7 @@ def test_no_job_is_late_in_act_that_was_not_in_observe(scene: Any, seed: int) ->
         scene.feeds(prices, slot_seconds=SLOT)
         grid = {"slot_seconds": SLOT, "horizon_slots": 90}
         scene.config(daemon={"mode": mode}, grid=grid, **tables)
-        subprocess.run(
-            ["/opt/flexlon/bin/flexlond", "lua", "--output", "/etc/slurm/job_submit.lua"],
-            check=True,
-            capture_output=True,
-        )
+        scene.render_plugin()
         scene.wait_for(lambda: scene.ctl("status")["last_cycle_at"], 40)
         ids = submit(scene, orders)
         touched = {line["job_id"] for line in scene.ctl("jobs")["jobs"] if line["touched"]}
