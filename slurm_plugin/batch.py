@@ -8,6 +8,7 @@ batch ends with one sentence. Times are epoch seconds.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from slurm_plugin.lineage import Record
 
+SIDE_BY_SIDE = (
+    2  # scontrol commands at once: most of their time is the client's own, not slurmctld's
+)
 READ_BY_ID = 50  # more jobs than this: the whole queue is read at once
 _DAY = 86400
 _log = structlog.get_logger("flexlon-helper")
@@ -246,7 +250,8 @@ class Batch:
         suspended = by_verb.get(Verb.SUSPEND, [])
         said.append(calls.suspend(suspended) if suspended else "")
         # Fewer holds first, then the nearest times.
-        said += [calls.set_begin(begins[at], at) for at in sorted(begins)]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            said += pool.map(lambda at: calls.set_begin(begins[at], at), sorted(begins))
         return "\n".join(text for text in said if text)
 
     # --- after ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Slurm's. `after_update` in the file is what somebody else does right after our n
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -49,7 +50,12 @@ CONSTANT = {
 
 def main() -> int:
     path = Path(sys.argv[1])
-    program, words = sys.argv[2], sys.argv[3:]
+    with path.with_suffix(".lock").open("w") as lock:  # slurmctld changes one job at a time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return answer(path, sys.argv[2], sys.argv[3:])
+
+
+def answer(path: Path, program: str, words: list[str]) -> int:
     state = json.loads(path.read_text())
     if "-V" in words or "--version" in words:
         print("slurm 24.11.5")

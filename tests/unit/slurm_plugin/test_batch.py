@@ -241,7 +241,7 @@ def test_jobs_with_one_begin_time_share_a_command(fake: Any, helper: Any) -> Non
         *(helper.action(n, Verb.HOLD_UNTIL, NOW + (1 + n % 2) * HOUR) for n in range(1, 7))
     )
     assert {r.code for r in results} == {"applied"}
-    assert [call[2] for call in fake.changes()] == ["JobId=2,4,6", "JobId=1,3,5"]
+    assert sorted(call[2] for call in fake.changes()) == ["JobId=1,3,5", "JobId=2,4,6"]
 
 
 def test_one_action_per_job_and_batch(fake: Any, helper: Any) -> None:
