@@ -19,7 +19,7 @@ from flexlond.model.job import JobState, Snapshot
 from flexlond.slurm.helper_client import HelperUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.records import JobRecord, Store
@@ -63,6 +63,13 @@ class Actuator:
     def keep_seen(self, records: Iterable[JobRecord]) -> None:
         """Remember observed records; a mere sighting is written only now and then."""
         self.keep(r for r in records if _worth_saving(self.records.get(r.job_id), r))
+
+    def forget(self, alive: Collection[int], before: int) -> None:
+        """Let go of the records in memory of jobs that have been gone since `before`; the store keeps them."""
+        gone = [j for j, r in self.records.items() if j not in alive and r.last_seen < before]
+        for job_id in gone:
+            del self.records[job_id]
+            self.backoff.pop(job_id, None)
 
     def settle(self, snapshot: Snapshot, now: int) -> Mapping[int, frozenset[int]]:
         """End open intents by what is seen; returns begin times that releases of ours left."""

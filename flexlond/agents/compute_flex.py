@@ -147,6 +147,8 @@ class ComputeFlex:
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)
+                if self.snapshot is not None:
+                    self.actuator.forget({job.job_id for job in self.snapshot.jobs}, now - DAY)
                 self._pruned_at = now
             return self.sentence
 
@@ -353,7 +355,8 @@ class ComputeFlex:
             if not await self._look(now):
                 return [ReleaseView(j, released=False, detail=self.sentence) for j in job_ids or ()]
             who = "an operator" if operator else f"its owner (uid {uid})"
-            chosen = job_ids or [j for j, known in self.flex.items() if is_held(known, now)]
+            held = [job_id for job_id, known in self.flex.items() if is_held(known, now)]
+            chosen = held if job_ids is None else job_ids
             mine = [self.flex[job_id] for job_id in chosen if job_id in self.flex]
             # Marked before it is sent: a kill in between leaves fewer holds.
             self.actuator.keep(

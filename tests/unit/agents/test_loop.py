@@ -354,3 +354,20 @@ async def test_i5_a_drain_keeps_the_ramp_cap(bench: Any) -> None:
     assert len(released) == len(jobs)
     for first in released:
         assert 12.0 * sum(first <= at < first + 300 for at in released) <= 25.0
+
+
+async def test_jobs_that_are_gone_leave_memory_but_not_the_store(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX, minutes=30)
+    await bench.cycle()
+    bench.slurm.advance(3 * 86400, step=1800)
+    await bench.cycle()
+    assert bench.slurm.jobs[job].state is JobState.ENDED
+    assert job not in bench.agent.actuator.records
+    assert job in bench.store.records()
+
+
+async def test_releasing_no_job_releases_none(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    await bench.cycle()
+    assert await bench.agent.release([], uid=0, operator=True) == []
+    assert bench.begin(job) > bench.slurm.now
