@@ -26,13 +26,14 @@ from flexlond.agents.ports import DrainView, ReleaseView
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
+from flexlond.agents.state import LoopState
 from flexlond.model.action import Action, Outcome, Result
-from flexlond.model.job import Cluster, JobState, Snapshot
+from flexlond.model.job import Cluster, JobState
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.planning.planner import plan
 from flexlond.planning.pools import room_of
-from flexlond.planning.problem import Plan, Reason
+from flexlond.planning.problem import Reason
 from flexlond.slurm.command import SlurmCommandError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Hub(Protocol):
         ...
 
 
-class ComputeFlex:
+class ComputeFlex(LoopState):
     """The loop's state and its steps; implements ports.AgentView."""
 
     def __init__(
@@ -74,30 +75,21 @@ class ComputeFlex:
         version: str,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
-        self.settings = settings
-        self.reader = reader
-        self.reader_reason = reader_reason
-        self.version = version
-        self.started_at = clock()
-        self.snapshot: Snapshot | None = None
-        self.cluster: Cluster | None = None
-        self.flex: Mapping[int, FlexJob] = {}
-        self.last_plan: Plan | None = None
-        self.rows: Mapping[int, int] = {}
-        self.planned_at = 0
-        self.series: Mapping[Kind, Series] = {}
-        self.sentence = "no cycle yet"
-        self.cycle_at = 0
-        self.cycle_seconds = 0.0
-        self.paused = store.get("paused") == "yes"
-        self.draining = store.get("draining") == "yes"
-        self.kw: Mapping[int, float] = {}
-        self.actuator = Actuator(store, helper)
+        super().__init__(
+            settings=settings,
+            reader=reader,
+            reader_reason=reader_reason,
+            version=version,
+            started_at=clock(),
+            actuator=Actuator(store, helper),
+            consents=ConsentReader(settings.directive, tz),
+            paused=store.get("paused") == "yes",
+            draining=store.get("draining") == "yes",
+        )
         self._store = store
         self._hub = hub
         self._read_cluster = read_cluster
         self._tz = tz
-        self.consents = ConsentReader(settings.directive, tz)
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
         self._ramp = RampLog()

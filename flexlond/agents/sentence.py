@@ -16,11 +16,11 @@ from flexlond.model.series import Quality
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flexlond.agents.compute_flex import ComputeFlex
+    from flexlond.agents.state import LoopState
     from flexlond.model.action import Result
 
 
-def sentence(agent: ComputeFlex, results: Sequence[Result], now: int) -> str:
+def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
     """For example: "changed 3 jobs; 12 held, 40 flexible: the plan saves 4.20 GBP ..."."""
     counts = Counter(result.outcome for result in results)
     done = counts[Outcome.APPLIED]
@@ -33,7 +33,7 @@ def sentence(agent: ComputeFlex, results: Sequence[Result], now: int) -> str:
     return f"{'; '.join(parts)}: {because(agent)}"
 
 
-def because(agent: ComputeFlex) -> str:
+def because(agent: LoopState) -> str:
     """Why there are no new holds, or what the plan saves."""
     bad = [s for s in agent.series.values() if s.quality in (Quality.STALE, Quality.ABSENT)]
     snapshot = agent.snapshot

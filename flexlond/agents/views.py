@@ -31,9 +31,9 @@ from flexlond.planning.problem import Reason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flexlond.agents.compute_flex import ComputeFlex
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.records import JobRecord, Store
+    from flexlond.agents.state import LoopState
     from flexlond.planning.problem import Plan
 
 _WORDS = {
@@ -51,7 +51,7 @@ _WORDS = {
 }
 
 
-def status(agent: ComputeFlex, now: int) -> StatusView:
+def status(agent: LoopState, now: int) -> StatusView:
     """The state of the loop."""
     snapshot, cluster = agent.snapshot, agent.cluster
     warnings: list[str] = []
@@ -88,7 +88,7 @@ def status(agent: ComputeFlex, now: int) -> StatusView:
     )
 
 
-def _signal_lines(agent: ComputeFlex) -> tuple[SignalLine, ...]:
+def _signal_lines(agent: LoopState) -> tuple[SignalLine, ...]:
     return tuple(_signal_line(kind, series) for kind, series in agent.series.items())
 
 
@@ -109,14 +109,14 @@ def _signal_line(kind: Kind, series: Series) -> SignalLine:
     )
 
 
-def jobs(agent: ComputeFlex, now: int) -> Sequence[JobView]:
+def jobs(agent: LoopState, now: int) -> Sequence[JobView]:
     """Every job of the last snapshot."""
     if agent.snapshot is None:
         return ()
     return [_view(agent, job, now) for job in agent.snapshot.jobs]
 
 
-def _view(agent: ComputeFlex, job: Job, now: int) -> JobView:
+def _view(agent: LoopState, job: Job, now: int) -> JobView:
     known = agent.flex.get(job.job_id) if job.state is JobState.PENDING else None
     record = known.record if known else agent.actuator.records.get(job.job_id)
     if record is not None and record.first_submit > job.submit:
@@ -170,7 +170,7 @@ def _array(job: Job) -> str:
     return f"{job.array_job_id}_{task if task is not None else f'[{job.array_tasks}]'}"
 
 
-def _planned_start(agent: ComputeFlex, job: Job, row: int | None, record: JobRecord | None) -> int:
+def _planned_start(agent: LoopState, job: Job, row: int | None, record: JobRecord | None) -> int:
     if job.state is not JobState.PENDING:
         return job.start
     if record is not None and record.hold:
@@ -185,7 +185,7 @@ def _inside(plan: Plan, row: int) -> bool:
     return bool(plan.slot[row] < len(plan.kw))
 
 
-def _reason(agent: ComputeFlex, known: FlexJob | None, row: int | None) -> str:
+def _reason(agent: LoopState, known: FlexJob | None, row: int | None) -> str:
     if known is None:
         return ""
     if known.why_not:
@@ -195,7 +195,7 @@ def _reason(agent: ComputeFlex, known: FlexJob | None, row: int | None) -> str:
     return _WORDS[Reason(int(agent.last_plan.reason[row]))]
 
 
-def explain(agent: ComputeFlex, store: Store, job_id: int, now: int) -> ExplainView | None:
+def explain(agent: LoopState, store: Store, job_id: int, now: int) -> ExplainView | None:
     """Why this job starts when it starts, what it saves, until when at the latest."""
     job = (
         next((j for j in agent.snapshot.jobs if j.job_id == job_id), None)
@@ -245,7 +245,7 @@ def _summary(view: JobView) -> str:
     )
 
 
-def plan_view(agent: ComputeFlex) -> PlanView | None:
+def plan_view(agent: LoopState) -> PlanView | None:
     """The last plan, slot by slot."""
     found = agent.last_plan
     if found is None:
@@ -261,12 +261,12 @@ def plan_view(agent: ComputeFlex) -> PlanView | None:
     )
 
 
-def signals_view(agent: ComputeFlex) -> SignalsView:
+def signals_view(agent: LoopState) -> SignalsView:
     """The feeds with their values by slot."""
     return SignalsView(_signal_lines(agent), _slots(agent))
 
 
-def _slots(agent: ComputeFlex) -> tuple[PlanSlotView, ...]:
+def _slots(agent: LoopState) -> tuple[PlanSlotView, ...]:
     found, price, carbon = (
         agent.last_plan,
         agent.series.get(Kind.PRICE),

@@ -1,0 +1,46 @@
+"""What the loop knows between two beats; what people are shown of it is read from here.
+
+Law: plain fields, changed only by the loop, on the event loop's thread. Times are epoch seconds, 0 is "none".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flexlond.agents.actuator import Actuator
+    from flexlond.agents.consent import ConsentReader, FlexJob
+    from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.series import Kind, Series
+    from flexlond.model.settings import Settings
+    from flexlond.planning.problem import Plan
+    from flexlond.slurm.reader import QueueReader
+
+
+@dataclass(kw_only=True, eq=False)
+class LoopState:
+    """The state of one Compute-Flex agent."""
+
+    settings: Settings
+    reader: QueueReader
+    reader_reason: str
+    version: str
+    started_at: int
+    actuator: Actuator
+    consents: ConsentReader
+    paused: bool
+    draining: bool
+    snapshot: Snapshot | None = None
+    cluster: Cluster | None = None
+    flex: Mapping[int, FlexJob] = field(default_factory=dict)
+    last_plan: Plan | None = None
+    rows: Mapping[int, int] = field(default_factory=dict)  # job id -> row of last_plan
+    planned_at: int = 0
+    series: Mapping[Kind, Series] = field(default_factory=dict)
+    kw: Mapping[int, float] = field(default_factory=dict)
+    sentence: str = "no cycle yet"
+    cycle_at: int = 0
+    cycle_seconds: float = 0.0
