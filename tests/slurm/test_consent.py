@@ -30,7 +30,7 @@ def still(record: Any) -> dict[str, str]:
     return {name: value for name, value in record.fields.items() if name not in VOLATILE}
 
 
-def test_what_is_not_ours_is_never_changed(scene: Any, as_user: Any) -> None:
+def test_i4_what_is_not_ours_is_never_changed(scene: Any, as_user: Any) -> None:
     scene.act(day(36, 24))
     blocker = scene.sbatch("carol", "-t5", "-N3", "--exclusive", wrap="sleep 300")
     scene.wait_for(lambda: scene.job(blocker).state == "RUNNING", 30)

@@ -142,7 +142,7 @@ def test_hold_and_release_give_back_the_users_own_begin(helper: Helper) -> None:
     helper.wait_for(lambda: helper.job(plain).state == "RUNNING", 30, what="it runs")
 
 
-def test_what_is_not_ours_stays_as_it_is(helper: Helper) -> None:
+def test_i4_what_is_not_ours_stays_as_it_is(helper: Helper) -> None:
     begin = "--begin=now+900"
     held = helper.sbatch("alice", begin, FLEX)
     helper.as_user("flexop", ["scontrol", "hold", str(held)])
@@ -162,7 +162,7 @@ def test_what_is_not_ours_stays_as_it_is(helper: Helper) -> None:
     assert {job_id: helper.job(job_id).begin for job_id in cases} == before
 
 
-def test_never_past_the_latest_start(helper: Helper) -> None:
+def test_i3_never_past_the_latest_start(helper: Helper) -> None:
     job_id = helper.sbatch("alice", "--begin=now+60", FLEX)
     latest = helper.job(job_id).begin + 8 * HOUR - 2  # the suite's helper.margin_seconds
     assert helper.do(job_id, "hold-until", latest + 1) == ("refused", "latest-start")
@@ -176,7 +176,7 @@ def test_a_reused_id_is_another_job(helper: Helper) -> None:
     assert helper.do(job_id, "release", **guard) == ("not-found", "reused-id")
 
 
-def test_an_opt_out_outlives_the_helper(helper: Helper) -> None:
+def test_i8_an_opt_out_outlives_the_helper(helper: Helper) -> None:
     job_id = helper.sbatch("alice", "--begin=now+20", FLEX, "-w", "n1", "--exclusive")
     assert helper.do(job_id, "hold-until", later(HOUR))[0] == "applied"
     blocker = helper.running("-w", "n1", "--exclusive")
@@ -189,7 +189,7 @@ def test_an_opt_out_outlives_the_helper(helper: Helper) -> None:
     helper.wait_for(lambda: helper.job(job_id).state == "RUNNING", 30, what="it runs")
 
 
-def test_requeue_needs_consent_and_counts(helper: Helper) -> None:
+def test_rule_09_requeue_needs_consent_and_counts(helper: Helper) -> None:
     plain = helper.running(FLEX)
     assert helper.do(plain, "requeue") == ("refused", "no-consent")
     job_id = helper.running(f"--comment={REQUEUE} max-preempts=2")
@@ -224,7 +224,7 @@ def test_a_checkpoint_is_written_before_the_requeue(helper: Helper) -> None:
     helper.wait_for(lambda: helper.job(job_id).begin == target, 30, what="it waits until then")
 
 
-def test_what_we_suspend_is_resumed_with_the_helper_dead(helper: Helper) -> None:
+def test_rule_09_what_we_suspend_is_resumed_with_the_helper_dead(helper: Helper) -> None:
     job_id = helper.running("--comment=flex: max-delay=8:00:00 preempt=suspend")
     helper.service("flexlon-resume.timer").start()
     due = later(20)

@@ -52,7 +52,7 @@ def test_held_jobs_start_by_themselves_with_daemon_and_helper_dead(
         assert 0 <= delay <= allowed_delay()
 
 
-def test_a_hold_lost_in_a_slurmctld_crash_is_back_within_two_cycles(
+def test_i7_a_hold_lost_in_a_slurmctld_crash_is_back_within_two_cycles(
     scene: Any, service: Any
 ) -> None:
     slurmctld = service("slurmctld")

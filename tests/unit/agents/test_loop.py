@@ -283,7 +283,7 @@ def submit_some(rng: random.Random, bench: Any, comments: dict[int, str]) -> Seq
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_no_job_is_late_and_none_without_consent_is_touched_under_faults(
+async def test_i3_i4_no_job_is_late_and_none_without_consent_is_touched_under_faults(
     bench: Any, seed: int
 ) -> None:
     rng = random.Random(seed)
