@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexlond.model.settings import SlurmSettings
@@ -76,6 +76,7 @@ TEXTS = st.text(max_size=80) | st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4), st.integers(0, 3), TEXTS)
 def test_no_text_takes_the_mark_of_a_job_away(
     others: list[tuple[str, str]], place: int, name: str
