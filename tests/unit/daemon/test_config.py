@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexlond.daemon.config import describe, load, parse
@@ -173,11 +173,13 @@ def test_every_key_has_a_sentence_and_an_example_that_fits(leaf: Leaf) -> None:
     assert type_words(leaf.type)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_text_written_as_toml_reads_back(text: str) -> None:
     assert tomllib.loads(f"x = {toml_value(text)}")["x"] == text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_loads_or_is_refused(text: str) -> None:
     try:
@@ -197,6 +199,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([leaf.path for leaf in leaves()]), VALUES)
 def test_any_value_of_any_key_loads_or_is_refused(path: str, value: object) -> None:
     parts = path.replace(".NAME", ".any").split(".")
