@@ -28,7 +28,8 @@ start_engine() {
         systemctl start docker
     else
         mkdir -p /var/log
-        setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null &
+        # In a subshell that ends at once: no child of this script, so that no `wait` waits for it.
+        (setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null &)
     fi
     for _ in $(seq 120); do
         engine_answers && return 0
@@ -160,11 +161,13 @@ check_name() {
 }
 
 cluster_down() {
-    local name=$1 host
+    local name=$1 host removals=()
     for host in "${HOSTS[@]}"; do
         docker rm -f -v "$(container "$name" "$host")" >/dev/null 2>&1 &
+        removals+=($!)
     done
-    wait
+    # These only: the engine may be a child of this script too, and it does not end.
+    wait "${removals[@]}" || true
     docker network rm "flexlon-$name" >/dev/null 2>&1 || true
     docker volume rm "flexlon-$name-etc" "flexlon-$name-state" "flexlon-$name-home" >/dev/null 2>&1 || true
 }
