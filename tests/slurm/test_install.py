@@ -131,12 +131,15 @@ def test_only_the_daemon_reaches_the_helper(
 @pytest.mark.slurm
 @pytest.mark.contract
 def test_resume_runs_by_itself_with_nothing_to_do(service: Callable[[str], Any]) -> None:
-    # An earlier test's clean-up may have ended it by a signal; with nothing to do it is not run again.
-    subprocess.run(["systemctl", "reset-failed", "flexlon-resume"], check=False)
+    # The unit's condition is the helper's folder, which the clean-up took away: without it nothing would run.
+    folder = Path("/var/lib/flexlon-helper")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    shutil.chown(folder, "flexlon-helper", "flexlon")
     resume = service("flexlon-resume")
     resume.start()
-    assert resume.show("ActiveState") == "inactive"
+    assert resume.show("ConditionResult") == "yes"
     assert resume.show("Result") == "success"
+    assert resume.show("ExecMainStatus") == "0"
 
 
 @pytest.mark.slurm
