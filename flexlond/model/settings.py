@@ -146,6 +146,9 @@ class PlanningSettings(_Base, frozen=True):
     ramp_kw_per_5min: float = 0.0  # 0: no ramp cap
     spread: float = 0.5  # part of a slot over which its begin times are spread
     capacity_margin: float = 0.0  # share of each pool kept free of deferred jobs
+    dual_steps: int = 120  # of the lower bound
+    search_steps: int = 400  # of the search after it
+    search_seconds: float = 0.3  # and its limit in time
 
 
 class HelperSettings(_Base, frozen=True):

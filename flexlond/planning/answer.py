@@ -6,12 +6,13 @@ cost is NaN where a signal is unknown over the run, and such jobs are left out o
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flexlond.planning.account import peak_kw, slot_power
-from flexlond.planning.problem import Plan, Problem, Totals
+from flexlond.planning.problem import Plan, Problem, Proof, Reason, Totals
 from flexlond.planning.ranking import run_costs, score_of
 
 if TYPE_CHECKING:
@@ -19,13 +20,47 @@ if TYPE_CHECKING:
 
     from flexlond.model.settings import PlanningSettings
     from flexlond.planning.capacity import Blocks
-    from flexlond.planning.greedy import Greedy
+    from flexlond.planning.listing import Listing
 
 _NAMED = 5  # job ids named in a problem's words
 
 
-def answer(problem: Problem, blocks: Blocks, result: Greedy, asap: Greedy) -> Plan:
-    """The plan of two placements: the one to carry out, and as soon as possible."""
+@dataclass(slots=True, eq=False)
+class Outcome:
+    """A schedule of all jobs of a problem, shapes (J,), on its way to become a Plan."""
+
+    start: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    moved: NDArray[np.bool_]
+    reason: NDArray[np.int8]
+    proof: Proof
+    over_ramp: list[int] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, problem: Problem) -> Outcome:
+        """Nobody placed, nothing proven."""
+        jobs = problem.jobs
+        return cls(
+            np.zeros(jobs, np.int64),
+            np.full(jobs, problem.grid.count, np.int64),
+            np.zeros(jobs, np.bool_),
+            np.full(jobs, Reason.NOT_MOVABLE, np.int8),
+            Proof(0.0, 0.0, (), np.zeros((0, problem.grid.count)), 0.0, 0),
+        )
+
+    @classmethod
+    def as_soon_as_possible(
+        cls, problem: Problem, asap: Listing, movable: NDArray[np.int64], proof: Proof
+    ) -> Outcome:
+        """All as soon as possible, because waiting would cost more."""
+        result = cls.empty(problem)
+        result.start, result.slot, result.proof = asap.start, asap.slot, proof
+        result.reason[movable] = Reason.BELOW_BENEFIT
+        return result
+
+
+def answer(problem: Problem, blocks: Blocks, result: Outcome, asap: Listing) -> Plan:
+    """The plan of two schedules: the one to carry out, and as soon as possible."""
     grid, kw, span = problem.grid, blocks.kw, blocks.span
     cost, cost_asap, co2, co2_asap = (
         run_costs(grid, values, kw, start, span)
@@ -64,21 +99,28 @@ def answer(problem: Problem, blocks: Blocks, result: Greedy, asap: Greedy) -> Pl
         kw_asap=power_asap,
         totals=totals,
         problems=_words(problem, blocks, result),
+        proof=result.proof,
+        grid=grid,
+        job_id=problem.job_id,
     )
 
 
 def no_worse(
-    problem: Problem, settings: PlanningSettings, blocks: Blocks, states: tuple[Greedy, Greedy]
+    problem: Problem,
+    settings: PlanningSettings,
+    blocks: Blocks,
+    new: NDArray[np.int64],
+    old: NDArray[np.int64],
 ) -> bool:
-    """Whether the first placement costs no more than the second: energy, carbon and delay together."""
+    """Whether starting at `new` costs no more than at `old` (J,): energy, carbon and delay together."""
     score = score_of(problem.price, problem.carbon, settings)
     rate = settings.delay_price * problem.delay_weight * blocks.kw * blocks.span / 3600.0 / 86400.0
-    new, old = (
-        run_costs(problem.grid, score, blocks.kw, state.start, blocks.span) + rate * state.start
-        for state in states
+    one, other = (
+        run_costs(problem.grid, score, blocks.kw, start, blocks.span) + rate * start
+        for start in (new, old)
     )
-    known = np.isfinite(new) & np.isfinite(old)
-    return bool((new - old)[known].sum() <= 0)
+    known = np.isfinite(one) & np.isfinite(other)
+    return bool((one - other)[known].sum() <= 0)
 
 
 def _power(
@@ -87,17 +129,20 @@ def _power(
     """Mean kW per slot and the highest kW at any moment, running jobs included."""
     running, grid = problem.running, problem.grid
     placed = start > 0
-    begin = np.concatenate([np.full(len(running.end), grid.start), start[placed]])
+    since = np.full(len(running.end), grid.start)
+    if len(running.begin):
+        since = np.maximum(since, running.begin)
+    begin = np.concatenate([since, start[placed]])
     end = np.concatenate(
         [running.end, start[placed] + np.ceil(blocks.span[placed]).astype(np.int64)]
     )
     end = np.maximum(end, begin)
     kw = np.concatenate([running.kw, blocks.kw[placed]])
     mean = slot_power(grid, begin.astype(np.float64), end.astype(np.float64), kw)
-    return mean, peak_kw(begin, end, kw)
+    return problem.base_kw + mean, problem.base_kw + peak_kw(begin, end, kw)
 
 
-def _words(problem: Problem, blocks: Blocks, result: Greedy) -> tuple[str, ...]:
+def _words(problem: Problem, blocks: Blocks, result: Outcome) -> tuple[str, ...]:
     """What could not be satisfied."""
     words: list[str] = []
     for name, values in (("price", problem.price), ("carbon intensity", problem.carbon)):

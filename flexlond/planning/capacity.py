@@ -1,7 +1,7 @@
 """Room over time: what is taken of each pool's resources in each slot, and where a job still fits.
 
-Law: conservative. A job takes whole slots for its whole time limit; a running job takes them until its end; a
-slot is never promised to more jobs than fit, in the job's pool, in the group of pools that share its nodes, and
+Law: conservative. A job takes whole slots for as long as its room is kept (`occupancy`); what runs or is
+reserved takes them from its begin to its end; a slot is never promised to more jobs than fit, in the job's pool, in the group of pools that share its nodes, and
 under the site's kW cap. What runs already may exceed the room (nodes went down): then nothing more fits.
 Past the end of the grid there is no bound. Starts are slot starts here, but for a job's first possible slot,
 where it may start in the middle; spreading inside a slot (spread.py) is not counted.
@@ -33,7 +33,9 @@ class Blocks:
 
     width: NDArray[np.int64]  # tasks at once
     waves: NDArray[np.int64]
-    span: NDArray[np.float64]  # s from start to the end of the last wave
+    span: NDArray[np.float64]  # s from start to the end of the last wave, as expected
+    hold: NDArray[np.float64]  # s for which its room is kept
+    longest: NDArray[np.float64]  # s it may last by its time limit
     kw: NDArray[np.float64]  # mean over the span: energy is kw x span
     step_kw: NDArray[np.float64]  # the power step when it starts
     latest: NDArray[np.int64]  # latest start, brought forward by waves that only the room demands
@@ -44,15 +46,17 @@ def columns_of(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.float64]
     """The constraints: (P, C) column indices of each pool into (K,) totals; the last total is unbounded."""
     pools, resources = problem.capacity.shape
     groups = len(problem.group_capacity)
+    capped = np.isfinite(problem.site_kw)
+    site_kw = float(problem.site_kw[capped].max()) - problem.base_kw if capped.any() else np.inf
     total = np.concatenate(
-        [problem.capacity.ravel(), problem.group_capacity.ravel(), [problem.site_kw, np.inf]]
+        [problem.capacity.ravel(), problem.group_capacity.ravel(), [site_kw, np.inf]]
     )
     dummy = len(total) - 1
     own = np.arange(pools * resources).reshape(pools, resources)
     shared = pools * resources + problem.pool_group[:, None] * resources + np.arange(resources)
     alone = np.bincount(problem.pool_group, minlength=groups)[problem.pool_group] == 1
     shared = np.where(alone[:, None], dummy, shared)
-    site = np.full((pools, 1), dummy - 1 if np.isfinite(problem.site_kw) else dummy)
+    site = np.full((pools, 1), dummy - 1 if capped.any() else dummy)
     return np.concatenate([own, shared, site], axis=1).astype(np.int64), total
 
 
@@ -71,10 +75,12 @@ def blocks_of(problem: Problem) -> Blocks:
     waves = -(-tasks // width)
     asked = -(-tasks // throttled)
     duration = np.maximum(problem.duration, 1.0)
+    occupancy = np.maximum(problem.occupancy, duration) if len(problem.occupancy) else duration
+    limit = np.maximum(problem.limit, occupancy) if len(problem.limit) else occupancy
     latest = np.where(
         problem.latest >= NEVER,
         problem.latest,
-        problem.latest - np.ceil((waves - asked) * duration).astype(np.int64),
+        problem.latest - np.ceil((waves - asked) * limit).astype(np.int64),
     )
     demand = problem.demand * width[:, None]
     step = problem.kw * width
@@ -82,6 +88,8 @@ def blocks_of(problem: Problem) -> Blocks:
         width=width,
         waves=waves,
         span=waves * duration,
+        hold=waves * occupancy,
+        longest=waves * limit,
         kw=problem.kw * tasks / waves,
         step_kw=step,
         latest=latest,
@@ -98,9 +106,11 @@ class Timeline:
         self._blocks = blocks
         self._pool = problem.pool.tolist()
         self._slots = problem.grid.count
-        self._width = np.maximum(1, np.ceil(blocks.span / self._grid.slot_seconds)).astype(np.int64)
+        self._width = np.maximum(1, np.ceil(blocks.hold / self._grid.slot_seconds)).astype(np.int64)
         self._total = total
         self.free = np.repeat(total[:, None], self._slots, axis=1)
+        if len(problem.site_kw):
+            self.free[-2] = problem.site_kw - problem.base_kw
         self._take_running(problem)
         self._index: dict[tuple[int, bytes], NDArray[np.int64]] = {}
         self._need: list[tuple[NDArray[np.int64], NDArray[np.float64]] | None]
@@ -120,7 +130,7 @@ class Timeline:
         offset = start - grid.slot_start(slot)
         if offset <= 0:
             return int(self._width[job])
-        return int(-(-(offset + self._blocks.span[job]) // grid.slot_seconds))
+        return int(-(-(offset + self._blocks.hold[job]) // grid.slot_seconds))
 
     def feasible(
         self, job: int, first: int, first_start: int, reserve: float = 0.0
@@ -170,21 +180,39 @@ class Timeline:
 
     def add_all(self, jobs: NDArray[np.int64], start: NDArray[np.int64]) -> None:
         """Take the room of many jobs at once at their start times; starts off the grid take none."""
-        seconds, slots = self._grid.slot_seconds, self._slots
+        seconds = self._grid.slot_seconds
         first = (start - self._grid.start) // seconds
-        on = (first >= 0) & (first < slots)
-        jobs, start, first = jobs[on], start[on], first[on]
-        last = np.ceil((start - self._grid.start + self._blocks.span[jobs]) / seconds)
-        end = np.minimum(np.maximum(last.astype(np.int64), first + 1), slots)
-        step = np.zeros((len(self._total), slots + 1))
-        columns = self._columns[np.array(self._pool, np.int64)[jobs]]
+        last = np.ceil((start - self._grid.start + self._blocks.hold[jobs]) / seconds)
+        self.add_many(jobs, first, np.maximum(last.astype(np.int64) - first, 1))
+
+    def add_many(
+        self,
+        jobs: NDArray[np.int64],
+        slot: NDArray[np.int64],
+        width: NDArray[np.int64],
+        sign: float = 1.0,
+    ) -> None:
+        """Take (`sign` 1) or give back (-1) the room of many jobs at once; slots off the grid take none."""
+        slots = self._slots
+        on = (slot >= 0) & (slot < slots)
+        jobs, first = jobs[on], slot[on]
+        end = np.minimum(first + width[on], slots)
+        size = len(self._total) * (slots + 1)
+        step = np.zeros(size)
+        columns = self._columns[np.array(self._pool, np.int64)[jobs]] * (slots + 1)
         for column in range(columns.shape[1]):
             amount = self._blocks.amount[jobs, column]
-            np.add.at(step, (columns[:, column], first), amount)
-            np.subtract.at(step, (columns[:, column], end), amount)
-        used = np.cumsum(step, axis=1)[:, :slots]
+            step += np.bincount(columns[:, column] + first, amount, size)
+            step -= np.bincount(columns[:, column] + end, amount, size)
+        used = np.cumsum(step.reshape(-1, slots + 1), axis=1)[:, :slots]
         used[-1] = 0.0
-        self.free -= used
+        self.free -= sign * used
+
+    def widths(self, jobs: NDArray[np.int64], start: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Slots taken by `jobs` from the slot of `start`, where they begin then."""
+        offset = (start - self._grid.start) % self._grid.slot_seconds
+        slots = np.ceil((offset + self._blocks.hold[jobs]) / self._grid.slot_seconds)
+        return np.maximum(slots, 1).astype(np.int64)
 
     def _needed(self, job: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The constraints `job` takes room of, and how much; cached."""
@@ -205,14 +233,13 @@ class Timeline:
         return total
 
     def _take_running(self, problem: Problem) -> None:
-        """Subtract what runs, until its end; what overruns its end takes the first slot still."""
+        """Subtract what runs or is reserved; what overruns its end takes the first slot still."""
         running, grid = problem.running, problem.grid
         if not len(running.end):
             return
         pools, resources = problem.capacity.shape
         last = np.ceil((running.end - grid.start) / grid.slot_seconds)
         end = np.clip(last, 1, grid.count).astype(np.int64)
-        taken = np.zeros((len(self._total), grid.count + 1))
         own = running.share[:, :, None] * running.demand[:, None, :]
         columns = own.reshape(len(end), pools * resources)
         groups = len(problem.group_capacity)
@@ -222,6 +249,12 @@ class Timeline:
         columns = np.concatenate(
             [columns, of_group.reshape(len(end), groups * resources), running.kw[:, None]], axis=1
         )
-        # Taken from the first slot to each end: add up from the last slot backwards.
-        np.add.at(taken.T, end - 1, np.pad(columns, ((0, 0), (0, 1))))
-        self.free -= np.cumsum(taken[:, :-1][:, ::-1], axis=1)[:, ::-1]
+        begin = np.zeros(len(end), np.int64)
+        if len(running.begin):
+            begin = np.clip((running.begin - grid.start) // grid.slot_seconds, 0, grid.count)
+            end = np.where(running.begin >= grid.end, begin, end)
+        step = np.zeros((grid.count + 1, len(self._total)))
+        columns = np.pad(columns, ((0, 0), (0, 1)))
+        np.add.at(step, begin, columns)
+        np.subtract.at(step, np.maximum(begin, end), columns)
+        self.free -= np.cumsum(step, axis=0)[: grid.count].T

@@ -108,6 +108,21 @@ def levels(jobs: int, depends: NDArray[np.int64]) -> NDArray[np.int64]:
     return level
 
 
+def chains(jobs: int, depends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(J,) the lowest index of the jobs that each is tied to by dependencies; -1 for a job on its own."""
+    number = np.arange(jobs)
+    while len(depends):
+        ends = number[depends]
+        lowest = ends.min(axis=1)
+        if (ends == lowest[:, None]).all():
+            break
+        for side in (0, 1):
+            np.minimum.at(number, depends[:, side], lowest)
+    tied = np.zeros(jobs, np.bool_)
+    tied[depends.ravel()] = True
+    return np.where(tied, number, -1)
+
+
 def backward(
     latest: NDArray[np.int64],
     span: NDArray[np.float64],

@@ -1,45 +1,75 @@
-"""The first planner: capacity-aware, one job after the other, never late for a saving.
+"""The planner: who waits, until when, at what proven distance from the best.
 
-Law: `plan` answers one Problem; the same problem and settings give the same plan. In the planner's model of
-the room (capacity.py), no slot is given to more than fits, and no job starts after its latest start that
-would not have as soon as possible: a plan that fails this is not used. Unknown signals mean no new deferral.
-Three ways, the next where one leaves a job late: keep on (begin times in force stand, the others around
-them, then each is looked at again); build up (jobs without consent as soon as possible,
-then the movable ones by latest start, each into the cheapest room left); move out (from the schedule in which
-all start as soon as possible, around the begin times in force, one job at a time to where there is room).
+Law: `plan` answers one Problem; the same problem, settings, budget (in steps) and start prices give the same
+plan. In the planner's model of the room (capacity.py), no slot is given to more than fits, and no job starts
+after its latest start that would not have as soon as possible: a plan that fails this is not used. Unknown
+signals mean no new deferral. It begins with the schedule in which all start as soon as possible. Jobs without
+consent, and those that are late even so, keep their place in it; jobs tied by dependencies are planned next, in
+order; all others together (solve.py), for whom that schedule is a placement that is known to fit. Then
+everyone else is listed again, since what was deferred leaves room sooner.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexlond.planning.answer import answer, no_worse
+from flexlond.planning.answer import Outcome, answer, no_worse
 from flexlond.planning.capacity import Blocks, Timeline, blocks_of
-from flexlond.planning.dependencies import backward, levels
-from flexlond.planning.greedy import Greedy
-from flexlond.planning.problem import Plan, Problem, Reason
-from flexlond.planning.ranking import Ranking, rank
+from flexlond.planning.dependencies import backward, chains, levels
+from flexlond.planning.instance import FIRST, KEPT, NOWHERE, Prices
+from flexlond.planning.listing import Listing
+from flexlond.planning.problem import Plan, Problem, Proof, Reason
+from flexlond.planning.question import Question, ask
+from flexlond.planning.realise import Realiser
+from flexlond.planning.solve import Budget, Solution, solve
+from flexlond.planning.spread import RampBook, ramp_book
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from flexlond.model.settings import PlanningSettings
 
-ROUNDS = 2
-"""Tries of each way to plan, before a safer one."""
-MANY_LATE = 0.02
-"""The share of jobs that come out late with which building up is not tried again."""
-OVERLOADED = 0.2
-"""The share of movable jobs that are late even as soon as possible with which only moving out is tried."""
+    Improve = Callable[[Solution, Question], Solution]
 
 
-def plan(problem: Problem, settings: PlanningSettings) -> Plan:
-    """Plan every job of `problem`; see the module's law."""
+def budget_of(settings: PlanningSettings, clock: Callable[[], float] | None = None) -> Budget:
+    """The site's budget; without a clock it is counted in steps alone."""
+    if clock is None:
+        return Budget(dual_steps=settings.dual_steps, search_steps=settings.search_steps)
+    return Budget(
+        dual_steps=settings.dual_steps,
+        search_steps=settings.search_steps,
+        seconds=settings.search_seconds,
+        clock=clock,
+    )
+
+
+def plan(
+    problem: Problem,
+    settings: PlanningSettings,
+    *,
+    budget: Budget | None = None,
+    last: Plan | None = None,
+    improve: Improve | None = None,
+) -> Plan:
+    """Plan every job of `problem`; `last` is the plan before this one: the search begins from it."""
     nothing = np.zeros(0, np.int64)
-    return place(problem, settings, np.zeros(problem.jobs, np.int64), nothing, everything=True)
+    return place(
+        problem,
+        settings,
+        np.zeros(problem.jobs, np.int64),
+        nothing,
+        everything=True,
+        budget=budget,
+        last=last,
+        improve=improve,
+    )
 
 
 def place(
@@ -49,42 +79,44 @@ def place(
     subset: NDArray[np.int64],
     *,
     everything: bool = False,
+    budget: Budget | None = None,
+    last: Plan | None = None,
+    improve: Improve | None = None,
 ) -> Plan:
     """Place only the jobs `subset` (indices) around the given starts of all others.
 
     `fixed` is (J,) epoch seconds, 0 for jobs that are not planned yet; entries of `subset` are ignored.
-    The answer has `fixed` as start and asap of the others, never moved.
+    The answer has `fixed` as start and asap of the others, never moved. `improve` may better the solution
+    (the exact solver in a process of its own); what it gives is used only if it is better and fits.
     """
     problem, blocks = _prepared(problem)
     subset = np.arange(problem.jobs) if everything else np.unique(subset)
     others = np.setdiff1d(np.arange(problem.jobs), subset)
     others = others[fixed[others] > 0]
-    empty = Greedy(problem, settings, blocks, Timeline(problem, blocks))
-    empty.timeline.add_all(others, fixed[others])
+    empty = Listing(problem, blocks, Timeline(problem, blocks))
     empty.adopt(others, fixed[others])
     asap = empty.copy()
     asap.first_fit(_in_order(problem, subset))
+    attempt = _Attempt(problem, settings, blocks, asap, subset, budget or budget_of(settings))
+    attempt.remember(last)
+    attempt.improve = improve
+    result = attempt.run(others)
+    late = (result.start > blocks.latest) & (asap.start <= blocks.latest)
     movable = subset[problem.movable[subset]]
-    ranking = rank(problem, settings, blocks, movable)
-    result = None
-    if (asap.start > blocks.latest)[movable].sum() <= OVERLOADED * len(movable):
-        result = _kept_on(problem, blocks, ranking, (empty, asap), subset)
-        result = result or _built_up(problem, blocks, ranking, (empty, asap), subset)
-    if result is None:
-        start = _with_holds(problem, blocks, empty, asap, subset)
-        result = _moved_out(problem, blocks, ranking, (start, asap), subset)
+    if late.any():
+        # Not seen in any test; the safe answer costs nothing but a saving.
+        result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
     # Begin times in force are reconsidered one by one; giving them all back at once would be a step in power.
     in_force = (problem.movable & (problem.current > problem.now))[subset].any()
-    if not in_force and not no_worse(problem, settings, blocks, (result, asap)):
-        result = asap
-        result.reason[movable] = Reason.BELOW_BENEFIT
+    if not in_force and not no_worse(problem, settings, blocks, result.start, asap.start):
+        result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
     return answer(problem, blocks, result, asap)
 
 
 def _prepared(problem: Problem) -> tuple[Problem, Blocks]:
     """Blocks, with latest starts and consent run backwards over the dependencies."""
     blocks = blocks_of(problem)
-    latest, movable = backward(blocks.latest, blocks.span, problem.movable, problem.depends)
+    latest, movable = backward(blocks.latest, blocks.longest, problem.movable, problem.depends)
     return replace(problem, movable=movable), replace(blocks, latest=latest)
 
 
@@ -95,180 +127,191 @@ def _in_order(problem: Problem, jobs: NDArray[np.int64]) -> list[int]:
     return chosen
 
 
-def _kept_on(
-    problem: Problem,
-    blocks: Blocks,
-    ranking: Ranking,
-    states: tuple[Greedy, Greedy],
-    subset: NDArray[np.int64],
-) -> Greedy | None:
-    """The begin times in force stand, new jobs find their place around them, then each is looked at again.
+class _Attempt:
+    """Plans the movable jobs around everyone else."""
 
-    So a plan stays as it is while the world does. None when nothing is in force, or a job comes out late.
-    """
-    empty, asap = states
-    tied = np.bincount(_chains(problem), minlength=problem.jobs)[_chains(problem)] > 1
-    in_force = problem.movable & (problem.current > problem.now) & ~tied
-    if not in_force[subset].any():
-        return None
-    result = empty.copy()
-    result.first_fit(_in_order(problem, subset[~problem.movable[subset]]))
-    held = set(result.hold(_in_order(problem, subset[in_force[subset]])))
-    sequence = _sequence(problem, blocks, ranking, asap, by_latest=True)
-    result.cheapest([job for job in sequence if job not in held], ranking)
-    result.settle(_unsettled(problem, result, subset, in_force), ranking)
-    result.cheapest([job for job in sequence if job in held], ranking)
-    return None if len(_late(blocks, result, asap)) else result
+    improve: Improve | None = None
+    _start: Prices | None = None
+    _ramp: RampBook | None = None
 
+    def __init__(
+        self,
+        problem: Problem,
+        settings: PlanningSettings,
+        blocks: Blocks,
+        asap: Listing,
+        subset: NDArray[np.int64],
+        budget: Budget,
+    ) -> None:
+        self._budget = budget
+        self._problem, self._settings, self._blocks = problem, settings, blocks
+        self._asap, self._subset = asap, subset
+        self._chain = chains(problem.jobs, problem.depends)
+        candidates = subset[problem.movable[subset]]
+        self._question = ask(problem, settings, blocks, candidates, asap.timeline.free)
+        self._hint = np.full(problem.jobs, NOWHERE)
 
-def _built_up(
-    problem: Problem,
-    blocks: Blocks,
-    ranking: Ranking,
-    states: tuple[Greedy, Greedy],
-    subset: NDArray[np.int64],
-) -> Greedy | None:
-    """The jobs that are not movable first, then the others by latest start; None when one comes out late.
+    def remember(self, last: Plan | None) -> None:
+        """Begin from the slots and the prices of an earlier plan, as far as they are about the same."""
+        grid = self._problem.grid
+        if last is None or last.grid.slot_seconds != grid.slot_seconds:
+            return
+        place = {job: at for at, job in enumerate(last.job_id.tolist())}
+        rows = [place.get(job, -1) for job in self._problem.job_id.tolist()]
+        known = np.array(rows, np.int64)
+        slot = (last.start[known] - grid.start) // grid.slot_seconds if len(last.start) else known
+        there = (known >= 0) & (slot >= 0) & (slot < grid.count)
+        self._hint = np.where(there, slot, NOWHERE)
+        passed = (grid.start - last.grid.start) // grid.slot_seconds
+        price = last.proof.room_price
+        if price.shape == self._question.instance.free.shape and 0 <= passed < grid.count:
+            moved = np.pad(price[:, passed:], ((0, 0), (0, passed)), mode="edge")
+            self._start = Prices(moved, last.proof.carbon_price)
 
-    In a second try the jobs that were late stand with those that are not movable, in Slurm's order.
-    """
-    empty, asap = states
-    sequence = _sequence(problem, blocks, ranking, asap, by_latest=True)
-    first = ~problem.movable
-    none_left = np.zeros(problem.jobs, np.bool_)
-    for _ in range(ROUNDS):
-        result = empty.copy()
-        result.first_fit(_in_order(problem, subset[first[subset]]))
-        result.cheapest([job for job in sequence if not first[job]], ranking)
-        result.reason[first & problem.movable] = Reason.LATEST_START
-        result.settle(_unsettled(problem, result, subset, none_left), ranking)
-        late = _late(blocks, result, asap)
-        if not len(late):
-            return result
-        if len(late) > MANY_LATE * len(subset):
-            return None
-        first = first.copy()
-        first[late] = True
-    return None
+    def run(self, fixed: NDArray[np.int64]) -> Outcome:
+        """The plan; `fixed` are jobs (indices) that stand where they are, and were not to be placed."""
+        problem, question = self._problem, self._question
+        core, stuck, unknown = self._sorted_out()
+        outcome = Outcome.empty(problem)
+        outcome.reason[question.jobs] = Reason.LATEST_START
+        outcome.reason[question.jobs[unknown]] = Reason.NO_SIGNAL
+        # Everyone has a place in `listing` at every moment, so whoever moves leaves the others theirs.
+        listing = self._asap.copy()
+        self._ramp = self._ramp_book(fixed, listing)
+        held = self._keep(listing, question.jobs[stuck])
+        outcome.reason[held] = Reason.KEPT
+        outcome.moved[held] = listing.start[held] > np.maximum(problem.earliest[held], problem.now)
+        tied = self._chain[question.jobs]
+        for number in np.unique(tied[core & (tied >= 0)]).tolist():
+            self._move_chain(listing, outcome, np.flatnonzero(core & (tied == number)))
+        rows = np.flatnonzero(core & (tied < 0))
+        listing.take_out(question.jobs[rows])
+        self._optimise(listing, outcome, rows)
+        planned = np.concatenate([question.jobs[core], np.array(held, np.int64)])
+        listing.again(_in_order(problem, np.setdiff1d(self._subset, planned)))
+        outcome.start, outcome.slot = listing.start, listing.slot
+        return outcome
 
+    def _keep(self, listing: Listing, stuck: NDArray[np.int64]) -> list[int]:
+        """Put jobs whose signals are gone back to the begin time they have, where there is room."""
+        held = []
+        for job in _in_order(self._problem, stuck):
+            before = (int(listing.slot[job]), int(listing.start[job]))
+            at, power = int(self._problem.current[job]), float(self._blocks.step_kw[job])
+            listing.take_out(np.array([job]))
+            in_ramp = self._ramp is None or (
+                at < self._problem.grid.end and self._ramp.allows(at, power)
+            )
+            if in_ramp and listing.hold((job,)):
+                held.append(job)
+                if self._ramp is not None:
+                    self._ramp.commit(at, power)
+            else:
+                listing.place(job, *before)
+        return held
 
-def _with_holds(
-    problem: Problem, blocks: Blocks, empty: Greedy, asap: Greedy, subset: NDArray[np.int64]
-) -> Greedy:
-    """As soon as possible around the begin times in force, where that makes no job late."""
-    in_force = problem.movable & (problem.current > problem.now)
-    chosen = subset[in_force[subset]]
-    group = problem.pool_group[problem.pool]
-    while len(chosen):
-        state = empty.copy()
-        held = state.hold(_in_order(problem, chosen))
-        rest = np.setdiff1d(subset, held)
-        state.first_fit(_in_order(problem, rest))
-        late = _late(blocks, state, asap)
-        if not len(late):
-            return state
-        # The holds of a group that makes one of its jobs late do not stand.
-        doubtful = np.isin(group[chosen], group[late])
-        if not doubtful.any() or np.isfinite(problem.site_kw):
-            break
-        chosen = chosen[~doubtful]
-    return asap
+    def _sorted_out(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Rows of the question: to optimise, to keep where they are, to start at once for want of signals."""
+        problem, question, asap = self._problem, self._question, self._asap
+        jobs, instance = question.jobs, question.instance
+        in_time = (asap.start[jobs] <= self._blocks.latest[jobs]) & (
+            asap.slot[jobs] < problem.grid.count
+        )
+        in_force = problem.current[jobs] > problem.now
+        waits = question.has_choice()
+        masked = question.limited & (instance.special[:, FIRST] < 0)
+        unknown = ~np.isfinite(question.first_cost) & ~masked & ~in_force
+        stuck = in_force & (instance.special[:, KEPT] < 0) & ~waits & in_time
+        priced = np.isfinite(instance.cost_at(np.arange(len(jobs)), asap.slot[jobs])) | masked
+        core = in_time & ~unknown & ~stuck & (priced | in_force)
+        core &= waits | (instance.special >= 0).any(axis=1)
+        # Of jobs tied together all are planned or none: else one would be listed before what it waits for.
+        chain = self._chain[jobs]
+        broken = (chain >= 0) & np.isin(chain, chain[~core])
+        return core & ~broken, stuck & ~broken, unknown & in_time
 
+    def _move_chain(self, listing: Listing, outcome: Outcome, rows: NDArray[np.int64]) -> None:
+        """Move jobs tied by dependencies, predecessors first, each to where it costs least after those."""
+        problem = self._problem
+        row_of = {int(self._question.jobs[row]): row for row in rows.tolist()}
+        order = _in_order(problem, self._question.jobs[rows])
+        before = [(job, int(listing.slot[job]), int(listing.start[job])) for job in order]
+        ramp = deepcopy(self._ramp)
+        listing.take_out(np.array(order))
+        for number, job in enumerate(order):
+            if not self._place_alone(listing, outcome, job, row_of[job]):
+                listing.take_out(np.array(order[:number], np.int64))
+                for other, slot, start in before:
+                    listing.place(other, slot, start)
+                outcome.moved[order] = False
+                outcome.reason[order] = Reason.CAPACITY
+                self._ramp = ramp
+                return
 
-def _moved_out(
-    problem: Problem,
-    blocks: Blocks,
-    ranking: Ranking,
-    states: tuple[Greedy, Greedy],
-    subset: NDArray[np.int64],
-) -> Greedy:
-    """Every job has its place as soon as possible already; each moves to where there is room.
+    def _place_alone(self, listing: Listing, outcome: Outcome, job: int, row: int) -> bool:
+        """Place one job of a chain; False where nothing in its window has room."""
+        question = self._part(np.array([row]), listing)
+        slot, floor = listing.floor(job)
+        if floor > int(question.earliest[0]):
+            question = question.not_before(slot, floor)
+        solution = solve(question.instance, self._budget)
+        begins = Realiser(
+            self._problem, self._settings, self._blocks, question, solution.placement, self._ramp
+        ).run(awaited=listing.awaited(job))
+        at = int(begins.start[0])
+        if not at or at > self._blocks.latest[job]:
+            return False
+        listing.place(job, int(begins.slot[0]), at)
+        outcome.moved[job], outcome.reason[job] = begins.moved[0], begins.reason[0]
+        return True
 
-    So no job can be displaced, and only a job that waits for another can come out late. Saves less than
-    building up, and always works.
-    """
-    start, asap = states
-    sequence = _sequence(problem, blocks, ranking, asap, by_latest=False)
-    component = _chains(problem)
-    left = np.zeros(problem.jobs, np.bool_)
-    for attempt in range(ROUNDS + 1):
-        result = start.copy() if attempt < ROUNDS else asap.copy()
-        moving = [job for job in sequence if not left[job]]
-        result.cheapest(moving, ranking)
-        result.settle(_unsettled(problem, result, subset, left), ranking)
-        late = _late(blocks, result, asap)
-        if not len(late):
-            break
-        left |= np.isin(component, component[late])
-        if attempt == ROUNDS - 1:
-            left |= np.bincount(component, minlength=problem.jobs)[component] > 1
-    result.reason[left & problem.movable] = Reason.LATEST_START
-    return result
+    def _optimise(self, listing: Listing, outcome: Outcome, rows: NDArray[np.int64]) -> None:
+        """All rows together; those that find no place are listed behind."""
+        problem, settings, blocks = self._problem, self._settings, self._blocks
+        question = self._part(rows, listing)
+        hint = self._hint[question.jobs]
+        safe = self._asap.slot[question.jobs]
+        solution = solve(question.instance, self._budget, self._start, hint, safe)
+        if self.improve is not None and len(rows):
+            solution = self.improve(solution, question)
+        reserve = self._reserve() if self._settings.capacity_margin else None
+        realiser = Realiser(problem, settings, blocks, question, solution.placement, self._ramp)
+        begins = realiser.run(reserve)
+        placed = begins.start > 0
+        jobs = question.jobs
+        listing.place_all(jobs[placed], begins.slot[placed], begins.start[placed])
+        outcome.moved[jobs], outcome.reason[jobs] = begins.moved, begins.reason
+        outcome.over_ramp = [int(jobs[row]) for row in begins.over_ramp]
+        listing.first_fit(_in_order(problem, jobs[~placed]))
+        outcome.proof = Proof(
+            solution.placement.objective - question.offset,
+            solution.bound - question.offset,
+            solution.stages,
+            solution.prices.room,
+            solution.prices.carbon,
+            len(rows),
+        )
 
+    def _ramp_book(self, fixed: NDArray[np.int64], listing: Listing) -> RampBook | None:
+        """The starts that are commanded already, of jobs that were placed before."""
+        problem, settings = self._problem, self._settings
+        ramp = ramp_book(problem.grid, settings.ramp_kw_per_5min, settings.spread, problem.recent)
+        if ramp is not None:
+            for job in fixed[problem.current[fixed] > problem.now].tolist():
+                ramp.commit(int(listing.start[job]), float(self._blocks.step_kw[job]))
+        return ramp
 
-def _chains(problem: Problem) -> NDArray[np.int64]:
-    """(J,) the same number for jobs that are tied by dependencies: their lowest index."""
-    number = np.arange(problem.jobs)
-    while len(problem.depends):
-        ends = number[problem.depends]
-        lowest = ends.min(axis=1)
-        if (ends == lowest[:, None]).all():
-            break
-        for side in (0, 1):
-            np.minimum.at(number, problem.depends[:, side], lowest)
-    return number
+    def _reserve(self) -> NDArray[np.float64]:
+        """(C, S) the room that deferred jobs leave free: none in the present slot, where nobody is deferred."""
+        total = self._question.instance.total
+        share = np.where(np.isfinite(total), self._settings.capacity_margin * total, 0.0)
+        reserve = np.repeat(share[:, None], self._problem.grid.count, axis=1)
+        reserve[:, 0] = 0.0
+        return reserve
 
-
-def _sequence(
-    problem: Problem,
-    blocks: Blocks,
-    ranking: Ranking,
-    asap: Greedy,
-    *,
-    by_latest: bool,
-) -> list[int]:
-    """The order in which movable jobs choose.
-
-    Begin times in force come first where nothing has a place yet, and last where all others have theirs.
-    """
-    jobs = ranking.rows
-    if not len(jobs):
-        return []
-    slot = np.minimum(asap.slot[jobs], problem.grid.count - 1)
-    here = ranking.cost[np.arange(len(jobs)), slot].astype(np.float64)
-    best = ranking.cost.min(axis=1)
-    known = np.isfinite(here) & np.isfinite(best)
-    gain = np.where(known, here, 0.0) - np.where(known, best, 0.0)
-    room = np.maximum(problem.capacity[problem.pool[jobs]], 1e-9)
-    resources = problem.capacity.shape[1]
-    share = (blocks.amount[jobs, :resources] / room).max(axis=1, initial=1e-9)
-    value = gain / (share * blocks.span[jobs])
-    in_force = problem.current[jobs] > problem.now
-    tier = np.where(in_force, 0 if by_latest else 2, 1)
-    level = levels(problem.jobs, problem.depends)[jobs]
-    slack = blocks.latest[jobs] if by_latest else np.zeros(len(jobs), np.int64)
-    key = np.lexsort((problem.job_id[jobs], -value, slack, tier, level))
-    chosen: list[int] = jobs[key].tolist()
-    return chosen
-
-
-def _unsettled(
-    problem: Problem, result: Greedy, subset: NDArray[np.int64], left: NDArray[np.bool_]
-) -> list[int]:
-    """The jobs worth a second look, by start: not held, or a better slot was full before.
-
-    Movable jobs for which others wait stay, since a later place would push those.
-    """
-    followed = np.zeros(problem.jobs, np.bool_)
-    followed[problem.depends[:, 1]] = True
-    again = ~result.moved | np.isin(result.reason, (Reason.CAPACITY, Reason.RAMP))
-    again &= ~left & (result.start > problem.now)
-    again &= ~problem.movable | (~followed & (problem.current <= problem.now))
-    chosen = subset[again[subset]]
-    ordered: list[int] = chosen[np.lexsort((problem.order[chosen], result.start[chosen]))].tolist()
-    return ordered
-
-
-def _late(blocks: Blocks, result: Greedy, asap: Greedy) -> NDArray[np.int64]:
-    """The jobs that came out late although they need not."""
-    return np.flatnonzero((result.start > blocks.latest) & (asap.start <= blocks.latest))
+    def _part(self, rows: NDArray[np.int64], listing: Listing) -> Question:
+        """The question about `rows` in the room that `listing` leaves."""
+        free = listing.timeline.free.copy()
+        if self._settings.capacity_margin:
+            free -= self._reserve()
+        return self._question.part(rows, free)

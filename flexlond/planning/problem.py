@@ -41,6 +41,8 @@ class Reason(IntEnum):
     NO_SIGNAL = 8  # price or carbon unknown where they are needed: not deferred
     RAMP = 9  # placed elsewhere than its best slot because of the ramp cap
     KEPT = 10  # keeps the begin time it has: a change would save too little
+    POWER_CAP = 11  # its better slots have no room under the site's power cap
+    CARBON_CAP = 12  # placed elsewhere than its cheapest slot to keep the carbon cap
 
     @property
     def word(self) -> str:
@@ -50,12 +52,18 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Running:
-    """What occupies the cluster now; shapes (N,), (N, P), (N, R)."""
+    """What is taken already: running jobs, reservations to come; shapes (N,), (N, P), (N, R).
+
+    A block takes its room in [begin, end); `begin` at or before now for what runs. kW is the marginal power
+    (above what the nodes draw anyway), 0 for a reservation.
+    """
 
     share: NDArray[np.float64]  # (N, P): part of the job's nodes that belongs to each pool, 0..1
     demand: NDArray[np.float64]  # (N, R): the whole allocation
     end: NDArray[np.int64]  # (N,): start + time limit (or a predicted end)
     kw: NDArray[np.float64]  # (N,)
+    begin: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(N,) or empty: everything runs now."""
 
     @classmethod
     def none(cls, pools: int, resources: int) -> Running:
@@ -91,13 +99,9 @@ class Problem:
     price: NDArray[np.float64]  # (S,) GBP/MWh, NaN unknown
     carbon: NDArray[np.float64]  # (S,) g/kWh, NaN unknown
     job_id: NDArray[np.int64]  # (J,)
-    earliest: NDArray[
-        np.int64
-    ]  # (J,) max of now, the user's own --begin, a foreign predecessor's end
+    earliest: NDArray[np.int64]  # (J,) max of now, own --begin, a foreign predecessor's end
     latest: NDArray[np.int64]  # (J,) latest safe start, margins included; NEVER where nothing binds
-    duration: NDArray[
-        np.float64
-    ]  # (J,) s of one task (the time limit until runtimes are predicted)
+    duration: NDArray[np.float64]  # (J,) s of one task as expected (P50; the time limit unlearned)
     tasks: NDArray[np.int64]  # (J,) tasks of an array remainder; 1 else
     throttle: NDArray[np.int64]  # (J,) tasks at once (%N); 0 none
     kw: NDArray[np.float64]  # (J,) one task
@@ -115,7 +119,14 @@ class Problem:
     running: Running
     depends: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     """(D, 2): (successor, predecessor) as indices of this problem's jobs."""
-    site_kw: float = float("inf")  # cap of the running and planned jobs together
+    occupancy: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """(J,) s for which one task's room is kept (a higher quantile, P90); empty: its duration."""
+    limit: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """(J,) s of its time limit, by which latest starts run backwards; empty: its occupancy."""
+    site_kw: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """(S,): cap of base, running and planned power together, inf where none; empty: no cap."""
+    base_kw: float = 0.0  # what the site draws whatever we do (idle nodes); counts under `site_kw`
+    co2_cap_kg: float = float("inf")  # of the planned jobs' runs together
     recent: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     """(M, 2): (epoch, kW) of starts we commanded in the last 5 minutes; they count against the ramp cap."""
 
@@ -128,6 +139,7 @@ class Problem:
             *("order", "max_price", "max_carbon", "delay_weight", "current"),
         )
         running = len(self.running.end)
+        optional = ("occupancy", "limit")
         expected: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
             *((name, getattr(self, name).shape, (jobs,)) for name in per_job),
             ("price", self.price.shape, (self.grid.count,)),
@@ -138,8 +150,11 @@ class Problem:
             ("running.share", self.running.share.shape, (running, pools)),
             ("running.demand", self.running.demand.shape, (running, resources)),
             ("running.kw", self.running.kw.shape, (running,)),
+            *((name, getattr(self, name).shape, (jobs,)) for name in optional if len(getattr(self, name))),
             ("depends", self.depends.shape, (len(self.depends), 2)),
             ("recent", self.recent.shape, (len(self.recent), 2)),
+            ("site_kw", self.site_kw.shape, (self.grid.count if len(self.site_kw) else 0,)),
+            ("running.begin", self.running.begin.shape, (running if len(self.running.begin) else 0,)),
         ]
         for name, shape, wanted in expected:
             if shape != wanted:
@@ -182,6 +197,42 @@ class Plan:
     kw_asap: NDArray[np.float64]  # (S,)
     totals: Totals
     problems: tuple[str, ...]  # what could not be satisfied, in words
+    proof: Proof
+    grid: TimeGrid
+    job_id: NDArray[np.int64]  # (J,)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of the search for a plan: how long it took, and the objective after it."""
+
+    name: str  # "bound", "passes", "search", "milp"
+    seconds: float
+    objective_gbp: float  # NaN where the stage makes no plan
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proof:
+    """How good the plan is, for certain: over the movable jobs, in GBP.
+
+    The objective is energy, carbon price and delay together, and `min_benefit` of a job's cost for each job
+    that is moved. No plan that keeps the constraints has one below `bound_gbp`.
+    """
+
+    objective_gbp: float
+    bound_gbp: float
+    stages: tuple[Stage, ...]
+    room_price: NDArray[np.float64]  # (C, S) GBP per amount and slot, in the order of capacity.columns_of
+    carbon_price: float  # GBP per kg: the shadow price of the carbon cap, 0 where it does not bind
+    jobs: int  # movable jobs that were optimised
+
+    @property
+    def gap(self) -> float:
+        """The share by which the plan can at most be above the best one; 0 where nothing was to choose."""
+        if self.objective_gbp - self.bound_gbp <= 1e-9:
+            return 0.0
+        return (self.objective_gbp - self.bound_gbp) / max(abs(self.bound_gbp), 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,13 @@ def spread_time(
     return max(min(begin, latest), earliest)
 
 
+def ramp_book(
+    grid: TimeGrid, cap: float, spread: float, recent: NDArray[np.float64]
+) -> RampBook | None:
+    """The book of the starts we command under `cap` (kW per 5 minutes); None without a cap (0)."""
+    return RampBook(grid, cap, spread, recent) if cap else None
+
+
 class RampBook:
     """The kW that we start per second over the horizon, and room for more under the cap."""
 

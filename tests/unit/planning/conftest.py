@@ -62,6 +62,8 @@ def build(price: list[float], room: float = 4, **given: Any) -> Problem:
         "group_capacity": np.asarray(given.pop("group_capacity", capacity), np.float64),
         "running": given.pop("running", Running.none(*capacity.shape)),
     }
+    if np.ndim(given.get("site_kw", [])) == 0:
+        given["site_kw"] = np.full(slots, float(given["site_kw"]))
     return Problem(**fields, **arrays, **given)
 
 

@@ -37,26 +37,14 @@ def newly_late(problem: Problem, found: Plan) -> int:
     return int(((found.start > latest) & (found.asap <= latest)).sum())
 
 
-@pytest.mark.parametrize(("seed", "tries"), [(24, 2), (40, 3), (45, 2), (1, 1)])
-def test_no_job_comes_out_late_although_a_first_try_would_leave_some(
-    monkeypatch: pytest.MonkeyPatch, seed: int, tries: int
-) -> None:
-    seen: list[int] = []
-    count = planner._late
-
-    def counted(*arguments: Any) -> Any:
-        late = count(*arguments)
-        seen.append(len(late))
-        return late
-
-    monkeypatch.setattr(planner, "_late", counted)
+@pytest.mark.parametrize("seed", [24, 40, 45, 1, 7])
+def test_no_job_comes_out_late_although_room_is_scarce(seed: int) -> None:
     problem = instance(seed)
     found = planner.plan(problem, SETTINGS)
-    assert len(seen) == tries
-    assert all(seen[:-1])
     assert newly_late(problem, found) == 0
     assert found.totals.moved > 5
     assert found.totals.cost_gbp < found.totals.cost_asap_gbp
+    assert found.proof.bound_gbp <= found.proof.objective_gbp + 1e-9
 
 
 @pytest.mark.parametrize("seed", [24, 40, 45])

@@ -101,7 +101,8 @@ def overfull(problem: Problem, found: Plan) -> list[str]:
         busy[:end] += problem.running.share[run][:, None] * problem.running.demand[run]
         running_kw[:end] += problem.running.kw[run]
     errors = []
-    if (power + running_kw > problem.site_kw + 1e-6)[power > 0].any():
+    cap = problem.site_kw if len(problem.site_kw) else np.inf
+    if (power + running_kw > cap + 1e-6)[power > 0].any():
         errors.append("site")
     for pool in range(pools):
         room = np.maximum(problem.capacity[pool] - busy[:, pool], 0)
@@ -187,7 +188,7 @@ def test_new_jobs_never_displace_the_others(
     make_problem: Callable[..., Problem], seed: int
 ) -> None:
     problem, chosen = random_problem(make_problem, seed), random_settings(seed)
-    problem = replace(problem, site_kw=float("inf"), depends=np.zeros((0, 2), np.int64))
+    problem = replace(problem, site_kw=np.zeros(0), depends=np.zeros((0, 2), np.int64))
     problem = replace(problem, current=np.zeros(problem.jobs, np.int64))
     first = plan(problem, chosen)
     subset = np.flatnonzero(np.random.default_rng(seed).random(problem.jobs) < 0.3)

@@ -1,0 +1,210 @@
+"""From slots to begin times: who is held, until which second, and why.
+
+Law: a job is held only where it is planned later than the first moment with room for it in this plan; every
+other one is left to Slurm. Begin times are spread inside their slot and keep the ramp cap; a slot whose ramp is
+full is left for another one, and where no other is left the job starts as soon as it can: latest start > ramp
+cap. A job near its latest start whose slot would be nearly full goes earlier, because plans err. A begin time
+in force whose slot stays is not changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.planning.instance import KEPT, NOWHERE
+from flexlond.planning.problem import Reason
+from flexlond.planning.spread import spread_time
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.capacity import Blocks
+    from flexlond.planning.problem import Problem
+    from flexlond.planning.question import Question
+    from flexlond.planning.room import Placement
+    from flexlond.planning.spread import RampBook
+
+TIGHT_SLOTS = 2
+"""A slot this near the latest start is avoided when the pool is nearly full there."""
+NEARLY_FULL = 0.9
+"""The share of a total from which a slot near the latest start counts as full."""
+
+
+@dataclass(slots=True, eq=False)
+class Begins:
+    """What becomes of the jobs of a question; shapes (n,)."""
+
+    start: NDArray[np.int64]  # 0: no place was found
+    slot: NDArray[np.int64]
+    moved: NDArray[np.bool_]
+    reason: NDArray[np.int8]
+    over_ramp: list[int]  # rows whose latest start broke the ramp cap
+
+
+class Realiser:
+    """One pass over a placement; the placement follows what is decided."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        settings: PlanningSettings,
+        blocks: Blocks,
+        question: Question,
+        placement: Placement,
+        ramp: RampBook | None,
+    ) -> None:
+        """`placement` answers `question`; `ramp` is the book of all starts we command, None without a cap."""
+        self._problem = problem
+        self._settings = settings
+        self._blocks = blocks
+        self._question = question
+        self._placement = placement
+        self._ramp = ramp
+        self._awaited = 0
+        self._best = np.zeros(0)
+        jobs = question.jobs
+        self._earliest = question.earliest
+        self._in_force = problem.current[jobs] > problem.now
+        count = len(jobs)
+        self._out = Begins(
+            np.zeros(count, np.int64),
+            np.full(count, problem.grid.count, np.int64),
+            np.zeros(count, np.bool_),
+            np.full(count, Reason.CAPACITY, np.int8),
+            [],
+        )
+
+    def run(self, reserve: NDArray[np.float64] | None = None, awaited: int = 0) -> Begins:
+        """Decide every job; begin times that stay are counted in the ramp first.
+
+        `reserve` as in Placement.soonest; `awaited` is the end of what they all wait for.
+        """
+        self._awaited = awaited
+        self._best = self._question.instance.windows.query(self._question.instance.rate)[1]
+        placement, question = self._placement, self._question
+        slot = placement.slot
+        kept = (question.instance.special[:, KEPT] == slot) & (slot >= 0)
+        order = np.lexsort((self._problem.order[question.jobs], slot, ~kept))
+        for row in order[slot[order] != NOWHERE].tolist():
+            self._decide(row, reserve, kept=bool(kept[row]))
+        return self._out
+
+    def _decide(self, row: int, reserve: NDArray[np.float64] | None, *, kept: bool) -> None:
+        placement, grid = self._placement, self._problem.grid
+        job = int(self._question.jobs[row])
+        slot = int(placement.slot[row])
+        first = int(self._question.first[row])
+        soonest = slot
+        if slot > first:
+            placement.out(row)
+            soonest = placement.soonest(row, reserve)
+            placement.put(row, slot)
+        if soonest == NOWHERE or soonest > slot:
+            soonest = slot
+        soonest_at = int(self._earliest[row]) if soonest == first else grid.slot_start(soonest)
+        reason = self._reason(row, slot, soonest)
+        current = int(self._problem.current[job])
+        power = float(self._blocks.step_kw[job])
+        if kept and (self._ramp is None or self._ramp.allows(current, power)):
+            self._settle(row, slot, current, reason, held=current > soonest_at)
+            return
+        if slot > soonest and not self._in_force[row] and self._too_tight(row, slot):
+            slot, reason = self._earlier(row, soonest), Reason.LATEST_START
+        barred = np.zeros(grid.count, np.bool_)
+        while True:
+            at = self._begin(row, slot, soonest_at, released=slot == soonest)
+            if at >= 0:
+                self._settle(row, slot, at, reason, held=at > soonest_at)
+                return
+            reason = Reason.RAMP
+            barred[slot] = True
+            placement.out(row)
+            found = placement.find(row, barred=barred)
+            if found == NOWHERE:
+                self._out.over_ramp.append(row)
+                placement.put(row, soonest)
+                self._settle(row, soonest, soonest_at, Reason.LATEST_START, held=False)
+                return
+            placement.put(row, found)
+            slot = found
+
+    def _settle(self, row: int, slot: int, at: int, reason: Reason, *, held: bool) -> None:
+        job = int(self._question.jobs[row])
+        out = self._out
+        out.start[row], out.slot[row], out.moved[row], out.reason[row] = at, slot, held, reason
+        if self._ramp is not None and (held or self._in_force[row]):
+            self._ramp.commit(at, float(self._blocks.step_kw[job]))
+
+    def _begin(self, row: int, slot: int, soonest_at: int, *, released: bool) -> int:
+        """The begin time inside `slot`; -1 when the ramp cap leaves none."""
+        job = int(self._question.jobs[row])
+        grid, latest = self._problem.grid, int(self._blocks.latest[job])
+        bounds = (max(soonest_at, grid.slot_start(slot), self._awaited), latest)
+        if released and not self._in_force[row]:
+            return bounds[0]
+        if self._ramp is not None:
+            found = self._ramp.fit(slot, float(self._blocks.step_kw[job]), bounds)
+            return -1 if found is None else found
+        if released:
+            return bounds[0]
+        job_id = int(self._problem.job_id[job])
+        return spread_time(grid, self._settings.spread, job_id, slot, bounds)
+
+    def _too_tight(self, row: int, slot: int) -> bool:
+        """Whether the slot is near the latest start and would be nearly full."""
+        last = int(self._question.instance.last[row])
+        return last - slot < TIGHT_SLOTS and self._placement.fullness(row, slot) > NEARLY_FULL
+
+    def _earlier(self, row: int, soonest: int) -> int:
+        """Move `row` to the best slot away from its latest start that beats the soonest, or to the soonest."""
+        placement, instance = self._placement, self._question.instance
+        barred = np.arange(instance.slots) > int(instance.last[row]) - TIGHT_SLOTS
+        placement.out(row)
+        found = placement.find(row, barred=barred)
+        target = soonest if found == NOWHERE else max(found, soonest)
+        placement.put(row, target)
+        return target
+
+    def _reason(self, row: int, slot: int, soonest: int) -> Reason:
+        """Why this slot."""
+        instance, question = self._question.instance, self._question
+        k = int(instance.cls[row])
+        low, high = int(instance.first[row]), int(instance.last[row]) + 1
+        scale, first = float(instance.scale[row]), int(question.first[row])
+        best = float(self._best[row]) * scale
+        first_cost = float(question.first_cost[row])
+        cost = first_cost if slot == first else float(instance.rate[k, slot]) * scale
+        kept = int(instance.special[row, KEPT])
+        if slot > soonest or slot == kept:
+            if question.limited[row] and not self._under_limit(row, soonest):
+                price, limit = self._problem.price, self._problem.max_price
+                job = int(question.jobs[row])
+                return Reason.MAX_PRICE if price[soonest] > limit[job] else Reason.MAX_CARBON
+            cheapest = min(best, first_cost) if np.isfinite(first_cost) else best
+            if cost <= cheapest + 1e-9 + 1e-6 * abs(cheapest):
+                return Reason.PRICE
+            return Reason.KEPT if slot == kept else self._full(row)
+        if low >= high:
+            return Reason.LATEST_START
+        least = self._settings.min_benefit * max(abs(cost), 0.1 * float(question.typical[row]))
+        if slot > first:
+            return self._full(row)
+        if best >= first_cost:
+            return Reason.CHEAPEST_NOW
+        return Reason.BELOW_BENEFIT if first_cost - best < least else self._full(row)
+
+    def _under_limit(self, row: int, slot: int) -> bool:
+        job = int(self._question.jobs[row])
+        problem = self._problem
+        return not (
+            problem.price[slot] > problem.max_price[job]
+            or problem.carbon[slot] > problem.max_carbon[job]
+        )
+
+    def _full(self, row: int) -> Reason:
+        """What keeps it from a cheaper slot: the site's power, the carbon cap, or the room."""
+        return self._placement.binding(row)

@@ -1,0 +1,360 @@
+"""A placement that keeps the room: jobs are put in, taken out and put where they cost least and fit.
+
+Law: room is only ever taken where it is free, so a placement that keeps the constraints keeps them whatever is
+done to it here; `repair` makes one of a placement that does not. Past the end of the grid there is no bound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.planning.instance import FIRST, KEPT, NOWHERE
+from flexlond.planning.problem import Reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flexlond.planning.instance import Instance, Prices
+
+EPSILON = 1e-6
+_ADMISSIONS = 200  # jobs without a place for which room is made at once; the search sees to the others
+
+
+class Placement:
+    """Who is where, and what room that leaves."""
+
+    def __init__(self, instance: Instance, prices: Prices) -> None:
+        """Empty; `prices` guide `find`."""
+        self.instance = instance
+        self.slot = np.full(instance.jobs, NOWHERE, np.int64)
+        self.cost = instance.beyond.copy()  # (n,) GBP
+        longest = int(instance.width.max(initial=1)) + 1
+        self.free = np.pad(instance.free, ((0, 0), (0, longest)), constant_values=np.inf)
+        self.co2 = 0.0
+        self._needs: list[list[tuple[int, float]]] = [
+            [(int(row), float(need)) for row, need in zip(rows, needs, strict=True) if need > 0]
+            for rows, needs in zip(instance.index, instance.need, strict=True)
+        ]
+        bounded = set(instance.bounded.tolist())
+        self._needs = [[pair for pair in pairs if pair[0] in bounded] for pairs in self._needs]
+        self._totals: list[float] = np.maximum(instance.total, EPSILON).tolist()
+        self._size = instance.amount.max(axis=1, initial=0.0) * instance.width[instance.cls]
+        self._special = bool((instance.special >= 0).any())
+        self.worth = np.zeros(instance.rate.shape)
+        self.reprice(prices)
+
+    def reprice(self, prices: Prices) -> None:
+        """Other prices for `find`."""
+        self._prices = prices
+        self.worth = self.instance.worth(prices)
+        self.priced = self.instance.rate + self.worth
+
+    def adopt(self, slot: NDArray[np.int64]) -> None:
+        """Take over a whole placement, whether it fits or not."""
+        everyone = np.arange(self.instance.jobs)
+        self.slot = slot.copy()
+        self.cost = self.instance.cost_at(everyone, slot)
+        self.free[:, : self.instance.slots] = self.instance.free - self.instance.usage(
+            everyone, slot
+        )
+        self.co2 = float(self.instance.co2_at(everyone, slot).sum())
+
+    @property
+    def objective(self) -> float:
+        """GBP."""
+        return float(self.cost.sum())
+
+    def put(self, job: int, slot: int) -> None:
+        """Place `job` (which has no place) at `slot`, or nowhere."""
+        instance = self.instance
+        self.slot[job] = slot
+        if slot == NOWHERE:
+            self.cost[job] = instance.beyond[job]
+            return
+        k, scale = int(instance.cls[job]), float(instance.scale[job])
+        special = instance.special[job]
+        cost = scale * float(instance.rate[k, slot])
+        for which in (FIRST, KEPT):
+            if special[which] == slot:
+                cost = float(instance.special_cost[job, which])
+        self.cost[job] = cost
+        self._take(job, k, slot, scale)
+        self.co2 += scale * float(instance.co2[k, slot])
+
+    def out(self, job: int) -> None:
+        """Take `job` out, if it has a place."""
+        slot = int(self.slot[job])
+        if slot == NOWHERE:
+            return
+        instance = self.instance
+        k, scale = int(instance.cls[job]), float(instance.scale[job])
+        self._take(job, k, slot, -scale)
+        self.co2 -= scale * float(instance.co2[k, slot])
+        self.slot[job] = NOWHERE
+        self.cost[job] = instance.beyond[job]
+
+    def find(
+        self,
+        job: int,
+        priced: NDArray[np.float64] | None = None,
+        barred: NDArray[np.bool_] | None = None,
+    ) -> int:
+        """The slot with room of least cost and price, or NOWHERE.
+
+        `priced` (K, S) instead of this placement's own; `barred` (S,) slots are left out.
+        """
+        instance = self.instance
+        k, scale = int(instance.cls[job]), float(instance.scale[job])
+        first, last = int(instance.first[job]), int(instance.last[job])
+        width = int(instance.width[k])
+        value, slot = np.inf, NOWHERE
+        if first <= last:
+            row = (self.priced if priced is None else priced)[k, first : last + 1]
+            bad = None
+            for column, need in self._needs[k]:
+                short = self.free[column, first : last + width] < need * scale - EPSILON
+                bad = short if bad is None else bad | short
+            if bad is not None and bad.any():
+                count = np.zeros(len(bad) + 1, np.int32)
+                np.cumsum(bad, out=count[1:])
+                row = np.where(count[width:] > count[:-width], np.inf, row)
+            if barred is not None:
+                row = np.where(barred[first : last + 1], np.inf, row)
+            at = int(row.argmin())
+            if row[at] < np.inf:
+                value, slot = float(row[at]) * scale, first + at
+        if self._special:
+            value, slot = self._special_slots(job, (value, slot), barred)
+        return slot
+
+    def fits(self, job: int, slot: int) -> bool:
+        """Whether `job` has room at `slot`."""
+        k, scale = int(self.instance.cls[job]), float(self.instance.scale[job])
+        end = self._end(job, k, slot)
+        return all(
+            bool((self.free[column, slot:end] >= need * scale - EPSILON).all())
+            for column, need in self._needs[k]
+        )
+
+    def soonest(self, job: int, reserve: NDArray[np.float64] | None = None) -> int:
+        """The first slot with room from the job's first on, whatever it costs; NOWHERE without one.
+
+        `reserve` (C, S) is room that is not offered to deferred jobs but is there.
+        """
+        instance = self.instance
+        k, scale = int(instance.cls[job]), float(instance.scale[job])
+        first, width = max(0, int(instance.first[job]) - 1), int(instance.width[k])
+        bad = np.zeros(self.free.shape[1] - first, np.bool_)
+        for column, need in self._needs[k]:
+            room = self.free[column, first:]
+            if reserve is not None:
+                room = room.copy()
+                room[: instance.slots - first] += reserve[column, first:]
+            bad |= room < need * scale - EPSILON
+        if not bad[: width + int(instance.extra[job])].any():
+            return first
+        bad[0] = True
+        count = np.zeros(len(bad) + 1, np.int32)
+        np.cumsum(bad, out=count[1:])
+        room = count[width:] == count[:-width]
+        slots = instance.slots - first
+        at = int(room[:slots].argmax()) if slots > 0 else 0
+        return first + at if slots > 0 and room[at] else NOWHERE
+
+    def fullness(self, job: int, slot: int) -> float:
+        """The largest share of any room taken while `job`, which is there, runs from `slot`."""
+        k = int(self.instance.cls[job])
+        end = min(self._end(job, k, slot), self.instance.slots)
+        shares = [
+            1.0 - float((self.free[column, slot:end] / self._totals[column]).min())
+            for column, _ in self._needs[k]
+        ]
+        return max(shares, default=0.0)
+
+    def binding(self, job: int) -> Reason:
+        """What the prices say keeps `job` from its cheapest slot: site power, the carbon cap, or room."""
+        instance, prices = self.instance, self._prices
+        k = int(instance.cls[job])
+        low, high = int(instance.first[job]), int(instance.last[job]) + 1
+        if low >= high:
+            return Reason.CAPACITY
+        at = low + int(instance.rate[k, low:high].argmin())
+        end = min(self._end(job, k, at), instance.slots)
+        site = len(instance.free) - 2
+        paid = {
+            column: need * float(prices.room[column, at:end].sum())
+            for column, need in self._needs[k]
+        }
+        carbon = prices.carbon * float(instance.co2[k, at])
+        if carbon > max(paid.values(), default=0.0):
+            return Reason.CARBON_CAP
+        power = paid.get(site, 0.0)
+        if power > 0 and power >= max(paid.values()):
+            return Reason.POWER_CAP
+        return Reason.CAPACITY
+
+    def repair(self) -> None:
+        """Take jobs out until all fits, put them back where they do, and make room for those that do not."""
+        instance = self.instance
+        rows, slots = instance.bounded, instance.slots
+        over = np.minimum(self.free[rows, :slots], 0.0)
+        # What was taken before us may exceed the room (nodes went down): that is not ours to mend.
+        over[instance.free[rows] < 0] = 0.0
+        removed = self._clear(np.argwhere(over < -EPSILON), rows)
+        removed.sort(key=lambda job: -float(self._size[job]))
+        for job in removed:
+            self.put(job, self.find(job))
+        left = np.flatnonzero(self.slot == NOWHERE)
+        for job in left[np.argsort(-self._size[left], kind="stable")][:_ADMISSIONS].tolist():
+            self.admit(job)
+
+    def admit(self, job: int) -> bool:
+        """Make room for `job`, which has no place, where the fewest must give way; they find other places.
+
+        False when one of them does not: then nothing has changed.
+        """
+        target = self._least_short(job)
+        if target == NOWHERE or not np.isfinite(self.instance.cost_at(np.array([job]), np.array([target]))[0]):
+            return False
+        co2 = self.co2
+        self.put(job, target)
+        k = int(self.instance.cls[job])
+        end = min(self._end(job, k, target), self.instance.slots)
+        rows = np.array([column for column, _ in self._needs[k]], np.int64)
+        cells = np.argwhere(self.free[rows, target:end] < -EPSILON) + [0, target]
+        before = self.slot.copy()
+        spared = np.zeros(self.instance.jobs, np.bool_)
+        spared[job] = True
+        removed = self._clear(cells, rows, spared=spared)
+        removed.sort(key=lambda other: -float(self._size[other]))
+        for other in removed:
+            self.put(other, self.find(other))
+            if self.slot[other] == NOWHERE:
+                break
+        else:
+            if bool((self.free[rows, target:end] >= -EPSILON).all()):
+                return True
+        for other in removed:
+            self.out(other)
+        self.out(job)
+        for other in removed:
+            self.put(other, int(before[other]))
+        self.co2 = co2
+        return False
+
+    def retreat(self, safe: NDArray[np.int64]) -> None:
+        """Give every job without a place its slot in `safe` (n,), a placement of all that fits.
+
+        Who is in the way there finds another place, or goes back to its own in `safe` too; those back in
+        `safe` never stand in each other's way, so this ends with everyone placed.
+        """
+        back = np.zeros(self.instance.jobs, np.bool_)
+        waiting = np.flatnonzero(self.slot == NOWHERE).tolist()
+        while waiting:
+            job = waiting.pop()
+            target = int(safe[job])
+            self.put(job, target)
+            back[job] = True
+            k = int(self.instance.cls[job])
+            end = min(self._end(job, k, target), self.instance.slots)
+            rows = np.array([column for column, _ in self._needs[k]], np.int64)
+            cells = np.argwhere(self.free[rows, target:end] < -EPSILON) + [0, target]
+            removed = self._clear(cells, rows, spared=back)
+            removed.sort(key=lambda other: -float(self._size[other]))
+            for other in removed:
+                self.put(other, self.find(other))
+                if self.slot[other] == NOWHERE:
+                    waiting.append(other)
+
+    def _least_short(self, job: int) -> int:
+        """The slot of the job's window that lacks the least room; the cheapest of these."""
+        instance = self.instance
+        k, scale = int(instance.cls[job]), float(instance.scale[job])
+        first, last = int(instance.first[job]), int(instance.last[job])
+        own = int(instance.special[job, FIRST])
+        if first > last:
+            return own
+        width = int(instance.width[k])
+        short = np.zeros(last - first + width)
+        for column, need in self._needs[k]:
+            lacking = need * scale - self.free[column, first : last + width]
+            # Room that was never there cannot be made.
+            never = np.full(len(lacking), np.inf)
+            offered = instance.free[column, first : last + width]
+            never[: len(offered)] = offered
+            lacking[never < need * scale - EPSILON] = np.inf
+            short += np.maximum(lacking, 0.0) / self._totals[column]
+        with np.errstate(invalid="ignore"):
+            total = np.lib.stride_tricks.sliding_window_view(short, width).sum(axis=1)
+        priced = self.priced[k, first : last + 1]
+        total = np.where(np.isfinite(priced), total, np.inf)
+        at = int(np.lexsort((priced, np.round(total, 9)))[0])
+        return first + at if np.isfinite(total[at]) else own
+
+    def _clear(
+        self,
+        cells: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        spared: NDArray[np.bool_] | None = None,
+    ) -> list[int]:
+        """Take jobs out until no cell (row, slot) lacks room: the short and small first, who move easily."""
+        instance = self.instance
+        removed: list[int] = []
+        if not len(cells):
+            return removed
+        longest = int(instance.width.max(initial=1)) + 1
+        lowest, highest = int(cells[:, 1].min()) - longest, int(cells[:, 1].max())
+        around = np.flatnonzero((self.slot >= max(0, lowest)) & (self.slot <= highest))
+        order = around[np.argsort(self.slot[around], kind="stable")]
+        begins = self.slot[order]
+        for row, at in cells.tolist():
+            constraint = int(rows[row])
+            if self.free[constraint, at] >= -EPSILON:
+                continue
+            low, high = np.searchsorted(begins, [max(0, at - longest), at + 1])
+            near = order[low:high]
+            near = near[self.slot[near] >= 0]
+            if spared is not None:
+                near = near[~spared[near]]
+            near = near[instance.reach(near, self.slot[near]) > at]
+            near = near[(instance.index[instance.cls[near]] == constraint).any(axis=1)]
+            for job in near[np.argsort(self._size[near], kind="stable")].tolist():
+                if self.free[constraint, at] >= -EPSILON:
+                    break
+                self.out(job)
+                removed.append(job)
+        return removed
+
+    def _special_slots(
+        self, job: int, best: tuple[float, int], barred: NDArray[np.bool_] | None
+    ) -> tuple[float, int]:
+        """The better of `best` (value, slot) and the job's own two slots."""
+        instance = self.instance
+        value, slot = best
+        k, scale = int(instance.cls[job]), float(instance.scale[job])
+        for which in (FIRST, KEPT):
+            own = int(instance.special[job, which])
+            if own < 0 or (barred is not None and barred[own]):
+                continue
+            price = float(self.worth[k, own])
+            if which == FIRST and instance.extra[job]:
+                end = own + int(instance.width[k])
+                if end < instance.slots:
+                    price += sum(
+                        need * float(self._prices.room[row, end]) for row, need in self._needs[k]
+                    )
+            mine = float(instance.special_cost[job, which]) + scale * price
+            if mine <= value and np.isfinite(mine) and self.fits(job, own):
+                value, slot = mine, own
+        return value, slot
+
+    def _end(self, job: int, k: int, slot: int) -> int:
+        further = int(self.instance.extra[job]) if self.instance.special[job, FIRST] == slot else 0
+        return slot + int(self.instance.width[k]) + further
+
+    def _take(self, job: int, k: int, slot: int, scale: float) -> None:
+        end = self._end(job, k, slot)
+        for column, need in self._needs[k]:
+            self.free[column, slot:end] -= need * scale

@@ -1,0 +1,161 @@
+"""The core question answered: bound, priced passes, repair, search; each stage may be missing.
+
+Law: the best placement so far always stands, and every one of them keeps the room. Budgets are steps as well
+as seconds, so that a run with steps alone is repeatable; the clock is the caller's (planning knows none).
+Where the jobs' free choices keep every constraint there is nothing to search: that is the optimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.planning.dual import Dual, ascend
+from flexlond.planning.instance import KEPT, NOWHERE, Instance, Prices
+from flexlond.planning.passes import settle
+from flexlond.planning.problem import Stage
+from flexlond.planning.room import Placement
+from flexlond.planning.search import search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+_FEW = 48  # jobs below which one priced insertion does as well as the passes
+_STAY = 0.005  # share of the objective by which another placement must beat the earlier one
+_SEED = 20260
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long to search: in steps, and in seconds of `clock`."""
+
+    dual_steps: int = 120
+    passes: int = 6
+    blocks: int = 120
+    search_steps: int = 400
+    seconds: float = float("inf")
+    enough: float = 0.001  # certified gap (share of the bound) at which the search ends
+    clock: Callable[[], float] = lambda: 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """A placement that keeps the room, and what is known of it."""
+
+    slot: NDArray[np.int64]  # (n,), NOWHERE where no place was found
+    objective: float
+    bound: float
+    prices: Prices
+    stages: tuple[Stage, ...]
+    placement: Placement
+
+
+def solve(
+    instance: Instance,
+    budget: Budget,
+    start: Prices | None = None,
+    hint: NDArray[np.int64] | None = None,
+    safe: NDArray[np.int64] | None = None,
+) -> Solution:
+    """Answer `instance`; `start` are prices, `hint` (n,) slots of an earlier answer (NOWHERE: none).
+
+    `safe` (n,) is a placement of all jobs that is known to fit: with one, no job is left nowhere.
+    """
+    rng = np.random.default_rng(_SEED)
+    began = budget.clock()
+    stages: list[Stage] = []
+
+    def note(name: str, objective: float, steps: int) -> None:
+        spent = budget.clock() - began - sum(stage.seconds for stage in stages)
+        stages.append(Stage(name, spent, objective, steps))
+
+    dual = ascend(instance, budget.dual_steps, start, rng=rng)
+    note("bound", float("nan"), dual.steps)
+    hint = np.full(instance.jobs, NOWHERE) if hint is None else hint
+    prices, placement, steps = _first(instance, dual, budget, hint, rng)
+    note("passes", placement.objective, steps)
+    enough = dual.bound + budget.enough * abs(dual.bound)
+    made = search(
+        placement,
+        steps=min(budget.search_steps, 4 * instance.jobs),
+        enough=enough,
+        go_on=lambda: budget.clock() - began < budget.seconds,
+        rng=rng,
+    )
+    note("search", placement.objective, made)
+    if safe is not None and (placement.slot == NOWHERE).any():
+        placement.retreat(safe)
+        made = search(
+            placement,
+            steps=min(budget.search_steps, 4 * instance.jobs),
+            enough=enough,
+            go_on=lambda: budget.clock() - began < budget.seconds,
+            rng=rng,
+        )
+        note("retreat", placement.objective, made)
+    return Solution(
+        placement.slot, placement.objective, dual.bound, prices, tuple(stages), placement
+    )
+
+
+def _first(
+    instance: Instance,
+    dual: Dual,
+    budget: Budget,
+    hint: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> tuple[Prices, Placement, int]:
+    """A first placement: the free choices, what is kept, or the passes, whichever is best."""
+    placement = Placement(instance, dual.prices)
+    if dual.tight:
+        placement.adopt(dual.slot)
+        return dual.prices, placement, 0
+    candidates: list[tuple[Prices, Placement]] = []
+    kept = instance.special[:, KEPT]
+    earlier = np.where(kept >= 0, kept, hint)
+    if (earlier >= 0).any():
+        candidates.append((dual.prices, _inserted(instance, dual.prices, earlier)))
+    none = np.full(instance.jobs, NOWHERE)
+    if instance.jobs < _FEW:
+        candidates.append((dual.prices, _inserted(instance, dual.prices, none)))
+    else:
+        slot, prices = settle(
+            instance, dual, passes=budget.passes, blocks=budget.blocks, rng=rng
+        )
+        placement = Placement(instance, prices)
+        placement.adopt(slot)
+        placement.repair()
+        candidates.append((prices, placement))
+    fitting = [one for one in candidates if one[1].co2 <= instance.co2_cap + 1e-9]
+    if not fitting:
+        prices, best = min(candidates, key=lambda one: one[1].co2)
+        return prices, best, budget.passes
+    prices, best = min(fitting, key=lambda one: one[1].objective)
+    earlier_prices, first = fitting[0]
+    if (earlier >= 0).any() and first.objective - best.objective <= _STAY * abs(best.objective):
+        prices, best = earlier_prices, first
+    return prices, best, budget.passes
+
+
+def _inserted(
+    instance: Instance, prices: Prices, earlier: NDArray[np.int64]
+) -> Placement:
+    """Job after job where it costs least, the least slack first; before all, those at their `earlier` slot."""
+    placement = Placement(instance, prices)
+    everyone = np.arange(instance.jobs)
+    allowed = (earlier >= 0) & np.isfinite(instance.cost_at(everyone, earlier))
+    allowed &= (earlier <= instance.last) | (earlier == instance.special[:, KEPT])
+    left = []
+    size = instance.amount.max(axis=1) * instance.width[instance.cls]
+    for job in np.lexsort((-size, instance.last - instance.first)).tolist():
+        if allowed[job] and placement.fits(job, int(earlier[job])):
+            placement.put(job, int(earlier[job]))
+        else:
+            left.append(job)
+    for job in left:
+        placement.put(job, placement.find(job))
+    return placement
