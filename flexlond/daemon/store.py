@@ -46,6 +46,12 @@ CREATE TABLE wait (
 CREATE TABLE flag (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 
+# Came later and is only learnt from again when it is lost: an older FlexLon opens the file and passes it by.
+_BLOB = (
+    "CREATE TABLE IF NOT EXISTS blob"
+    " (key TEXT PRIMARY KEY, at INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID"
+)
+
 _JOB_COLUMNS = (
     "job_id, first_submit, submit, restarts, original_begin, eligible, hold, hold_seen, ours, came_due,"
     " opted_out, opted_out_why, touched, last_seen"
@@ -96,6 +102,7 @@ class SqliteStore:
             self._db.executescript(
                 f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
             )
+        self._db.execute(_BLOB)
 
     def close(self) -> None:
         """Close the file; what was recorded stays."""
@@ -252,6 +259,17 @@ class SqliteStore:
     def put(self, key: str, value: str) -> None:
         """Set a small persistent flag."""
         self._db.execute("INSERT OR REPLACE INTO flag (key, value) VALUES (?,?)", (key, value))
+
+    def get_blob(self, key: str) -> bytes:
+        """What `put_blob` was given last; b"" when nothing was."""
+        row = self._db.execute("SELECT value FROM blob WHERE key=?", (key,)).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def put_blob(self, key: str, value: bytes, at: int) -> None:
+        """Keep something learnt (megabytes at most) as of `at`; all of it or the one before."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO blob (key, at, value) VALUES (?,?,?)", (key, at, value)
+        )
 
     def prune(self, before: int) -> None:
         """Forget cycles, waits and unseen jobs older than `before`. Intents stay: they only grow (I1)."""

@@ -21,16 +21,15 @@ from flexlond.slurm import fields
 from flexlond.slurm.command import SlurmCommandError, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flexlond.model.settings import SlurmSettings
 
 COLUMNS: Final = (
     *("JobIDRaw", "JobID", "User", "UID", "Account", "QOS", "Partition", "State"),
     *("Submit", "Eligible", "Start", "End", "TimelimitRaw", "AllocTRES", "ReqTRES"),
-    *("ConsumedEnergyRaw", "Restarts", "Comment"),
+    *("ConsumedEnergyRaw", "Restarts", "JobName", "Comment"),
 )
-_RESTARTS: Final = COLUMNS.index("Restarts")
 _JOB_ID: Final = re.compile(r"(\d+)(?:_(?:(\d+)|\[.*)|\+(\d+))?$", re.DOTALL)
 
 
@@ -61,6 +60,9 @@ class AccountingRecord:
     energy_joules: int | None
     restarts: int | None  # None where this Slurm does not say (22.05)
     comment: str
+    name: str = ""
+    requested_cpus: int = 0  # what the user asked for; whole-node sites allocate more
+    requested_nodes: int = 0
 
 
 def read_accounting(
@@ -111,9 +113,7 @@ def decode_accounting(
     cells = printed.split(delimiter)
     records = []
     for first in range(0, len(cells) - width, width):
-        row = cells[first : first + width]
-        if "Restarts" not in columns:
-            row.insert(_RESTARTS, "")
+        row = dict(zip(columns, cells[first : first + width], strict=True))
         try:
             records.append(_record(row))
         except ValueError:
@@ -121,32 +121,33 @@ def decode_accounting(
     return tuple(records)
 
 
-def _record(row: list[str]) -> AccountingRecord:
-    raw, shown, user, uid, account, qos, partition, state = row[:8]
-    submit, eligible, start, end, limit, allocated, requested, energy, restarts, comment = row[8:]
+def _record(row: Mapping[str, str]) -> AccountingRecord:
+    """From cells by column name; of the columns, those that not every Slurm has may be absent."""
+    shown, limit = row["JobID"], row["TimelimitRaw"]
+    energy, restarts = row["ConsumedEnergyRaw"], row.get("Restarts", "")
     named = _JOB_ID.match(shown)
     if named is None:
         raise ValueError(f"not a job id: {shown[:40]!r}")
     leader, task, offset = named.groups()
     in_array = "_" in shown
-    resources = allocated or requested
-    amounts = fields.tres(resources)
+    resources = row["AllocTRES"] or row["ReqTRES"]
+    amounts, requested = fields.tres(resources), fields.tres(row["ReqTRES"])
     return AccountingRecord(
-        job_id=int(raw.lstrip("\n")),
+        job_id=int(row["JobIDRaw"].lstrip("\n")),
         array_job_id=int(leader) if in_array else 0,
         array_task_id=int(task) if task else None,
         het_job_id=int(leader) if offset else 0,
         het_offset=int(offset or 0),
-        user=user,
-        uid=int(uid),
-        account=account,
-        qos=qos,
-        partition=partition,
-        state=state.split(" ", 1)[0],
-        submit=fields.epoch(submit),
-        eligible=fields.epoch(eligible),
-        start=fields.epoch(start),
-        end=fields.epoch(end),
+        user=row["User"],
+        uid=int(row["UID"]),
+        account=row["Account"],
+        qos=row["QOS"],
+        partition=row["Partition"],
+        state=row["State"].split(" ", 1)[0],
+        submit=fields.epoch(row["Submit"]),
+        eligible=fields.epoch(row["Eligible"]),
+        start=fields.epoch(row["Start"]),
+        end=fields.epoch(row["End"]),
         time_limit=int(limit) * 60 if limit.isdecimal() else None,
         nodes=fields.count(amounts.get("node", "")),
         cpus=fields.count(amounts.get("cpu", "")),
@@ -154,7 +155,10 @@ def _record(row: list[str]) -> AccountingRecord:
         gpus=fields.gpus(resources, "", "", "", "", 1, 1),
         energy_joules=int(energy) if energy.isdecimal() else None,
         restarts=int(restarts) if restarts.isdecimal() else None,
-        comment=comment,
+        comment=row["Comment"],
+        name=row.get("JobName", ""),
+        requested_cpus=fields.count(requested.get("cpu", "")),
+        requested_nodes=fields.count(requested.get("node", "")),
     )
 
 

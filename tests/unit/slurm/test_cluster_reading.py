@@ -95,9 +95,8 @@ def test_the_longest_wait_is_the_slower_scheduler_pass(
 
 
 def test_captured_history(captured: Any) -> None:
-    columns = accounting.COLUMNS
-    if captured.version == "22.05":
-        columns = tuple(name for name in columns if name != "Restarts")
+    absent = {"JobName"} | ({"Restarts"} if captured.version == "22.05" else set())
+    columns = tuple(name for name in accounting.COLUMNS if name not in absent)
     text = captured.text("sacct.txt")
     delimiter = captured.separators[0]
     records = decode_accounting(text, delimiter, columns)
@@ -110,6 +109,7 @@ def test_captured_history(captured: Any) -> None:
     assert {record.array_task_id for record in tasks} >= {1, 2}
     gpu = [record for record in records if record.gpus and record.state == "RUNNING"]
     assert [(r.cpus, r.nodes, r.memory_mib, r.gpus) for r in gpu] == [(3, 1, 50, (("", 2),))]
+    assert [(r.requested_cpus, r.requested_nodes, r.name) for r in gpu] == [(3, 1, "")]
     running = [record for record in records if record.state == "RUNNING"]
     assert all(record.start >= record.submit > 0 and record.end == 0 for record in running)
     restarts = {record.restarts for record in records}
@@ -126,7 +126,7 @@ def test_het_arrays_and_strange_rows_in_history() -> None:
     rows = [
         row("17", "16+1"),
         row("12", "12_[1-20%3]"),
-        row("9", "8_3", Comment="x\ny"),
+        row("9", "8_3", Comment="x\ny", JobName="a\n|b~", ReqTRES="cpu=3,node=2"),
         row("one", "1"),
         row("5", "5"),
     ]
@@ -135,5 +135,6 @@ def test_het_arrays_and_strange_rows_in_history() -> None:
     assert [
         (r.job_id, r.het_job_id, r.het_offset, r.array_job_id, r.array_task_id) for r in found
     ] == [(17, 16, 1, 0, None), (12, 0, 0, 12, None), (9, 0, 0, 8, 3), (5, 0, 0, 0, None)]
-    assert found[2].comment == "x\ny"
+    assert (found[2].comment, found[2].name) == ("x\ny", "a\n|b~")
+    assert (found[2].cpus, found[2].requested_cpus, found[2].requested_nodes) == (1, 3, 2)
     assert {(r.state, r.energy_joules, r.restarts) for r in found} == {("CANCELLED", 14000, 2)}
