@@ -2,7 +2,7 @@
 
 Law: it starts the daemon or looks at the configuration; it never talks to a running daemon (flexlonctl does).
 Exit codes: 0 good, 1 not good (with every reason on stderr); `run` also 75 another flexlond is active and
-78 the configuration is refused.
+78 the configuration is refused. `backtest` has its own law (backtest.py).
 """
 
 # ruff: noqa: FBT002 -- typer makes options of parameters
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from flexlond.cli.backtest import backtest
 
 if TYPE_CHECKING:
     from flexlond.model.settings import Settings
@@ -98,6 +100,9 @@ def lua(
             print(install(settings, output, check=check))
     except LuaError as error:
         _fail(str(error))
+
+
+app.command("backtest")(backtest)
 
 
 @app.command()
