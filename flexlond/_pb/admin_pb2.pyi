@@ -11,7 +11,7 @@ class Empty(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "mode", "paused", "draining", "slurm_version", "reader", "reader_reason", "helper_answering", "helper_detail", "last_cycle_at", "last_cycle", "last_cycle_seconds", "jobs_seen", "jobs_flexible", "jobs_held", "opted_out", "signals", "slot_seconds", "heartbeat_fresh", "warnings", "started_at", "config_path", "config_error")
+    __slots__ = ("version", "mode", "paused", "draining", "slurm_version", "reader", "reader_reason", "helper_answering", "helper_detail", "last_cycle_at", "last_cycle", "last_cycle_seconds", "jobs_seen", "jobs_flexible", "jobs_held", "opted_out", "signals", "slot_seconds", "heartbeat_fresh", "warnings", "started_at", "config_path", "config_error", "prediction")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +35,7 @@ class StatusReply(_message.Message):
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     CONFIG_PATH_FIELD_NUMBER: _ClassVar[int]
     CONFIG_ERROR_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_FIELD_NUMBER: _ClassVar[int]
     version: str
     mode: str
     paused: bool
@@ -58,7 +59,8 @@ class StatusReply(_message.Message):
     started_at: int
     config_path: str
     config_error: str
-    def __init__(self, version: _Optional[str] = ..., mode: _Optional[str] = ..., paused: _Optional[bool] = ..., draining: _Optional[bool] = ..., slurm_version: _Optional[str] = ..., reader: _Optional[str] = ..., reader_reason: _Optional[str] = ..., helper_answering: _Optional[bool] = ..., helper_detail: _Optional[str] = ..., last_cycle_at: _Optional[int] = ..., last_cycle: _Optional[str] = ..., last_cycle_seconds: _Optional[float] = ..., jobs_seen: _Optional[int] = ..., jobs_flexible: _Optional[int] = ..., jobs_held: _Optional[int] = ..., opted_out: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., slot_seconds: _Optional[int] = ..., heartbeat_fresh: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., started_at: _Optional[int] = ..., config_path: _Optional[str] = ..., config_error: _Optional[str] = ...) -> None: ...
+    prediction: str
+    def __init__(self, version: _Optional[str] = ..., mode: _Optional[str] = ..., paused: _Optional[bool] = ..., draining: _Optional[bool] = ..., slurm_version: _Optional[str] = ..., reader: _Optional[str] = ..., reader_reason: _Optional[str] = ..., helper_answering: _Optional[bool] = ..., helper_detail: _Optional[str] = ..., last_cycle_at: _Optional[int] = ..., last_cycle: _Optional[str] = ..., last_cycle_seconds: _Optional[float] = ..., jobs_seen: _Optional[int] = ..., jobs_flexible: _Optional[int] = ..., jobs_held: _Optional[int] = ..., opted_out: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., slot_seconds: _Optional[int] = ..., heartbeat_fresh: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., started_at: _Optional[int] = ..., config_path: _Optional[str] = ..., config_error: _Optional[str] = ..., prediction: _Optional[str] = ...) -> None: ...
 
 class JobsRequest(_message.Message):
     __slots__ = ("user",)
@@ -67,7 +69,7 @@ class JobsRequest(_message.Message):
     def __init__(self, user: _Optional[str] = ...) -> None: ...
 
 class JobLine(_message.Message):
-    __slots__ = ("job_id", "array", "user", "partition", "state", "flexible", "consent", "begin", "planned_start", "latest_start", "deadline", "held_by_us", "kw", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "comment", "reason", "opted_out", "submit", "eligible", "asap_start", "duration_seconds", "touched", "must_start_by")
+    __slots__ = ("job_id", "array", "user", "partition", "state", "flexible", "consent", "begin", "planned_start", "latest_start", "deadline", "held_by_us", "kw", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "comment", "reason", "opted_out", "submit", "eligible", "asap_start", "duration_seconds", "touched", "must_start_by", "counted_kw")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ARRAY_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +96,7 @@ class JobLine(_message.Message):
     DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
     TOUCHED_FIELD_NUMBER: _ClassVar[int]
     MUST_START_BY_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_KW_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     array: str
     user: str
@@ -120,7 +123,8 @@ class JobLine(_message.Message):
     duration_seconds: float
     touched: bool
     must_start_by: int
-    def __init__(self, job_id: _Optional[int] = ..., array: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., state: _Optional[str] = ..., flexible: _Optional[bool] = ..., consent: _Optional[str] = ..., begin: _Optional[int] = ..., planned_start: _Optional[int] = ..., latest_start: _Optional[int] = ..., deadline: _Optional[int] = ..., held_by_us: _Optional[bool] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., comment: _Optional[str] = ..., reason: _Optional[str] = ..., opted_out: _Optional[bool] = ..., submit: _Optional[int] = ..., eligible: _Optional[int] = ..., asap_start: _Optional[int] = ..., duration_seconds: _Optional[float] = ..., touched: _Optional[bool] = ..., must_start_by: _Optional[int] = ...) -> None: ...
+    counted_kw: float
+    def __init__(self, job_id: _Optional[int] = ..., array: _Optional[str] = ..., user: _Optional[str] = ..., partition: _Optional[str] = ..., state: _Optional[str] = ..., flexible: _Optional[bool] = ..., consent: _Optional[str] = ..., begin: _Optional[int] = ..., planned_start: _Optional[int] = ..., latest_start: _Optional[int] = ..., deadline: _Optional[int] = ..., held_by_us: _Optional[bool] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., comment: _Optional[str] = ..., reason: _Optional[str] = ..., opted_out: _Optional[bool] = ..., submit: _Optional[int] = ..., eligible: _Optional[int] = ..., asap_start: _Optional[int] = ..., duration_seconds: _Optional[float] = ..., touched: _Optional[bool] = ..., must_start_by: _Optional[int] = ..., counted_kw: _Optional[float] = ...) -> None: ...
 
 class JobsReply(_message.Message):
     __slots__ = ("jobs",)
@@ -135,16 +139,62 @@ class ExplainRequest(_message.Message):
     def __init__(self, job_id: _Optional[int] = ...) -> None: ...
 
 class ExplainReply(_message.Message):
-    __slots__ = ("job", "summary", "steps", "history")
+    __slots__ = ("job", "summary", "steps", "history", "binding", "outlook", "alternatives")
     JOB_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    BINDING_FIELD_NUMBER: _ClassVar[int]
+    OUTLOOK_FIELD_NUMBER: _ClassVar[int]
+    ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
     job: JobLine
     summary: str
     steps: _containers.RepeatedScalarFieldContainer[str]
     history: _containers.RepeatedCompositeFieldContainer[HistoryLine]
-    def __init__(self, job: _Optional[_Union[JobLine, _Mapping]] = ..., summary: _Optional[str] = ..., steps: _Optional[_Iterable[str]] = ..., history: _Optional[_Iterable[_Union[HistoryLine, _Mapping]]] = ...) -> None: ...
+    binding: str
+    outlook: Outlook
+    alternatives: _containers.RepeatedCompositeFieldContainer[Alternative]
+    def __init__(self, job: _Optional[_Union[JobLine, _Mapping]] = ..., summary: _Optional[str] = ..., steps: _Optional[_Iterable[str]] = ..., history: _Optional[_Iterable[_Union[HistoryLine, _Mapping]]] = ..., binding: _Optional[str] = ..., outlook: _Optional[_Union[Outlook, _Mapping]] = ..., alternatives: _Optional[_Iterable[_Union[Alternative, _Mapping]]] = ...) -> None: ...
+
+class Outlook(_message.Message):
+    __slots__ = ("p50_seconds", "p90_seconds", "limit_seconds", "basis", "runs", "kw", "counted_kw", "power_basis", "power_runs")
+    P50_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    P90_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_KW_FIELD_NUMBER: _ClassVar[int]
+    POWER_BASIS_FIELD_NUMBER: _ClassVar[int]
+    POWER_RUNS_FIELD_NUMBER: _ClassVar[int]
+    p50_seconds: float
+    p90_seconds: float
+    limit_seconds: float
+    basis: str
+    runs: int
+    kw: float
+    counted_kw: float
+    power_basis: str
+    power_runs: int
+    def __init__(self, p50_seconds: _Optional[float] = ..., p90_seconds: _Optional[float] = ..., limit_seconds: _Optional[float] = ..., basis: _Optional[str] = ..., runs: _Optional[int] = ..., kw: _Optional[float] = ..., counted_kw: _Optional[float] = ..., power_basis: _Optional[str] = ..., power_runs: _Optional[int] = ...) -> None: ...
+
+class Alternative(_message.Message):
+    __slots__ = ("name", "start", "cost_gbp", "co2_kg", "delay_gbp", "room_gbp", "why_not")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    CO2_KG_FIELD_NUMBER: _ClassVar[int]
+    DELAY_GBP_FIELD_NUMBER: _ClassVar[int]
+    ROOM_GBP_FIELD_NUMBER: _ClassVar[int]
+    WHY_NOT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    start: int
+    cost_gbp: float
+    co2_kg: float
+    delay_gbp: float
+    room_gbp: float
+    why_not: str
+    def __init__(self, name: _Optional[str] = ..., start: _Optional[int] = ..., cost_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., delay_gbp: _Optional[float] = ..., room_gbp: _Optional[float] = ..., why_not: _Optional[str] = ...) -> None: ...
 
 class HistoryLine(_message.Message):
     __slots__ = ("at", "verb", "not_before", "outcome", "detail")
@@ -167,23 +217,39 @@ class PlanRequest(_message.Message):
     def __init__(self, slots: _Optional[int] = ...) -> None: ...
 
 class PlanSlot(_message.Message):
-    __slots__ = ("start", "price_gbp_mwh", "carbon_g_kwh", "kw", "kw_asap", "starts")
+    __slots__ = ("start", "price_gbp_mwh", "carbon_g_kwh", "kw", "kw_asap", "starts", "cap_kw", "room_price_gbp_mwh")
     START_FIELD_NUMBER: _ClassVar[int]
     PRICE_GBP_MWH_FIELD_NUMBER: _ClassVar[int]
     CARBON_G_KWH_FIELD_NUMBER: _ClassVar[int]
     KW_FIELD_NUMBER: _ClassVar[int]
     KW_ASAP_FIELD_NUMBER: _ClassVar[int]
     STARTS_FIELD_NUMBER: _ClassVar[int]
+    CAP_KW_FIELD_NUMBER: _ClassVar[int]
+    ROOM_PRICE_GBP_MWH_FIELD_NUMBER: _ClassVar[int]
     start: int
     price_gbp_mwh: float
     carbon_g_kwh: float
     kw: float
     kw_asap: float
     starts: int
-    def __init__(self, start: _Optional[int] = ..., price_gbp_mwh: _Optional[float] = ..., carbon_g_kwh: _Optional[float] = ..., kw: _Optional[float] = ..., kw_asap: _Optional[float] = ..., starts: _Optional[int] = ...) -> None: ...
+    cap_kw: float
+    room_price_gbp_mwh: float
+    def __init__(self, start: _Optional[int] = ..., price_gbp_mwh: _Optional[float] = ..., carbon_g_kwh: _Optional[float] = ..., kw: _Optional[float] = ..., kw_asap: _Optional[float] = ..., starts: _Optional[int] = ..., cap_kw: _Optional[float] = ..., room_price_gbp_mwh: _Optional[float] = ...) -> None: ...
+
+class Stage(_message.Message):
+    __slots__ = ("name", "seconds", "objective_gbp", "steps")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    OBJECTIVE_GBP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    seconds: float
+    objective_gbp: float
+    steps: int
+    def __init__(self, name: _Optional[str] = ..., seconds: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., steps: _Optional[int] = ...) -> None: ...
 
 class PlanReply(_message.Message):
-    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg")
+    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "objective_gbp", "bound_gbp", "gap", "stages", "seconds", "optimised", "base_kw", "carbon_shadow_gbp_t", "problems")
     MADE_AT_FIELD_NUMBER: _ClassVar[int]
     SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -191,6 +257,15 @@ class PlanReply(_message.Message):
     COST_ASAP_GBP_FIELD_NUMBER: _ClassVar[int]
     CO2_KG_FIELD_NUMBER: _ClassVar[int]
     CO2_ASAP_KG_FIELD_NUMBER: _ClassVar[int]
+    OBJECTIVE_GBP_FIELD_NUMBER: _ClassVar[int]
+    BOUND_GBP_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    OPTIMISED_FIELD_NUMBER: _ClassVar[int]
+    BASE_KW_FIELD_NUMBER: _ClassVar[int]
+    CARBON_SHADOW_GBP_T_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     made_at: int
     slot_seconds: int
     slots: _containers.RepeatedCompositeFieldContainer[PlanSlot]
@@ -198,7 +273,16 @@ class PlanReply(_message.Message):
     cost_asap_gbp: float
     co2_kg: float
     co2_asap_kg: float
-    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ...) -> None: ...
+    objective_gbp: float
+    bound_gbp: float
+    gap: float
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    seconds: float
+    optimised: int
+    base_kw: float
+    carbon_shadow_gbp_t: float
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., bound_gbp: _Optional[float] = ..., gap: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., seconds: _Optional[float] = ..., optimised: _Optional[int] = ..., base_kw: _Optional[float] = ..., carbon_shadow_gbp_t: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Signal(_message.Message):
     __slots__ = ("name", "source", "unit", "fetched_at", "to", "quality", "detail")

@@ -2,8 +2,11 @@
 
 Law: pure. Every pending job that could start takes part: those without consent are placed as Slurm would
 place them, so that a deferred job is never promised room that they will take. Held jobs and jobs in
-partitions we do not know take no part. Het components are one job under the leader's id. Running jobs
-occupy their room until start + time limit. Units as in planning/problem.py.
+partitions we do not know take no part. Het components are one job under the leader's id. A run costs what its
+P50 says and keeps its room for its P90; running jobs keep theirs until their predicted end, reservations as
+long as they last. Latest starts never rest on a forecast: they come as they are, from the time limit. A job's
+power is the marginal one: the idle power of nodes that stay on is the site's base. Units as in
+planning/problem.py.
 """
 
 from __future__ import annotations
@@ -14,11 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexlond.agents.outlook import Draw, Outlook
+from flexlond.agents.reserved import reserved, together
 from flexlond.model.job import ACTIVE_STATES, JobState
-from flexlond.model.power import job_kw
+from flexlond.model.power import base_kw
 from flexlond.planning.dependencies import edges, predecessors
-from flexlond.planning.pools import demand_of
+from flexlond.planning.pools import demand_of, room_of
 from flexlond.planning.problem import NEVER, Problem, Running
+from flexlond.prediction.runtime import UNLIMITED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,14 +32,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.agents.consent import FlexJob
-    from flexlond.model.job import Job
+    from flexlond.model.directive import PowerSpec
+    from flexlond.model.job import Cluster, Job
     from flexlond.model.series import Series
     from flexlond.model.settings import Settings
     from flexlond.model.timegrid import TimeGrid
     from flexlond.planning.pools import Room
-
-# A job without a time limit is planned with, never moved; its room is taken for a day.
-_UNLIMITED = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,14 @@ class Question:
 
     problem: Problem
     rows: Mapping[int, int]  # job id -> row
+    kw: Mapping[int, float]  # job id -> what the plan counts, all tasks; running jobs too
+    whole_kw: Mapping[int, float]  # with the idle share of its nodes
 
 
 def build(
     jobs: Sequence[Job],
     flex: Mapping[int, FlexJob],
-    room: Room,
+    cluster: Cluster,
     *,
     price: Series | None,
     carbon: Series | None,
@@ -55,8 +61,16 @@ def build(
     grid: TimeGrid,
     now: int,
     recent: NDArray[np.float64],
+    outlook: Outlook | None = None,
+    stated: Mapping[int, PowerSpec] | None = None,
 ) -> Question:
-    """The planning question of this moment. A signal that is not configured (None) counts as zero."""
+    """The planning question of this moment. A signal that is not configured (None) counts as zero.
+
+    `outlook` None: nothing is learnt, every job counts for its time limit. `stated` has the directive's
+    power of running jobs by job id.
+    """
+    outlook = Outlook() if outlook is None else outlook
+    room = room_of(cluster.pools)
     pending = [
         job
         for job in jobs
@@ -67,9 +81,20 @@ def build(
     ]
     pending.sort(key=lambda job: (-job.priority, job.job_id))
     parts = _components(jobs)
+    groups = [parts.get(job.job_id, (job,)) for job in pending]
     rows = {job.job_id: row for row, job in enumerate(pending)}
     directives = [flex[job.job_id].directive if job.job_id in flex else None for job in pending]
     bounds, movable = _latest(pending, flex, _awaited_by_absent(jobs, rows))
+    expected, kept = outlook.runs_of(pending)
+    whole, counted = _draw(
+        groups, [d.power if d else None for d in directives], outlook, settings, cluster
+    )
+    planning = settings.planning
+    active = [job for job in jobs if job.state in ACTIVE_STATES and job.start]
+    specs = [(stated or {}).get(job.job_id) for job in active]
+    drawn = outlook.draw(active, specs, settings.power, power_saving=cluster.power_saving)
+    running = _running(active, room, outlook, drawn, now)
+    blocked = reserved(cluster.reservations, cluster.pools, room, now=now, end=grid.end)
     problem = Problem(
         grid=grid,
         now=now,
@@ -78,19 +103,11 @@ def build(
         job_id=np.array([job.job_id for job in pending], np.int64),
         earliest=np.array([_earliest(job, flex.get(job.job_id), now) for job in pending], np.int64),
         latest=bounds,
-        duration=np.array([float(job.time_limit or _UNLIMITED) for job in pending]),
+        duration=expected,
         tasks=np.array([job.task_count for job in pending], np.int64),
         throttle=np.array([job.array_throttle for job in pending], np.int64),
-        kw=np.array(
-            [
-                sum(
-                    job_kw(part, directive.power if directive else None, settings.power)
-                    for part in parts.get(job.job_id, (job,))
-                )
-                for job, directive in zip(pending, directives, strict=True)
-            ]
-        ),
-        demand=_demands([parts.get(job.job_id, (job,)) for job in pending], room),
+        kw=counted,
+        demand=_demands(groups, room),
         pool=np.array([room.pool_of(job.partition) for job in pending], np.int64),
         movable=movable,
         order=np.arange(len(pending), dtype=np.int64),
@@ -101,11 +118,39 @@ def build(
         capacity=room.capacity,
         pool_group=room.pool_group,
         group_capacity=room.group_capacity,
-        running=_running(jobs, room, settings),
+        running=together(running, blocked) if len(blocked.end) else running,
         depends=_depends(pending, rows, parts),
+        occupancy=kept,
+        limit=np.array([float(job.time_limit or UNLIMITED_SECONDS) for job in pending]),
+        site_kw=np.full(grid.count if planning.site_kw > 0 else 0, planning.site_kw),
+        base_kw=base_kw(cluster.pools, settings.power, power_saving=cluster.power_saving),
+        co2_cap_kg=planning.co2_cap_kg if planning.co2_cap_kg > 0 else float("inf"),
         recent=recent,
     )
-    return Question(problem, rows)
+    ids, tasks = [*rows, *(job.job_id for job in active)], np.ones(len(pending) + len(active))
+    tasks[: len(pending)] = problem.tasks
+    return Question(
+        problem,
+        rows,
+        dict(zip(ids, (np.concatenate([counted, drawn.counted]) * tasks).tolist(), strict=True)),
+        dict(zip(ids, (np.concatenate([whole, drawn.whole]) * tasks).tolist(), strict=True)),
+    )
+
+
+def _draw(
+    groups: Sequence[Sequence[Job]],
+    specs: Sequence[PowerSpec | None],
+    outlook: Outlook,
+    settings: Settings,
+    cluster: Cluster,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(J,), (J,): the whole and the counted kW of one task; of a het job the sum of its components."""
+    single = [job for group in groups for job in group]
+    row = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    of_single = [specs[at] for at in row.tolist()]
+    drawn = outlook.draw(single, of_single, settings.power, power_saving=cluster.power_saving)
+    whole, counted = (np.bincount(row, kw, len(groups)).astype(np.float64) for kw in drawn)
+    return whole, counted
 
 
 def _components(jobs: Sequence[Job]) -> Mapping[int, tuple[Job, ...]]:
@@ -182,14 +227,13 @@ def _demands(parts: Sequence[Sequence[Job]], room: Room) -> NDArray[np.float64]:
     return np.array(rows, np.float64).reshape(len(parts), len(room.resources))
 
 
-def _running(jobs: Sequence[Job], room: Room, settings: Settings) -> Running:
-    active = [job for job in jobs if job.state in ACTIVE_STATES and job.start]
+def _running(active: Sequence[Job], room: Room, outlook: Outlook, drawn: Draw, now: int) -> Running:
     if not active:
         return Running.none(len(room.partitions), len(room.resources))
     return Running.in_pools(
         np.array([room.pool_of(job.partition) for job in active], np.int64),
         np.array([demand_of(job, room.resources) for job in active]),
-        np.array([job.start + (job.time_limit or _UNLIMITED) for job in active], np.int64),
-        np.array([job_kw(job, None, settings.power) for job in active]),
+        np.array([outlook.end_of(job, now) for job in active], np.int64),
+        drawn.counted,
         len(room.partitions),
     )

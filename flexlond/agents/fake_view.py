@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flexlond.agents.ports import (
+    AlternativeView,
     DrainView,
     ExplainView,
     HistoryView,
     JobView,
+    OutlookView,
     PlanView,
     ReleaseView,
     SignalsView,
@@ -67,7 +69,30 @@ class FakeAgent:
                 HistoryView(job.submit, "hold-until", job.planned_start, "applied", job.reason),
             )
         return ExplainView(
-            job, f"Job {job_id}: {job.reason}", (f"latest start {job.latest_start}",), history
+            job,
+            f"Job {job_id}: {job.reason}",
+            (f"latest start {job.latest_start}",),
+            history,
+            binding="price",
+            outlook=OutlookView(
+                job.duration_seconds / 2,
+                job.duration_seconds / 1.25,
+                job.duration_seconds,
+                "user",
+                24,
+                job.kw,
+                0.8 * job.kw,
+                "coefficients, not measured",
+                0,
+            ),
+            alternatives=(
+                AlternativeView(
+                    "now", job.eligible, job.cost_asap_gbp, job.co2_asap_kg, 0.0, 0.0, "dearer"
+                ),
+                AlternativeView(
+                    "planned", job.planned_start, job.cost_gbp, job.co2_kg, 0.01, 0.02, ""
+                ),
+            ),
         )
 
     def plan(self) -> PlanView | None:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 DAY: Final = 86_400
 BLOB: Final = "prediction"
-HISTORY_DAYS: Final = 90
 OVERLAP_SECONDS: Final = 3600
 SAVE_SECONDS: Final = 600
 _SETTLED: Final = 60  # s after its end a record is whole
@@ -85,13 +84,11 @@ class Learner:
         store: BlobStore,
         *,
         read: ReadAccounting = read_accounting,
-        history_days: int = HISTORY_DAYS,
     ) -> None:
         """Take up what was stored; what cannot be read is learnt again, and `detail` says so."""
         self.settings = settings  # set anew when the configuration is reloaded
         self._store = store
         self._read = read
-        self._history = history_days * DAY
         self._until = 0  # runs that ended before are learnt
         self._learnt: dict[tuple[int, int], int] = {}  # (job id, start) -> end, of the overlap
         self._saved_at = 0
@@ -105,14 +102,17 @@ class Learner:
     async def learn(self, now: int) -> int:
         """Learn what ended since the last time; the runs learnt. 0 while an earlier call is at it.
 
-        The first time it reads `history_days` and may take minutes; it can be cancelled at any moment and
-        goes on from there. Raises only what the store raises.
+        The first time it reads prediction.history_days and may take minutes; it can be cancelled at any moment
+        and goes on from there. Raises only what the store raises.
         """
         if self._lock.locked():
             return 0
         async with self._lock:
             learnt, trouble = 0, ""
-            since = max(min(self._until, now) - OVERLAP_SECONDS, now - self._history)
+            since = max(
+                min(self._until, now) - OVERLAP_SECONDS,
+                now - self.settings.prediction.history_days * DAY,
+            )
             while since < now - _SETTLED:
                 until = min(since + DAY, now)
                 try:
@@ -120,7 +120,7 @@ class Learner:
                         self._read, self.settings.slurm, since=since, until=until
                     )
                 except SlurmCommandError as error:
-                    trouble = f"nothing new learnt ({self._known()}): {error}"
+                    trouble = f"{self._known()}; nothing new could be read: {error}"
                     break
                 until = min(until, now - _SETTLED)
                 learnt += await self._take(_ended(records, since, until))
@@ -187,11 +187,10 @@ class Learner:
     def _known(self) -> str:
         runtime = self.runtime
         if not runtime.runs:
-            return "no run learnt yet: time limits and coefficients are used"
+            return "nothing learned yet: time limits and coefficients are used"
         return (
-            f"{runtime.runs} runs learnt, the newest of {_moment(runtime.newest)};"
-            f" {runtime.coverage:.0%} of the latest ended within their P90;"
-            f" power measured of {self.power.runs}"
+            f"learned from {runtime.runs} runs, newest {_moment(runtime.newest)},"
+            f" P90 held in {runtime.coverage:.0%}, power measured in {self.power.runs}"
         )
 
     def _restore(self, blob: bytes) -> None:

@@ -10,6 +10,7 @@ admin.proto; `SignalLine.from_` is the proto's `from`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -65,6 +66,7 @@ class StatusView:
     heartbeat_fresh: bool = False
     config_path: str = ""
     config_error: str = ""
+    prediction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class JobView:
     duration_seconds: float
     touched: bool
     must_start_by: int
+    counted_kw: float = 0.0  # what the plan counts of `kw`
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,34 @@ class HistoryView:
 
 
 @dataclass(frozen=True, slots=True)
+class OutlookView:
+    """What is expected of a job, with what it rests on (proto: Outlook)."""
+
+    p50_seconds: float
+    p90_seconds: float
+    limit_seconds: float  # 0: UNLIMITED
+    basis: str
+    runs: int
+    kw: float
+    counted_kw: float
+    power_basis: str
+    power_runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlternativeView:
+    """Another start of a job (proto: Alternative)."""
+
+    name: str
+    start: int
+    cost_gbp: float
+    co2_kg: float
+    delay_gbp: float
+    room_gbp: float
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainView:
     """Why a job starts when it starts (proto: ExplainReply)."""
 
@@ -119,6 +150,9 @@ class ExplainView:
     summary: str
     steps: tuple[str, ...]
     history: tuple[HistoryView, ...]
+    binding: str = ""
+    outlook: OutlookView | None = None
+    alternatives: tuple[AlternativeView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +165,18 @@ class PlanSlotView:
     kw: float
     kw_asap: float
     starts: int
+    cap_kw: float = math.nan  # NaN: no cap
+    room_price_gbp_mwh: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """One stage of the search for the plan (proto: Stage)."""
+
+    name: str
+    seconds: float
+    objective_gbp: float
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +190,15 @@ class PlanView:
     cost_asap_gbp: float
     co2_kg: float
     co2_asap_kg: float
+    objective_gbp: float = 0.0
+    bound_gbp: float = 0.0
+    gap: float = 0.0
+    stages: tuple[StageView, ...] = ()
+    seconds: float = 0.0
+    optimised: int = 0
+    base_kw: float = 0.0
+    carbon_shadow_gbp_t: float = 0.0
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flexlond.agents.outlook import Outlook
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flexlond.agents.actuator import Actuator
     from flexlond.agents.consent import ConsentReader, FlexJob
+    from flexlond.agents.learning import Learner
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
-    from flexlond.planning.problem import Plan
+    from flexlond.planning.problem import Plan, Problem
     from flexlond.slurm.reader import QueueReader
 
 
@@ -33,14 +36,19 @@ class LoopState:
     consents: ConsentReader
     paused: bool
     draining: bool
+    learner: Learner | None = None
+    outlook: Outlook = field(default_factory=Outlook)
     snapshot: Snapshot | None = None
     cluster: Cluster | None = None
     flex: Mapping[int, FlexJob] = field(default_factory=dict)
+    problem: Problem | None = None  # that `last_plan` answers
     last_plan: Plan | None = None
     rows: Mapping[int, int] = field(default_factory=dict)  # job id -> row of last_plan
     planned_at: int = 0
+    plan_seconds: float = 0.0
     series: Mapping[Kind, Series] = field(default_factory=dict)
-    kw: Mapping[int, float] = field(default_factory=dict)
+    kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
+    whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"
     cycle_at: int = 0
     cycle_seconds: float = 0.0

@@ -9,30 +9,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from flexlond.agents.decide import is_held
-from flexlond.agents.ports import (
-    ExplainView,
-    HistoryView,
-    JobView,
-    PlanSlotView,
-    PlanView,
-    SignalLine,
-    SignalsView,
-    StatusView,
-)
+from flexlond.agents.plan_views import signal_lines
+from flexlond.agents.ports import JobView, StatusView
 from flexlond.model.directive import Directive
 from flexlond.model.job import Job, JobState
-from flexlond.model.power import job_kw
-from flexlond.model.series import UNITS, Kind, Series
 from flexlond.planning.problem import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flexlond.agents.consent import FlexJob
-    from flexlond.agents.records import JobRecord, Store
+    from flexlond.agents.records import JobRecord
     from flexlond.agents.state import LoopState
     from flexlond.planning.problem import Plan
 
@@ -48,6 +36,8 @@ _WORDS = {
     Reason.RAMP: "its best slot is taken by the site's ramp cap",
     Reason.KEPT: "it keeps its begin time: a change would save too little",
     Reason.NOT_MOVABLE: "it is left to Slurm",
+    Reason.POWER_CAP: "better slots have no room under the site's power cap",
+    Reason.CARBON_CAP: "the cap on CO2 keeps it from its cheapest slot",
 }
 
 
@@ -62,6 +52,7 @@ def status(agent: LoopState, now: int) -> StatusView:
         )
     if snapshot is not None and snapshot.misfits:
         warnings.append(f"queue rows not understood: {'; '.join(snapshot.misfits[:3])}")
+    warnings += _power_warnings(agent)
     return StatusView(
         version=agent.version,
         mode=agent.settings.daemon.mode,
@@ -81,42 +72,39 @@ def status(agent: LoopState, now: int) -> StatusView:
         opted_out=sum(
             1 for known in agent.flex.values() if known.record and known.record.opted_out
         ),
-        signals=_signal_lines(agent),
+        signals=signal_lines(agent),
         slot_seconds=agent.settings.grid.slot_seconds,
         warnings=tuple(warnings),
         started_at=agent.started_at,
+        prediction=_prediction(agent),
     )
 
 
-def _signal_lines(agent: LoopState) -> tuple[SignalLine, ...]:
-    return tuple(_signal_line(kind, series) for kind, series in agent.series.items())
+def _power_warnings(agent: LoopState) -> list[str]:
+    """A power cap that leaves no room for any job."""
+    cap, problem = agent.settings.planning.site_kw, agent.problem
+    if not cap or problem is None or cap > problem.base_kw:
+        return []
+    base = f"planning.site_kw ({cap:g} kW) is not above what idle nodes draw ({problem.base_kw:.1f} kW)"
+    return [f"{base}: no job fits under it (check site_kw, and idle_watts in [power.node_types])"]
 
 
-def _signal_line(kind: Kind, series: Series) -> SignalLine:
-    known = np.flatnonzero(~np.isnan(series.values))
-    grid = series.grid
-    first = grid.slot_start(int(known[0])) if known.size else 0
-    last = grid.slot_start(int(known[-1]) + 1) if known.size else 0
-    return SignalLine(
-        kind.value,
-        series.source,
-        UNITS[kind],
-        series.fetched_at,
-        first,
-        last,
-        series.quality.value,
-        series.detail,
-    )
+def _prediction(agent: LoopState) -> str:
+    """One line: what was learnt."""
+    if not agent.settings.prediction.enabled:
+        return "off ([prediction] enabled = false): time limits and coefficients are used"
+    return agent.learner.detail if agent.learner else ""
 
 
 def jobs(agent: LoopState, now: int) -> Sequence[JobView]:
     """Every job of the last snapshot."""
     if agent.snapshot is None:
         return ()
-    return [_view(agent, job, now) for job in agent.snapshot.jobs]
+    return [job_view(agent, job, now) for job in agent.snapshot.jobs]
 
 
-def _view(agent: LoopState, job: Job, now: int) -> JobView:
+def job_view(agent: LoopState, job: Job, now: int) -> JobView:
+    """One job as the loop sees it."""
     known = agent.flex.get(job.job_id) if job.state is JobState.PENDING else None
     record = known.record if known else agent.actuator.records.get(job.job_id)
     if record is not None and record.first_submit > job.submit:
@@ -129,7 +117,7 @@ def _view(agent: LoopState, job: Job, now: int) -> JobView:
         reading = agent.consents.read(job, record.first_submit)
         directive = reading if isinstance(reading, Directive) else None
         consent = directive.source if directive else consent
-    power = directive.power if directive else None
+    whole, counted = _kw(agent, job, directive)
     return JobView(
         uid=job.uid,
         job_id=job.job_id,
@@ -144,7 +132,7 @@ def _view(agent: LoopState, job: Job, now: int) -> JobView:
         latest_start=known.latest.at or 0 if known and known.latest else 0,
         deadline=(directive.deadline if directive else 0) or job.deadline,
         held_by_us=is_held(known, now) if known else False,
-        kw=agent.kw.get(job.job_id) or job_kw(job, power, agent.settings.power) * job.task_count,
+        kw=whole,
         cost_gbp=float(plan.cost_gbp[row]) if plan else math.nan,
         cost_asap_gbp=float(plan.cost_asap_gbp[row]) if plan else math.nan,
         co2_kg=float(plan.co2_kg[row]) if plan else math.nan,
@@ -160,7 +148,18 @@ def _view(agent: LoopState, job: Job, now: int) -> JobView:
         must_start_by=known.latest.at + known.margin
         if known and known.latest and known.latest.at
         else 0,
+        counted_kw=counted,
     )
+
+
+def _kw(agent: LoopState, job: Job, directive: Directive | None) -> tuple[float, float]:
+    """The whole power of all its tasks, and what the plan counts of it; (kW, kW)."""
+    if job.job_id in agent.whole_kw:
+        return agent.whole_kw[job.job_id], agent.kw[job.job_id]
+    saving = agent.cluster is not None and agent.cluster.power_saving
+    spec = directive.power if directive else None
+    drawn = agent.outlook.draw([job], [spec], agent.settings.power, power_saving=saving)
+    return float(drawn.whole[0]) * job.task_count, float(drawn.counted[0]) * job.task_count
 
 
 def _array(job: Job) -> str:
@@ -193,99 +192,3 @@ def _reason(agent: LoopState, known: FlexJob | None, row: int | None) -> str:
     if row is None or agent.last_plan is None:
         return "not planned yet"
     return _WORDS[Reason(int(agent.last_plan.reason[row]))]
-
-
-def explain(agent: LoopState, store: Store, job_id: int, now: int) -> ExplainView | None:
-    """Why this job starts when it starts, what it saves, until when at the latest."""
-    job = (
-        next((j for j in agent.snapshot.jobs if j.job_id == job_id), None)
-        if agent.snapshot
-        else None
-    )
-    if job is None:
-        return None
-    view = _view(agent, job, now)
-    known = agent.flex.get(job_id)
-    record = agent.actuator.records.get(job_id)
-    history = store.history(job_id, record.first_submit) if record else ()
-    return ExplainView(
-        job=view,
-        summary=_summary(view),
-        steps=known.latest.steps if known and known.latest else (),
-        history=tuple(
-            HistoryView(
-                line.created,
-                line.action.verb.value,
-                line.action.not_before,
-                line.outcome.value if line.outcome else "open",
-                line.detail or line.action.reason,
-            )
-            for line in history
-        ),
-    )
-
-
-def _summary(view: JobView) -> str:
-    if view.state != JobState.PENDING.value:
-        moved = "after FlexLon had moved its begin time" if view.touched else "untouched by FlexLon"
-        return f"It has started ({view.state}), {moved}."
-    if not view.flexible:
-        return f"FlexLon leaves it to Slurm: {view.consent}."
-    start = "It is held by its begin time" if view.held_by_us else "It is not held by FlexLon"
-    saving = ""
-    if not math.isnan(view.cost_gbp) and not math.isnan(view.cost_asap_gbp):
-        saving = (
-            f" Against starting as soon as possible it saves"
-            f" {view.cost_asap_gbp - view.cost_gbp:.4f} GBP and"
-            f" {view.co2_asap_kg - view.co2_kg:.4f} kg CO2."
-        )
-    return (
-        f"{start}: {view.reason}.{saving} Nothing of ours is needed for it to start: Slurm starts it by"
-        f" itself; `scontrol update JobId={view.job_id} StartTime=now` takes it out of FlexLon for good."
-    )
-
-
-def plan_view(agent: LoopState) -> PlanView | None:
-    """The last plan, slot by slot."""
-    found = agent.last_plan
-    if found is None:
-        return None
-    return PlanView(
-        made_at=agent.planned_at,
-        slot_seconds=agent.settings.grid.slot_seconds,
-        slots=_slots(agent),
-        cost_gbp=found.totals.cost_gbp,
-        cost_asap_gbp=found.totals.cost_asap_gbp,
-        co2_kg=found.totals.co2_kg,
-        co2_asap_kg=found.totals.co2_asap_kg,
-    )
-
-
-def signals_view(agent: LoopState) -> SignalsView:
-    """The feeds with their values by slot."""
-    return SignalsView(_signal_lines(agent), _slots(agent))
-
-
-def _slots(agent: LoopState) -> tuple[PlanSlotView, ...]:
-    found, price, carbon = (
-        agent.last_plan,
-        agent.series.get(Kind.PRICE),
-        agent.series.get(Kind.CARBON),
-    )
-    series = price or carbon
-    if found is None or series is None:
-        return ()
-    grid = series.grid
-    unknown = np.full(grid.count, np.nan)
-    starts = np.bincount(found.slot[found.slot < grid.count], minlength=grid.count)
-    return tuple(
-        PlanSlotView(
-            grid.slot_start(slot),
-            float((price.values if price else unknown)[slot]),
-            float((carbon.values if carbon else unknown)[slot]),
-            float(found.kw[slot]),
-            float(found.kw_asap[slot]),
-            int(starts[slot]),
-        )
-        for slot in range(grid.count)
-    )

@@ -85,7 +85,7 @@ def explain(
     job: Annotated[int, typer.Argument(min=1, max=2**32 - 1, help="The job's id.")],
     json: Json = False,
 ) -> None:
-    """Say why a job starts when it starts, what that saves, and until when it starts at the latest."""
+    """Say why a job starts when it starts, what that saves, until when it starts, and what else it could do."""
     pb = _messages()
     _show(_ask(context, "Explain", pb.ExplainRequest(job_id=job)), json, _render("explain"))
 
@@ -96,7 +96,7 @@ def plan(
     slots: Annotated[int, typer.Option(min=0, help="Only the first so many slots; 0: all.")] = 0,
     json: Json = False,
 ) -> None:
-    """Show price, carbon and power by slot, planned and as soon as possible."""
+    """Draw power by slot, planned and as soon as possible, with price, carbon and how good the plan is."""
     pb = _messages()
     _show(_ask(context, "Plan", pb.PlanRequest(slots=slots)), json, _render("plan"))
 
@@ -233,9 +233,10 @@ def _messages() -> Any:
 
 
 def _render(name: str) -> Callable[[Console, Any], None]:
-    from flexlond.cli import render
+    from flexlond.cli import render, render_explain, render_plan
 
-    painter: Callable[[Console, Any], None] = getattr(render, name)
+    homes = {"explain": render_explain, "plan": render_plan}
+    painter: Callable[[Console, Any], None] = getattr(homes.get(name, render), name)
     return painter
 
 

@@ -43,6 +43,9 @@ def explain(view: ExplainView) -> pb.ExplainReply:
         summary=_text(view.summary),
         steps=[_text(step) for step in view.steps],
         history=[pb.HistoryLine(**_plain(line)) for line in view.history],
+        binding=view.binding,
+        outlook=pb.Outlook(**_plain(view.outlook)) if view.outlook else None,
+        alternatives=[pb.Alternative(**_plain(one)) for one in view.alternatives],
     )
 
 
@@ -50,7 +53,9 @@ def plan(view: PlanView, slots: int) -> pb.PlanReply:
     """PlanReply with the first `slots` slots; 0: all."""
     chosen = view.slots[:slots] if slots else view.slots
     return pb.PlanReply(
-        **_plain(view, without={"slots"}), slots=[plan_slot(slot) for slot in chosen]
+        **_plain(view, without={"slots", "stages"}),
+        slots=[plan_slot(slot) for slot in chosen],
+        stages=[pb.Stage(**_plain(stage)) for stage in view.stages],
     )
 
 

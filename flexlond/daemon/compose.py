@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import structlog
 
 import flexlond
 from flexlond.agents.compute_flex import ComputeFlex
+from flexlond.agents.learning import Learner
 from flexlond.daemon.store import SqliteStore
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
@@ -83,12 +85,17 @@ class Parts:
     hub: LiveHub
     store: SqliteStore
     helper: HelperClient
+    learner: Learner
     tz: ZoneInfo
 
     async def close(self) -> None:
         """End everything; holds stay in Slurm."""
         await self.hub.close()
         await self.helper.close()
+        try:
+            self.learner.save(int(time.time()))
+        except sqlite3.Error as error:
+            _log.warning("what was learned is not stored; it is learned again", error=str(error))
         self.store.close()
 
 
@@ -106,6 +113,7 @@ async def compose(settings: Settings) -> Parts:
         helper = HelperClient(
             settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket
         )
+        learner = Learner(settings, store)
         agent = ComputeFlex(
             settings=settings,
             store=store,
@@ -117,11 +125,12 @@ async def compose(settings: Settings) -> Parts:
             tz=tz,
             clock=lambda: int(time.time()),
             version=flexlond.__version__,
+            learner=learner,
         )
     except BaseException:
         store.close()
         raise
-    return Parts(agent, hub, store, helper, tz)
+    return Parts(agent, hub, store, helper, learner, tz)
 
 
 async def _reader(settings: Settings) -> tuple[QueueReader, str]:

@@ -18,9 +18,9 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from flexlond.daemon import config_schema as schema
-from flexlond.daemon.config_checks import cross_check, section_of
+from flexlond.daemon.config_checks import cross_check
 from flexlond.daemon.config_docs import DOCS
-from flexlond.daemon.config_problem import ConfigError, Problem
+from flexlond.daemon.config_problem import ConfigError, Problem, section_of
 from flexlond.model.settings import Settings
 
 DEFAULT_PATH = Path("/etc/flexlon/flexlon.toml")

@@ -34,9 +34,17 @@ SECTIONS = {
     "signals": "Price and carbon feeds.",
     "signals.price[]": "Price feeds in order of preference: the first that is good serves.",
     "signals.carbon[]": "Carbon feeds in order of preference: the first that is good serves.",
-    "power": "How a job's power is modelled when its directive does not say.",
+    "power": (
+        "How a job's power is modelled when its directive does not say. The power shown of a job is the whole "
+        "one, its share of idle power included; costs and savings count the marginal power, which leaves the "
+        "idle power of nodes that stay on to the site's base. Measured energy corrects both."
+    ),
     "power.node_types.NAME": "Watts of one type of node, before PUE.",
     "planning": "What a good plan is.",
+    "prediction": (
+        "Runtime and power of a job, learnt from like jobs in Slurm's accounting (sacct). The latest safe "
+        "start always uses the time limit, whatever was learnt."
+    ),
     "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
     "admin": "Who may ask what of the daemon.",
 }
@@ -143,7 +151,9 @@ DOCS: dict[str, KeyDoc] = {
         "", "The least run time between two preemptions: a Slurm duration.", '"30:00"'
     ),
     "directive.classes.NAME.max_preempts": KeyDoc("", "How often it may be preempted.", '"2"'),
-    "directive.classes.NAME.power": KeyDoc("", "The power of such a job.", '"350W/node"'),
+    "directive.classes.NAME.power": KeyDoc(
+        "", "The power of such a job; what is stated counts whole.", '"350W/node"'
+    ),
     "directive.classes.NAME.max_price": KeyDoc(
         "", "Wait for a slot at or below this price, never past the latest start.", '"80"'
     ),
@@ -168,7 +178,12 @@ DOCS: dict[str, KeyDoc] = {
         "The partitions with such nodes; empty: every partition not named elsewhere.",
         '["batch"]',
     ),
-    "power.node_types.NAME.idle_watts": KeyDoc("W", "A node that does nothing.", "120.0"),
+    "power.node_types.NAME.idle_watts": KeyDoc(
+        "W",
+        "A node that does nothing. It counts for a job's saving only where Slurm switches idle nodes off "
+        "(SuspendProgram and SuspendTime in slurm.conf); else moving a job does not save it.",
+        "120.0",
+    ),
     "power.node_types.NAME.cpu_watts": KeyDoc("W", "One allocated CPU at work, above idle.", "8.0"),
     "power.node_types.NAME.gpu_watts": KeyDoc(
         "W",
@@ -202,6 +217,34 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "planning.capacity_margin": KeyDoc(
         "", "The share of each partition that is kept free of deferred jobs.", "0.1"
+    ),
+    "planning.dual_steps": KeyDoc(
+        "steps",
+        "Effort for the lower bound that the plan is measured by; fewer prove less.",
+        "120",
+    ),
+    "planning.search_steps": KeyDoc(
+        "steps", "Effort for bettering the plan once it is feasible; 0: none.", "400"
+    ),
+    "planning.search_seconds": KeyDoc(
+        "s", "The search also ends after so long, or once it is within 0.1 % of the bound.", "0.3"
+    ),
+    "planning.site_kw": KeyDoc(
+        "kW",
+        "The most that the site may draw in a slot: idle nodes, running and planned jobs together; 0: no cap.",
+        "800.0",
+    ),
+    "planning.co2_cap_kg": KeyDoc(
+        "kg", "The most CO2 that the planned runs together may cause; 0: no cap.", "250.0"
+    ),
+    "prediction.enabled": KeyDoc(
+        "", "Whether to learn; without it every job counts for its time limit.", "true"
+    ),
+    "prediction.history_days": KeyDoc(
+        "days", "How much of the accounting is read the first time.", "90"
+    ),
+    "prediction.refresh_seconds": KeyDoc(
+        "s", "How often the accounting is asked for runs that have ended since.", "600.0"
     ),
     "helper.socket": KeyDoc("", "Where the helper listens.", '"/run/flexlon-helper/helper.sock"'),
     "helper.state_dir": KeyDoc(

@@ -24,7 +24,7 @@ from flexlond.daemon.config import load
 from flexlond.daemon.config_problem import ConfigError
 from flexlond.daemon.heartbeat import Heartbeat
 from flexlond.daemon.lock import InstanceLock, LockError
-from flexlond.daemon.runner import Refreshable, Runner
+from flexlond.daemon.runner import Learning, Refreshable, Runner
 from flexlond.daemon.shell import Shell
 from flexlond.daemon.store import StoreError
 from flexlond.host import notify as sd
@@ -67,6 +67,11 @@ class DaemonParts(Protocol):
         ...
 
     @property
+    def learner(self) -> Learning | None:
+        """What learns runtimes and power; None: nothing does."""
+        ...
+
+    @property
     def tz(self) -> ZoneInfo:
         """The zone in which Slurm reads times."""
         ...
@@ -89,6 +94,7 @@ class Daemon:
             self._shell,
             Heartbeat(Path(settings.daemon.heartbeat_file)),
             on_health=self._on_health,
+            learner=parts.learner,
         )
         service = AdminService(
             parts.agent, self._shell, tz=parts.tz, reload=self.reload, poke=self._runner.poke

@@ -1,4 +1,4 @@
-"""The runner: beats the loop, keeps systemd, the heartbeat and the signals going, and survives faults.
+"""The runner: beats the loop, keeps systemd, heartbeat, signals and learning going, and survives faults.
 
 Law: one task beats the loop, a tick every tick_seconds and a cycle every cycle_seconds, never two at once.
 A fault in one beat is logged with its traceback, said in the status, takes the heartbeat away and slows the
@@ -41,6 +41,14 @@ class Refreshable(Protocol):
         ...
 
 
+class Learning(Protocol):
+    """The learner of runtimes, as far as the runner drives it."""
+
+    async def learn(self, now: int) -> int:
+        """Learn what ended since the last time; the number of runs learnt."""
+        ...
+
+
 class Runner:
     """Beats one agent until told to stop."""
 
@@ -54,8 +62,9 @@ class Runner:
         clock: Callable[[], float] = time.time,
         on_health: Callable[[bool], Awaitable[None]] | None = None,
         stale_after: float = STALE_AFTER,
+        learner: Learning | None = None,
     ) -> None:
-        """`on_health` hears of every change between healthy and not."""
+        """`on_health` hears of every change between healthy and not; `learner` learns beside the beats."""
         self._agent = agent
         self._hub = hub
         self._shell = shell
@@ -63,6 +72,7 @@ class Runner:
         self._clock = clock
         self._on_health = on_health
         self._stale_after = stale_after
+        self._learner = learner
         self._beaten = 0.0  # when the last beat ended well
         self._stop = asyncio.Event()
         self._poked = asyncio.Event()
@@ -89,6 +99,7 @@ class Runner:
         beside = [
             asyncio.create_task(self._refresh_signals()),
             asyncio.create_task(self._watch_health()),
+            asyncio.create_task(self._learn()),
         ]
         try:
             # The first plan should have its signals, but a feed that hangs may not hold it up for long.
@@ -256,3 +267,21 @@ class Runner:
                 )
             self._refreshed.set()
             await asyncio.sleep(SIGNALS_EVERY)
+
+    # ---- what is learnt
+
+    async def _learn(self) -> None:
+        """Learn beside the beats; what goes wrong costs new learning and nothing else."""
+        while self._learner is not None:
+            chosen = self._shell.settings.prediction
+            try:
+                if chosen.enabled:
+                    await self._learner.learn(int(self._clock()))
+                self._warn("prediction", "")
+            except Exception as error:  # noqa: BLE001 -- a fault in learning must not end the loop
+                _log.error("nothing learned", exc_info=True)
+                self._warn(
+                    "prediction",
+                    f"nothing could be learned ({type(error).__name__}: {error}); forecasts stay as they are",
+                )
+            await asyncio.sleep(chosen.refresh_seconds)

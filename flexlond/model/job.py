@@ -149,3 +149,4 @@ class Cluster:
     accrue_always: bool  # PriorityFlags has ACCRUE_ALWAYS
     kill_wait: int
     reservations: tuple[Reservation, ...] = ()
+    power_saving: bool = False  # Slurm switches idle nodes off (SuspendProgram and SuspendTime)

@@ -9,12 +9,15 @@ is multiplied by the site's PUE and given in kW:
                 + min(cpus / cpus_per_node, nodes) x idle_watts x idle_share
 
 Idle watts are shared by the part of the nodes' CPUs that a job takes, because all that is reserved for it
-counts as its own (SCI specification). Source: the site's [power] settings.
+counts as its own (SCI specification). They are not saved by moving the job while its node stays on: that part
+is given beside the whole, so that a plan can leave it out (marginal power) and count the idle nodes once, as
+the site's base power. A stated power has no idle part: it counts as stated.
+Source: the site's [power] settings.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.model.directive import PowerSpec
-    from flexlond.model.job import Job
+    from flexlond.model.job import Job, Pool
     from flexlond.model.settings import PowerSettings
 
 WATTS_PER_KW = 1000.0
@@ -42,10 +45,25 @@ def job_kw(job: Job, spec: PowerSpec | None, settings: PowerSettings) -> float:
     return watts * settings.pue / WATTS_PER_KW
 
 
+class JobsPower(NamedTuple):
+    """Site kW of some jobs, PUE included; shapes (n,). The marginal power is `whole - idle`."""
+
+    whole: NDArray[np.float64]
+    idle: NDArray[np.float64]  # the idle share of its nodes in it; 0 where the power was stated
+    stated: NDArray[np.bool_]  # by the directive
+
+
 def jobs_kw(
     jobs: Sequence[Job], specs: Sequence[PowerSpec | None], settings: PowerSettings
 ) -> NDArray[np.float64]:
     """Shape (len(jobs),): `job_kw` of each job with its spec. Raises ValueError on unequal lengths."""
+    return jobs_power(jobs, specs, settings).whole
+
+
+def jobs_power(
+    jobs: Sequence[Job], specs: Sequence[PowerSpec | None], settings: PowerSettings
+) -> JobsPower:
+    """The power of each job with its spec, and its idle part. Raises ValueError on unequal lengths."""
     if len(jobs) != len(specs):
         raise ValueError(f"{len(jobs)} jobs but {len(specs)} power specifications")
     types: dict[str, NodeType] = {}
@@ -57,19 +75,36 @@ def jobs_kw(
     nodes = np.fromiter((max(1, job.nodes) for job in jobs), np.float64, count)
     cpu_watts = np.fromiter((kind.cpu_watts for kind in kinds), np.float64, count)
     per_node = np.fromiter((max(1, kind.cpus_per_node) for kind in kinds), np.float64, count)
-    idle = np.fromiter((kind.idle_watts * kind.idle_share for kind in kinds), np.float64, count)
+    charged = np.fromiter((kind.idle_watts * kind.idle_share for kind in kinds), np.float64, count)
     gpus = np.fromiter(
         (_gpu_watts(job, kind.gpu_watts) for job, kind in zip(jobs, kinds, strict=True)),
         np.float64,
         count,
     )
-    watts = cpus * cpu_watts + gpus + np.minimum(cpus / per_node, nodes) * idle
+    idle = np.minimum(cpus / per_node, nodes) * charged
+    watts = cpus * cpu_watts + gpus + idle
+    known = np.zeros(count, np.bool_)
     for at, (job, spec) in enumerate(zip(jobs, specs, strict=True)):
         stated = None if spec is None else _stated_watts(job, spec)
         if stated is not None:
-            watts[at] = stated
-    result: NDArray[np.float64] = watts * settings.pue / WATTS_PER_KW
-    return result
+            watts[at], idle[at], known[at] = stated, 0.0, True
+    factor = settings.pue / WATTS_PER_KW
+    return JobsPower(watts * factor, idle * factor, known)
+
+
+def base_kw(pools: Sequence[Pool], settings: PowerSettings, *, power_saving: bool) -> float:
+    """Site kW that the usable nodes draw whatever is planned: idle power that no job is charged with.
+
+    Each node counts once, at the largest idle power of its partitions' types. Where nodes stay on
+    (`power_saving` false) that is all of it; where Slurm switches them off, what `idle_share` leaves.
+    """
+    watts: dict[str, float] = {}
+    for pool in pools:
+        kind = node_type(pool.partition, settings)
+        idle = kind.idle_watts * (1.0 - kind.idle_share if power_saving else 1.0)
+        for name in pool.node_names:
+            watts[name] = max(watts.get(name, 0.0), idle)
+    return sum(watts.values()) * settings.pue / WATTS_PER_KW
 
 
 def node_type(partition: str, settings: PowerSettings) -> NodeType:

@@ -149,6 +149,16 @@ class PlanningSettings(_Base, frozen=True):
     dual_steps: int = 120  # of the lower bound
     search_steps: int = 400  # of the search after it
     search_seconds: float = 0.3  # and its limit in time
+    site_kw: float = 0.0  # the most that the site may draw; 0: no cap
+    co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
+
+
+class PredictionSettings(_Base, frozen=True):
+    """[prediction]: runtime and power learnt from Slurm's accounting."""
+
+    enabled: bool = True
+    history_days: int = 90  # read the first time
+    refresh_seconds: float = 600.0
 
 
 class HelperSettings(_Base, frozen=True):
@@ -181,5 +191,6 @@ class Settings(_Base, frozen=True):
     signals: SignalSettings = SignalSettings()
     power: PowerSettings = PowerSettings()
     planning: PlanningSettings = PlanningSettings()
+    prediction: PredictionSettings = PredictionSettings()
     helper: HelperSettings = HelperSettings()
     admin: AdminSettings = AdminSettings()

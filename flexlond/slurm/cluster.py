@@ -64,7 +64,17 @@ def cluster_of(
         accrue_always="ACCRUE_ALWAYS" in config.get("PriorityFlags", "").upper().split(","),
         kill_wait=_seconds(config.get("KillWait", ""), _DEFAULT_KILL_WAIT),
         reservations=reservations,
+        power_saving=switches_off(config),
     )
+
+
+def switches_off(config: dict[str, str]) -> bool:
+    """Whether Slurm switches idle nodes off: a SuspendProgram, and a SuspendTime that is not INFINITE or -1.
+
+    Source: slurm.conf(5). A SuspendTime of single partitions is not looked at.
+    """
+    program = fields.text(config.get("SuspendProgram", ""))
+    return bool(program) and _seconds(config.get("SuspendTime", ""), -1) >= 0
 
 
 def pools_of(rows: Iterable[list[str]]) -> tuple[Pool, ...]:

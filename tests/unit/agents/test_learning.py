@@ -20,7 +20,7 @@ from flexlond.agents.learning import (
     of_record,
 )
 from flexlond.daemon.store import SqliteStore
-from flexlond.model.settings import NodeType, PowerSettings, Settings
+from flexlond.model.settings import NodeType, PowerSettings, PredictionSettings, Settings
 from flexlond.prediction.power import NO_MEASUREMENT
 from flexlond.prediction.runtime import LEVELS, NO_HISTORY
 from flexlond.slurm import accounting
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "slurm"
 NOW = 1_795_500_000
 SETTINGS = Settings()
+
+
+def of_days(days: int) -> Settings:
+    return Settings(prediction=PredictionSettings(history_days=days))
 
 
 def a_run(
@@ -104,12 +108,12 @@ class Shelf:
 
 async def test_the_first_time_reads_the_history_day_by_day() -> None:
     slurmdbd = Slurmdbd([a_run(n, NOW - n * DAY // 2 - 100) for n in range(10)])
-    learner = Learner(SETTINGS, Shelf(), read=slurmdbd, history_days=3)
-    assert learner.detail == "no run learnt yet: time limits and coefficients are used"
+    learner = Learner(of_days(3), Shelf(), read=slurmdbd)
+    assert learner.detail == "nothing learned yet: time limits and coefficients are used"
     assert await learner.learn(NOW) == 6
     assert slurmdbd.asked == [(NOW - days * DAY, NOW - (days - 1) * DAY) for days in (3, 2, 1)]
     assert learner.runtime.runs == 6
-    assert "6 runs learnt, the newest of 2026-11-2" in learner.detail
+    assert "learned from 6 runs, newest 2026-11-2" in learner.detail
 
 
 async def test_every_run_is_learnt_once_and_late_ones_too() -> None:
@@ -128,7 +132,7 @@ async def test_every_run_is_learnt_once_and_late_ones_too() -> None:
 async def test_day_borders_count_no_run_twice() -> None:
     borders = [NOW - days * DAY + near for days in (1, 2) for near in (-1, 0, 1)]
     slurmdbd = Slurmdbd([a_run(n, end, 2 * DAY) for n, end in enumerate(borders)])
-    learner = Learner(SETTINGS, Shelf(), read=slurmdbd, history_days=4)
+    learner = Learner(of_days(4), Shelf(), read=slurmdbd)
     assert await learner.learn(NOW) == 6
     assert await learner.learn(NOW + DAY) == 0
 
@@ -172,7 +176,8 @@ async def test_without_slurmdbd_what_is_known_stays() -> None:
     assert await learner.learn(NOW + 60) == 20
     slurmdbd.down = True
     assert await learner.learn(NOW + 120) == 0
-    assert learner.detail.startswith("nothing new learnt (20 runs learnt")
+    assert learner.detail.startswith("learned from 20 runs")
+    assert "nothing new could be read" in learner.detail
     assert learner.runtime.predict(of_record(a_run(1, NOW))).basis == LEVELS[0]
 
 
@@ -186,7 +191,7 @@ async def test_a_failure_in_the_middle_goes_on_from_there() -> None:
         broken.down = len(broken.asked) == 3
         return broken(settings, since=since, until=until)
 
-    learner = Learner(SETTINGS, Shelf(), read=read, history_days=5)
+    learner = Learner(of_days(5), Shelf(), read=read)
     assert await learner.learn(NOW) == 3
     assert await learner.learn(NOW) == 2
     assert broken.asked[4] == (NOW - 2 * DAY - OVERLAP_SECONDS, NOW - DAY - OVERLAP_SECONDS)
@@ -312,7 +317,7 @@ async def test_captured_accounting_is_learnt(version: str) -> None:
     records = decode_accounting((folder / "sacct.txt").read_text(), delimiter, columns)
     ended = [r for r in records if r.end and r.state != "RUNNING"]
     last = max(r.end for r in ended)
-    learner = Learner(SETTINGS, Shelf(), read=Slurmdbd(records), history_days=1)
+    learner = Learner(of_days(1), Shelf(), read=Slurmdbd(records))
     assert await learner.learn(last + 61) == sum(
         r.start > 0 and not (r.state == "CANCELLED" and r.start == r.end) for r in ended
     )

@@ -118,7 +118,8 @@ def test_plan_has_curves_and_slots(ctl: Callable[..., Result]) -> None:
     output = ctl("plan").output
     assert "£0.10 instead of £0.25" in output
     assert "█▁" in output  # price: high, then low
-    assert "30.00 to 90.00" in output
+    assert "30 to 90" in output
+    assert "within 0.4 % of the best possible plan" in output
     assert len(json.loads(ctl("plan", "--slots", "1", "--json").output)["slots"]) == 1
     assert json.loads(ctl("plan", "--json").output)["slots"][1]["carbon_g_kwh"] is None
 

@@ -53,4 +53,6 @@ async def test_the_parts_fit_together_and_end(tmp_path: Path) -> None:
     assert status.mode == "observe"
     assert status.reader
     assert not parts.agent.may_delay()
+    assert parts.agent.learner is parts.learner
+    assert status.prediction.startswith("nothing learned yet")
     assert (tmp_path / STORE_NAME).is_file()

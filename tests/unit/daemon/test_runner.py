@@ -11,7 +11,12 @@ import pytest
 from flexlond.daemon.heartbeat import Heartbeat
 from flexlond.daemon.runner import MAX_BACK_OFF, Runner
 from flexlond.daemon.shell import Shell
-from flexlond.model.settings import DaemonSettings, DirectiveSettings, Settings
+from flexlond.model.settings import (
+    DaemonSettings,
+    DirectiveSettings,
+    PredictionSettings,
+    Settings,
+)
 from tests.unit.shellkit import NOON, fake_agent
 
 if TYPE_CHECKING:
@@ -36,11 +41,34 @@ class Hub:
             raise self.error
 
 
+class Learner:
+    """Learns for as long as it is told, or fails as told."""
+
+    def __init__(self, error: Exception | None = None, *, seconds: float = 0.0) -> None:
+        self.error = error
+        self.seconds = seconds
+        self.calls: list[int] = []
+        self.ended = False
+
+    async def learn(self, now: int) -> int:
+        self.calls.append(now)
+        if self.error:
+            raise self.error
+        await asyncio.sleep(self.seconds)
+        self.ended = True
+        return 1
+
+
 class Bench:
     """A runner with its surroundings."""
 
     def __init__(
-        self, folder: Path, agent: FakeAgent, settings: Settings = FAST, hub: Hub | None = None
+        self,
+        folder: Path,
+        agent: FakeAgent,
+        settings: Settings = FAST,
+        hub: Hub | None = None,
+        learner: Learner | None = None,
     ) -> None:
         self.agent = agent
         self.shell = Shell(settings, folder / "flexlon.toml")
@@ -55,6 +83,7 @@ class Bench:
             Heartbeat(self.file),
             clock=lambda: NOON,
             on_health=self._heard,
+            learner=learner,
         )
 
     async def _heard(self, healthy: bool) -> None:  # noqa: FBT001 -- a callback's one argument
@@ -335,3 +364,35 @@ async def test_a_heartbeat_that_cannot_be_written_is_a_warning(tmp_path: Path) -
     await bench.until(lambda: "heartbeat" in bench.shell.warnings)
     assert "cannot be written" in bench.shell.warnings["heartbeat"]
     assert bench.shell.heartbeat_until == 0
+
+
+async def test_learning_goes_on_beside_the_beats(tmp_path: Path) -> None:
+    learner = Learner(seconds=60.0)
+    bench = Bench(tmp_path, fake_agent(), learner=learner)
+    await bench.until(lambda: bench.count("cycle") >= 2 and bool(learner.calls))
+    assert learner.calls == [NOON]
+    assert not learner.ended  # it was cancelled with the runner, no beat has waited for it
+
+
+async def test_learning_is_repeated_and_its_faults_are_told(tmp_path: Path) -> None:
+    often = Settings(
+        daemon=FAST.daemon,
+        prediction=PredictionSettings(refresh_seconds=0.01),
+    )
+    learner = Learner(RuntimeError("database is locked"))
+    bench = Bench(tmp_path, fake_agent(), often, learner=learner)
+    await bench.until(lambda: len(learner.calls) >= 2)
+    assert "RuntimeError: database is locked" in bench.shell.warnings["prediction"]
+    assert bench.shell.failure == ""
+    well = Bench(tmp_path, fake_agent(), often, learner=Learner())
+    well.shell.warn("prediction", "old")
+    await well.until(lambda: "prediction" not in well.shell.warnings)
+    assert well.shell.failure == ""
+
+
+async def test_switched_off_nothing_is_learned(tmp_path: Path) -> None:
+    off = Settings(daemon=FAST.daemon, prediction=PredictionSettings(enabled=False))
+    learner = Learner()
+    bench = Bench(tmp_path, fake_agent(), off, learner=learner)
+    await bench.until(lambda: bench.count("tick") >= 3)
+    assert learner.calls == []

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexlond.model.directive import PowerSpec
-from flexlond.model.job import Job, JobState
-from flexlond.model.power import job_kw, jobs_kw, node_type
+from flexlond.model.job import Job, JobState, Pool
+from flexlond.model.power import base_kw, job_kw, jobs_kw, jobs_power, node_type
 from flexlond.model.settings import NodeType, PowerSettings
 
 SITE = PowerSettings(
@@ -142,3 +142,23 @@ def test_many_at_once_are_the_same_as_one_by_one(pairs: list[tuple[Job, PowerSpe
 def test_unequal_lengths_are_an_error() -> None:
     with pytest.raises(ValueError, match="1 jobs but 0 power"):
         jobs_kw([a_job()], [], SITE)
+
+
+def test_the_idle_share_is_told_apart_unless_the_power_is_stated() -> None:
+    gpu = a_job(partition="gpu", cpus=16, gpus=(("h100", 1),))
+    whole, idle, stated = jobs_power(
+        [gpu, gpu, a_job()], [None, PowerSpec(500.0, "job"), None], SITE
+    )
+    assert whole.tolist() == pytest.approx([(80 + 700 + 100) * 1.25e-3, 0.625, (80 + 16) * 1.25e-3])
+    assert idle.tolist() == pytest.approx([100 * 1.25e-3, 0.0, 16 * 1.25e-3])
+    assert stated.tolist() == [False, True, False]
+
+
+def test_base_power_counts_each_node_once_at_its_largest() -> None:
+    def pool(name: str, *nodes: str) -> Pool:
+        return Pool(name, len(nodes), 0, 0, (), nodes, None, None)
+
+    pools = [pool("cpu", "n1", "n2", "g1"), pool("gpu", "g1", "g2")]
+    assert base_kw(pools, SITE, power_saving=False) == pytest.approx((2 * 128 + 2 * 400) * 1.25e-3)
+    # switched off: only what jobs are not charged with while they run (idle_share 0.5 of the GPU nodes)
+    assert base_kw(pools, SITE, power_saving=True) == pytest.approx(2 * 200 * 1.25e-3)

@@ -14,6 +14,7 @@ from flexlond.slurm.cluster import (
     parse_config,
     parse_reservations,
     pools_of,
+    switches_off,
 )
 from flexlond.slurm.squeue import split_rows
 
@@ -26,6 +27,7 @@ def test_a_captured_cluster(captured: Any) -> None:
     assert cluster.name == "flexlon"
     assert cluster.slurm_version.startswith(captured.version)
     assert (cluster.sched_interval, cluster.kill_wait, cluster.accrue_always) == (5, 5, True)
+    assert not cluster.power_saving
     pools = {pool.partition: pool for pool in cluster.pools}
     assert set(pools) == {"main", "gpu", "flex", "short"}
     main = pools["main"]  # n3 was drained when it was captured
@@ -92,6 +94,24 @@ def test_the_longest_wait_is_the_slower_scheduler_pass(
     parameters: str, kind: str, seconds: int
 ) -> None:
     assert longest_wait({"SchedulerParameters": parameters, "SchedulerType": kind}) == seconds
+
+
+@pytest.mark.parametrize(
+    ("program", "time", "off"),
+    [
+        ("/usr/sbin/off", "300 sec", True),
+        ("/usr/sbin/off", "0", True),
+        ("/usr/sbin/off", "INFINITE", False),
+        ("/usr/sbin/off", "-1", False),
+        ("/usr/sbin/off", "NONE", False),
+        ("(null)", "300 sec", False),
+        ("", "", False),
+    ],
+)
+def test_nodes_are_switched_off_with_a_program_and_a_time(
+    program: str, time: str, *, off: bool
+) -> None:
+    assert switches_off({"SuspendProgram": program, "SuspendTime": time}) is off
 
 
 def test_captured_history(captured: Any) -> None:

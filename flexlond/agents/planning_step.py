@@ -1,0 +1,117 @@
+"""The planning step: signals and forecasts of this moment, the question, the plan, kept for who asks.
+
+Law: everything that belongs to the event loop (signals, models, state) is read and written on it; only the
+planner runs in a thread, on arrays that nobody else has. The state changes at once when the plan is there:
+question and answer always belong together. Nothing is decided here but what the plan is asked. Epoch seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from flexlond.agents.build import build
+from flexlond.agents.outlook import Outlook
+from flexlond.model.directive import Directive
+from flexlond.model.job import ACTIVE_STATES
+from flexlond.model.series import Kind, Series
+from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.planner import budget_of, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from flexlond.agents.state import LoopState
+    from flexlond.model.directive import PowerSpec
+    from flexlond.model.job import Cluster, Snapshot
+
+
+class Hub(Protocol):
+    """The signal hub (flexlond/signals/feeds.py)."""
+
+    def series(self, kind: Kind, grid: TimeGrid, now: int) -> Series:
+        """The series on `grid` with its quality."""
+        ...
+
+
+class PlanningStep:
+    """Plans the state it is given; `timer` is the clock by which the search is bounded (s)."""
+
+    def __init__(self, hub: Hub, timer: Callable[[], float] = time.perf_counter) -> None:
+        self._hub = hub
+        self._timer = timer
+
+    async def run(
+        self,
+        state: LoopState,
+        snapshot: Snapshot,
+        cluster: Cluster,
+        now: int,
+        recent: NDArray[np.float64],
+    ) -> None:
+        """Plan the queue of `snapshot`; `recent` (M, 2) are the starts of the last five minutes."""
+        settings, began = state.settings, self._timer()
+        grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
+        series = self._series(state, grid, now)
+        outlook = outlook_of(state)
+        question = build(
+            snapshot.jobs,
+            state.flex,
+            cluster,
+            price=series.get(Kind.PRICE),
+            carbon=series.get(Kind.CARBON),
+            settings=settings,
+            grid=grid,
+            now=now,
+            recent=recent,
+            outlook=outlook,
+            stated=_stated(state, snapshot),
+        )
+        problem = question.problem
+        found = await asyncio.to_thread(
+            plan,
+            problem,
+            settings.planning,
+            budget=budget_of(settings.planning, self._timer),
+            last=state.last_plan,
+        )
+        state.series, state.outlook = series, outlook
+        state.problem, state.last_plan = problem, found
+        state.rows, state.planned_at = question.rows, now
+        state.kw, state.whole_kw = question.kw, question.whole_kw
+        state.plan_seconds = self._timer() - began
+
+    def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
+        """The configured signals."""
+        signals = state.settings.signals
+        configured = {Kind.PRICE: signals.price, Kind.CARBON: signals.carbon}
+        return {
+            kind: self._hub.series(kind, grid, now) for kind, feeds in configured.items() if feeds
+        }
+
+
+def outlook_of(state: LoopState) -> Outlook:
+    """The forecasts in force; the one there was as long as it rests on the same models."""
+    learner = state.learner
+    if learner is None or not state.settings.prediction.enabled:
+        return Outlook()
+    if state.outlook.runtime is learner.runtime and state.outlook.power is learner.power:
+        return state.outlook
+    return Outlook(learner.runtime, learner.power)
+
+
+def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
+    """The power that the directives of running jobs state."""
+    found: dict[int, PowerSpec] = {}
+    for job in snapshot.jobs:
+        if job.state not in ACTIVE_STATES:
+            continue
+        record = state.actuator.records.get(job.job_id)
+        reading = state.consents.read(job, record.first_submit if record else job.submit)
+        if isinstance(reading, Directive) and reading.power is not None:
+            found[job.job_id] = reading.power
+    return found

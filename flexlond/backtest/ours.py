@@ -1,0 +1,262 @@
+"""FlexLon as a policy: the daemon's own planner on the state of the replay.
+
+Law: it sees what the daemon would see: the queue, what runs, signals as published by now, runtimes learned
+from jobs that had ended (or time limits, or with perfect knowledge the true runtimes: that is a bound, and
+named so). New jobs are placed around the plan as they arrive; at each slot everything is planned again from
+the last plan. A job whose begin time has come is Slurm's from there on and is not held again. The latest
+start keeps the daemon's margin: the site's, and the queue wait of the last day (its 95th percentile).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from flexlond.model.settings import PlanningSettings
+from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.planner import budget_of, place, plan
+from flexlond.planning.problem import NEVER, Plan, Problem, Running
+from flexlond.planning.solve import Budget
+from flexlond.prediction.features import Features, features
+from flexlond.prediction.runtime import RuntimeModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from flexlond.backtest.case import PowerCoefficients, Signals, Trace
+    from flexlond.backtest.policy import State
+
+Runtimes = Literal["learned", "requested", "actual"]
+HORIZON_SLOTS = 192
+INSERTION = Budget(dual_steps=0, search_steps=0)
+"""New jobs take their place at the prices of the last plan; the next tick plans all again."""
+_WAITS = 500  # waits after the begin time that are remembered, of the last day
+_DAY = 86_400
+_SCHEDULER_INTERVAL = 60  # s, Slurm's own: a cluster of which nothing else is known
+_ENOUGH = 5
+_WAIT_QUANTILE = 0.95
+_NAMES = {"learned": "flexlon", "requested": "flexlon-requested", "actual": "flexlon-perfect"}
+
+
+class Flexlon:
+    """The policy; make a new one for each replay."""
+
+    def __init__(
+        self,
+        signals: Signals,
+        power: PowerCoefficients,
+        *,
+        runtimes: Runtimes = "learned",
+        carbon_price: float = PlanningSettings().carbon_price,
+        delay_price: float | None = None,
+        horizon_slots: int = HORIZON_SLOTS,
+        settings: PlanningSettings | None = None,
+    ) -> None:
+        """`delay_price` (GBP per kWh and day) is the parameter of the frontier; None: the product's own."""
+        base = settings or PlanningSettings(carbon_price=carbon_price)
+        given = base.delay_price if delay_price is None else delay_price
+        self.settings = _with_delay(base, given)
+        self.name = _NAMES[runtimes]
+        self.parameter = "" if delay_price is None else f"delay_price={delay_price:g}"
+        self._signals, self._power, self._runtimes = signals, power, runtimes
+        self._slots = horizon_slots
+        self._model = RuntimeModel()
+        self._features: dict[int, Features] = {}
+        self._expected: dict[int, tuple[float, float]] = {}
+        self._begun: dict[int, int] = {}  # held jobs: their last begin time
+        self._started: dict[int, int] = {}
+        self._waits: deque[tuple[int, int]] = deque(maxlen=_WAITS)  # (moment, seconds)
+        self._trace: Trace | None = None
+        self._last: Plan | None = None
+
+    # ---- what the engine asks
+
+    def arrive(self, now: int, jobs: Sequence[int], state: State) -> Mapping[int, int]:
+        """Place new jobs around the plan."""
+        self._trace = state.trace
+        problem = self.problem(now, [*state.queued, *state.held, *jobs], state)
+        fixed = np.zeros(problem.jobs, np.int64)
+        for row, job in enumerate(problem.job_id.tolist()):
+            fixed[row] = state.held.get(job, 0)
+        subset = np.flatnonzero(np.isin(problem.job_id, jobs))
+        waiting = np.setdiff1d(np.flatnonzero(fixed == 0), subset)
+        fixed[waiting] = self._expected_start(problem, waiting)
+        found = place(problem, self.settings, fixed, subset, budget=INSERTION, last=self._last)
+        return self._wanted(found, jobs)
+
+    def tick(self, now: int, state: State) -> Mapping[int, int]:
+        """Plan everything again."""
+        self._trace = state.trace
+        problem = self.problem(now, [*state.queued, *state.held], state)
+        found = plan(problem, self.settings, budget=budget_of(self.settings), last=self._last)
+        self._last = found
+        return self._wanted(found, found.job_id[problem.movable].tolist())
+
+    def started(self, now: int, job: int) -> None:
+        """Learn how long a job waited after its begin time."""
+        trace = self._trace
+        begun = self._begun.pop(job, 0) or (int(trace.submit[job]) if trace is not None else now)
+        self._waits.append((now, max(0, now - begun)))
+        self._started[job] = now
+
+    def ended(self, now: int, job: int) -> None:
+        """Learn how long a job ran."""
+        began = self._started.pop(job)
+        self._expected.pop(job, None)
+        if self._runtimes == "learned" and self._trace is not None:
+            self._model.learn(self._of(job), float(now - began), now)
+        self._features.pop(job, None)
+
+    # ---- the question
+
+    def problem(
+        self, now: int, pending: Sequence[int], state: State
+    ) -> Problem:
+        """What the planner is asked at `now` about the `pending` jobs (indices of the trace)."""
+        trace, flexibility = state.trace, state.flexibility
+        grid = TimeGrid.covering(now, state.slot_seconds, self._slots)
+        price, carbon = self._signals.known_at(now, grid)
+        jobs = np.array(sorted(pending), np.int64)
+        held = np.zeros(len(jobs), np.int64)
+        for row, job in enumerate(jobs.tolist()):
+            held[row] = state.held.get(job, 0)
+        # What was held and has come due is Slurm's; what never was may still be held.
+        due = np.array([job in self._begun and job not in state.held for job in jobs.tolist()])
+        movable = flexibility.flexible[jobs] & ~due
+        expected = np.array([self._runtime(job, trace) for job in jobs.tolist()]).reshape(-1, 2)
+        none = np.full(len(jobs), np.nan)
+        room = trace.room
+        return Problem(
+            grid=grid,
+            now=now,
+            price=price,
+            carbon=carbon,
+            job_id=jobs,
+            earliest=np.full(len(jobs), now, np.int64),
+            latest=np.where(movable, flexibility.latest[jobs] - self._margin(now), NEVER),
+            duration=expected[:, 0],
+            occupancy=expected[:, 1],
+            limit=trace.limit[jobs],
+            tasks=np.ones(len(jobs), np.int64),
+            throttle=np.zeros(len(jobs), np.int64),
+            kw=trace.nodes[jobs] * self._power.kw_per_node,
+            demand=trace.demand[jobs],
+            pool=trace.pool[jobs],
+            movable=movable,
+            order=np.arange(len(jobs)),
+            max_price=none,
+            max_carbon=none,
+            delay_weight=np.ones(len(jobs)),
+            current=held,
+            capacity=room.capacity,
+            pool_group=room.pool_group,
+            group_capacity=room.group_capacity,
+            running=self._running(now, state),
+        )
+
+    def _running(self, now: int, state: State) -> Running:
+        trace = state.trace
+        jobs = np.array(list(state.running), np.int64)
+        if not len(jobs):
+            return Running.none(*trace.room.capacity.shape)
+        start = np.array(list(state.running.values()), np.int64)
+        end = start + np.ceil(self._total(jobs, now - start, trace)).astype(np.int64)
+        return Running.in_pools(
+            trace.pool[jobs],
+            trace.demand[jobs],
+            np.maximum(end, now + 1),
+            trace.nodes[jobs] * self._power.kw_per_node,
+            len(trace.room.capacity),
+        )
+
+    def _total(
+        self, jobs: NDArray[np.int64], elapsed: NDArray[np.int64], trace: Trace
+    ) -> NDArray[np.float64]:
+        """(N,) s that running jobs are expected to take in all."""
+        if self._runtimes == "requested":
+            return trace.limit[jobs]
+        if self._runtimes == "actual":
+            return np.minimum(trace.runtime[jobs], trace.limit[jobs])
+        kinds = [self._of(job) for job in jobs.tolist()]
+        # Minutes are exact enough, and alike jobs of the same minute are looked up once.
+        minutes = (elapsed // 60 * 60).astype(np.float64)
+        return self._model.predict_many(kinds, minutes.tolist())[1]
+
+    def _runtime(self, job: int, trace: Trace) -> tuple[float, float]:
+        """Seconds expected of a pending job: for its cost, and for the room it takes."""
+        found = self._expected.get(job)
+        if found is None:
+            limit = float(trace.limit[job])
+            if self._runtimes == "requested":
+                found = (limit, limit)
+            elif self._runtimes == "actual":
+                true = float(min(trace.runtime[job], limit))
+                found = (true, true)
+            else:
+                forecast = self._model.predict(self._of(job))
+                found = (forecast.p50, forecast.p90)
+            self._expected[job] = found
+        return found
+
+    def _of(self, job: int) -> Features:
+        found = self._features.get(job)
+        if found is None:
+            trace = self._trace
+            assert trace is not None  # noqa: S101  # set at every call of the engine that asks
+            found = self._features[job] = features(
+                user=str(trace.user[job]),
+                account=str(trace.account[job]),
+                partition=trace.room.partitions[int(trace.pool[job])],
+                name=str(trace.label[job]),
+                limit_seconds=int(trace.limit[job]),
+                cpus=int(trace.demand[job, 0]),
+                nodes=int(np.ceil(trace.nodes[job])),
+                gpus=0,
+            )
+        return found
+
+    def _margin(self, now: int) -> int:
+        """Seconds kept before the latest start, by the daemon's rule (agents/margin.py)."""
+        while self._waits and self._waits[0][0] < now - _DAY:
+            self._waits.popleft()
+        wait = self.settings.default_queue_wait
+        if len(self._waits) >= _ENOUGH:
+            waits = sorted(seconds for _, seconds in self._waits)
+            wait = waits[min(len(waits) - 1, int(_WAIT_QUANTILE * len(waits)))]
+        return self.settings.margin_seconds + wait + _SCHEDULER_INTERVAL
+
+    # ---- the answer
+
+    def _expected_start(self, problem: Problem, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When the last plan expects jobs that wait for room to start; the present where it does not know."""
+        last = self._last
+        start = np.full(len(rows), problem.now, np.int64)
+        if last is None:
+            return start
+        place_of = {job: at for at, job in enumerate(last.job_id.tolist())}
+        for index, job in enumerate(problem.job_id[rows].tolist()):
+            at = place_of.get(job)
+            if at is not None:
+                start[index] = max(problem.now, int(last.start[at]))
+        return start
+
+    def _wanted(self, found: Plan, jobs: Sequence[int]) -> Mapping[int, int]:
+        """Begin times of `jobs` by the plan; 0 for at once."""
+        row_of = {job: row for row, job in enumerate(found.job_id.tolist())}
+        wanted = {}
+        for job in jobs:
+            row = row_of[job]
+            begin = int(found.start[row]) if found.moved[row] else 0
+            wanted[job] = begin
+            if begin:
+                self._begun[job] = begin
+        return wanted
+
+
+def _with_delay(settings: PlanningSettings, delay_price: float) -> PlanningSettings:
+    values = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    return PlanningSettings(**{**values, "delay_price": delay_price})

@@ -1,0 +1,90 @@
+"""What people see of a plan and of one job, painted from the admin service's own messages."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from flexlond._pb import admin_pb2 as pb
+from flexlond.cli import render, render_explain, render_plan
+from flexlond.cli.plain import as_json
+from flexlond.daemon import admin_wire as wire
+from tests.unit.shellkit import NOON, fake_agent, job_view, status_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def painted(paint: Callable[[Console, Any], None], reply: Any) -> str:
+    out = Console(file=io.StringIO(), width=200, markup=False, emoji=False, highlight=False)
+    paint(out, reply)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def plan_reply() -> pb.PlanReply:
+    view = fake_agent().plan()
+    assert view is not None
+    return wire.plan(view, 0)
+
+
+def test_explain_says_what_is_expected_and_what_else_there_was() -> None:
+    view = fake_agent(job_view(12, 1000)).explain(12)
+    assert view is not None
+    reply = wire.explain(view)
+    output = painted(render_explain.explain, reply)
+    assert "P50 30 min, P90 48 min (user: 24 runs); time limit 1 h" in output
+    assert "1.200 kW a task (coefficients, not measured); of 1.500 kW the idle power" in output
+    assert re.search(r"binding reason\s+price", output)
+    planned = next(line for line in output.splitlines() if " planned " in line and "0.1000" in line)
+    assert planned.split()[-4:] == ["0.1000", "0.100", "0.0100", "0.0200"]
+    assert re.search(r"now\s+0\.2500\s+-\s+0\.0000\s+0\.0000\s+dearer", output)
+    data = json.loads(as_json(reply))
+    assert data["outlook"]["p90_seconds"] == 2880.0
+    assert data["alternatives"][1]["start"] == "2026-11-23T12:30:00Z"
+    assert data["alternatives"][0]["co2_kg"] is None
+    assert data["binding"] == "price"
+
+
+def test_plan_says_how_good_it_is_and_what_binds() -> None:
+    reply = plan_reply()
+    output = painted(render_plan.plan, reply)
+    assert (
+        "within 0.4 % of the best possible plan (bound £0.1000), planned in 0.31 s: "
+        "bound 0.10 s, search 0.20 s" in output
+    )
+    assert (
+        "the site's power cap binds in 1 slots: room under it is worth up to £12.50/MWh" in output
+    )
+    assert "the CO2 cap binds: room under it is worth £75.00/t" in output
+    assert "price is unknown in 1 of 2 slots" in output
+    assert "─ the site's cap, 2.0 kW" not in output  # too far above to be drawn
+    assert "far above: 2.0 kW" in output
+    data = json.loads(as_json(reply))
+    assert (data["gap"], data["bound_gbp"], data["optimised"]) == (0.004, 0.1, 2)
+    assert data["stages"][0] == {
+        "name": "bound",
+        "seconds": 0.1,
+        "objective_gbp": None,
+        "steps": 60,
+    }
+    assert data["slots"][0]["cap_kw"] == 2.0
+
+
+def test_status_says_how_much_was_learned() -> None:
+    assert "learned from 240 runs" in painted(render.status, wire.status(status_view()))
+    assert "prediction" not in painted(render.status, wire.status(status_view(prediction="")))
+
+
+def test_a_daemon_that_knows_less_is_painted_too() -> None:
+    job = pb.JobLine(job_id=12, user="alice", state="PD")
+    output = painted(render_explain.explain, pb.ExplainReply(job=job, summary="why"))
+    assert "runtime" not in output
+    assert "WHY NOT" not in output
+    slots = [pb.PlanSlot(start=NOON, price_gbp_mwh=80.0, kw=1.0, kw_asap=1.0)]
+    output = painted(render_plan.plan, pb.PlanReply(slots=slots, slot_seconds=1800))
+    assert "cap" not in output
