@@ -158,18 +158,23 @@ class Instance:
         used: NDArray[np.float64] = step.reshape(constraints, slots + 1).cumsum(axis=1)[:, :slots]
         return used
 
-    def worth(self, prices: Prices) -> NDArray[np.float64]:
-        """(K, S) GBP per scale: the price of room and carbon of a start in each slot."""
+    def worth(
+        self, prices: Prices, classes: NDArray[np.int64] | slice = slice(None)
+    ) -> NDArray[np.float64]:
+        """(K, S) GBP per scale: the price of room and carbon of a start in each slot, of `classes`."""
         constraints, slots = prices.room.shape
         total = np.zeros((constraints, slots + 1))
         np.cumsum(prices.room, axis=1, out=total[:, 1:])
-        end = np.minimum(np.arange(slots)[None, :] + self.width[:, None], slots)
-        worth = prices.carbon * self.co2 if prices.carbon else np.zeros(self.rate.shape)
-        for column in range(self.index.shape[1]):
-            rows = self.index[:, column]
+        index, need = self.index[classes], self.need[classes]
+        end = np.minimum(np.arange(slots)[None, :] + self.width[classes, None], slots)
+        worth = np.zeros(end.shape)
+        if prices.carbon:
+            worth += prices.carbon * self.co2[classes]
+        for column in np.flatnonzero(need.any(axis=0)).tolist():
+            rows = index[:, column]
             part = total[rows[:, None], end]
             part -= total[rows, :slots]
-            part *= self.need[:, column, None]
+            part *= need[:, column, None]
             worth += part
         return worth
 
@@ -177,10 +182,17 @@ class Instance:
         self, prices: Prices, jobs: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The slot of least cost and price together, and that sum, of `jobs` (all when None)."""
-        worth = self.worth(prices)
-        slot, value = self.windows.query(self.rate + worth, jobs)
         chosen = np.arange(self.jobs) if jobs is None else jobs
-        cls, scale = self.cls[chosen], self.scale[chosen]
+        scale = self.scale[chosen]
+        if jobs is not None and 2 * len(jobs) < len(self.width):
+            # Fewer jobs than classes: only these jobs' rows.
+            worth = self.worth(prices, self.cls[jobs])
+            slot, value = self.windows.of_rows(self.rate[self.cls[jobs]] + worth, jobs)
+            cls = np.arange(len(jobs))
+        else:
+            worth = self.worth(prices)
+            slot, value = self.windows.query(self.rate + worth, jobs)
+            cls = self.cls[chosen]
         value = value * scale
         for which in (FIRST, KEPT):
             own = self.special[chosen, which]

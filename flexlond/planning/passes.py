@@ -15,6 +15,8 @@ import numpy as np
 from flexlond.planning.instance import Prices
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from flexlond.planning.dual import Dual
@@ -26,9 +28,18 @@ _KEPT_FREE = 0.002  # share of the room left free for the repair
 
 
 def settle(
-    instance: Instance, dual: Dual, *, passes: int, blocks: int, rng: np.random.Generator
+    instance: Instance,
+    dual: Dual,
+    *,
+    passes: int,
+    blocks: int,
+    go_on: Callable[[], bool],
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], Prices]:
-    """(slot (n,), prices) after `passes` passes of `blocks` blocks from the dual's choices."""
+    """(slot (n,), prices) after `passes` passes of `blocks` blocks from the dual's choices.
+
+    Ends after the pass in which `go_on` says no.
+    """
     rows = instance.bounded
     unit, typical = instance.unit[:, None], instance.typical[:, None]
     room = np.maximum(instance.free[rows], 0) * (1 - _KEPT_FREE)
@@ -45,5 +56,7 @@ def settle(
             price[rows] = np.maximum(0.0, base[rows] + gain * unit * (load - room) / typical)
             slot[block] = instance.best(Prices(price, dual.prices.carbon), block)[0]
             load += instance.usage(block, slot[block])[rows]
+        if number and not go_on():
+            break
         base[rows] = np.maximum(0.0, base[rows] + _LEARN * gain * unit * (load - room) / typical)
     return slot, Prices(base, dual.prices.carbon)

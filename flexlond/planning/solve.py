@@ -7,7 +7,7 @@ Where the jobs' free choices keep every constraint there is nothing to search: t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _FEW = 48  # jobs below which one priced insertion does as well as the passes
 _STAY = 0.005  # share of the objective by which another placement must beat the earlier one
+_WARM = 4
 _SEED = 20260
 
 
@@ -33,7 +34,7 @@ _SEED = 20260
 class Budget:
     """How long to search: in steps, and in seconds of `clock`."""
 
-    dual_steps: int = 120
+    dual_steps: int = 120  # 0: the prices of the start stand, jobs are only inserted
     passes: int = 6
     blocks: int = 120
     search_steps: int = 400
@@ -73,17 +74,25 @@ def solve(
         spent = budget.clock() - began - sum(stage.seconds for stage in stages)
         stages.append(Stage(name, spent, objective, steps))
 
-    dual = ascend(instance, budget.dual_steps, start, rng=rng)
+    # Prices of an earlier plan are nearly right: a quarter of the steps mends them.
+    steps = budget.dual_steps if start is None else budget.dual_steps // _WARM
+    dual = ascend(instance, steps, start, rng=rng)
+    if not steps and start is not None:
+        dual = replace(dual, prices=start, tight=False)
     note("bound", float("nan"), dual.steps)
     hint = np.full(instance.jobs, NOWHERE) if hint is None else hint
-    prices, placement, steps = _first(instance, dual, budget, hint, rng)
+
+    def go_on() -> bool:
+        return budget.clock() - began < budget.seconds
+
+    prices, placement, steps = _first(instance, dual, budget, (hint, go_on), rng)
     note("passes", placement.objective, steps)
     enough = dual.bound + budget.enough * abs(dual.bound)
     made = search(
         placement,
         steps=min(budget.search_steps, 4 * instance.jobs),
         enough=enough,
-        go_on=lambda: budget.clock() - began < budget.seconds,
+        go_on=go_on,
         rng=rng,
     )
     note("search", placement.objective, made)
@@ -93,7 +102,7 @@ def solve(
             placement,
             steps=min(budget.search_steps, 4 * instance.jobs),
             enough=enough,
-            go_on=lambda: budget.clock() - began < budget.seconds,
+            go_on=go_on,
             rng=rng,
         )
         note("retreat", placement.objective, made)
@@ -106,7 +115,7 @@ def _first(
     instance: Instance,
     dual: Dual,
     budget: Budget,
-    hint: NDArray[np.int64],
+    beginning: tuple[NDArray[np.int64], Callable[[], bool]],
     rng: np.random.Generator,
 ) -> tuple[Prices, Placement, int]:
     """A first placement: the free choices, what is kept, or the passes, whichever is best."""
@@ -115,16 +124,17 @@ def _first(
         placement.adopt(dual.slot)
         return dual.prices, placement, 0
     candidates: list[tuple[Prices, Placement]] = []
+    hint, go_on = beginning
     kept = instance.special[:, KEPT]
     earlier = np.where(kept >= 0, kept, hint)
     if (earlier >= 0).any():
         candidates.append((dual.prices, _inserted(instance, dual.prices, earlier)))
     none = np.full(instance.jobs, NOWHERE)
-    if instance.jobs < _FEW:
+    if instance.jobs < _FEW or not budget.dual_steps:
         candidates.append((dual.prices, _inserted(instance, dual.prices, none)))
     else:
         slot, prices = settle(
-            instance, dual, passes=budget.passes, blocks=budget.blocks, rng=rng
+            instance, dual, passes=budget.passes, blocks=budget.blocks, go_on=go_on, rng=rng
         )
         placement = Placement(instance, prices)
         placement.adopt(slot)

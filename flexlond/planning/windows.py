@@ -45,6 +45,17 @@ class RangeMin:
             return self._by_table(values, jobs)
         return self._by_mask(values, jobs)
 
+    def of_rows(
+        self, values: NDArray[np.float64], jobs: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """(slot, value), each (n,), of `jobs`, where `values` (n, S) has a row for each of them."""
+        at = np.arange(self._slots)
+        first, last = self._first[jobs], self._last[jobs]
+        block = np.where((at < first[:, None]) | (at > last[:, None]), np.inf, values)
+        best = block.argmin(axis=1)
+        value = block[np.arange(len(jobs)), best]
+        return np.where(np.isfinite(value), best, first), np.where(self._empty[jobs], np.inf, value)
+
     def _by_table(
         self, values: NDArray[np.float64], jobs: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

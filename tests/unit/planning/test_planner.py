@@ -157,7 +157,7 @@ def test_a_settled_plan_stays_while_the_world_does(valley: Callable[..., Problem
     }
     # The search has a budget, so the first plans after each other still improve; then nothing moves.
     found, changes = plan(valley(**given), PLAIN), []
-    for beat in range(1, 7):
+    for beat in range(1, 11):
         before = found
         current = np.where(before.moved, before.start, 0)
         now = before.grid.start + 30 * beat
