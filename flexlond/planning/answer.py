@@ -163,6 +163,21 @@ def _words(problem: Problem, blocks: Blocks, result: Outcome) -> tuple[str, ...]
         words.append(
             f"no room before the latest start, even as soon as possible, for {_named(problem, late)}"
         )
+    if np.isfinite(problem.co2_cap_kg):
+        start = result.start[problem.movable]
+        kg = run_costs(
+            problem.grid,
+            problem.carbon,
+            blocks.kw[problem.movable],
+            start,
+            blocks.span[problem.movable],
+        )
+        emitted = float(kg[np.isfinite(kg)].sum())
+        if emitted > problem.co2_cap_kg * (1 + 1e-6):
+            words.append(
+                f"the carbon cap of {problem.co2_cap_kg:g} kg cannot be kept: "
+                f"the cleanest plan found emits {emitted:.4g} kg"
+            )
     if result.over_ramp:
         over = np.array(result.over_ramp, np.int64)
         words.append(f"the ramp cap gives way to the latest start of {_named(problem, over)}")

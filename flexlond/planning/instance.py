@@ -22,10 +22,11 @@ from flexlond.planning.windows import RangeMin
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_LAST_RESORT = 0.99
 NOWHERE = -1
 """The choice of a job that is placed nowhere."""
-FIRST, KEPT = 0, 1
-"""The columns of `special`."""
+FIRST, KEPT, SAFE = 0, 1, 2
+"""The columns of `special`; the last one is there only with a placement that is known to fit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +57,8 @@ class Instance:
     first: NDArray[np.int64]  # (n,) first slot allowed
     last: NDArray[np.int64]  # (n,) last slot allowed; below `first`: none
     beyond: NDArray[np.float64]  # (n,) GBP of being placed nowhere
-    special: NDArray[np.int64]  # (n, 2) slots with a cost of their own: first, kept; -1 none
-    special_cost: NDArray[np.float64]  # (n, 2) GBP
+    special: NDArray[np.int64]  # (n, 2 or 3) slots with a cost of their own; -1 none
+    special_cost: NDArray[np.float64]  # (n, 2 or 3) GBP
     extra: NDArray[np.int64]  # (n,) slots more that a start in the FIRST slot reaches: 0 or 1
     co2_cap: float = np.inf  # kg of all placed jobs together
 
@@ -121,7 +122,7 @@ class Instance:
         """GBP of `jobs` at `slot` (NOWHERE: beyond)."""
         there = np.clip(slot, 0, self.slots - 1)
         cost = self.scale[jobs] * self.rate[self.cls[jobs], there]
-        for which in (FIRST, KEPT):
+        for which in range(self.special.shape[1]):
             own = (self.special[jobs, which] == slot) & (slot >= 0)
             cost = np.where(own, self.special_cost[jobs, which], cost)
         result: NDArray[np.float64] = np.where(slot < 0, self.beyond[jobs], cost)
@@ -194,7 +195,7 @@ class Instance:
             slot, value = self.windows.query(self.rate + worth, jobs)
             cls = self.cls[chosen]
         value = value * scale
-        for which in (FIRST, KEPT):
+        for which in range(self.special.shape[1]):
             own = self.special[chosen, which]
             there = np.maximum(own, 0)
             price = worth[cls, there]
@@ -219,6 +220,22 @@ class Instance:
         price = prices.room[self.index[self.cls[jobs]], np.minimum(end, self.slots - 1)[:, None]]
         result: NDArray[np.float64] = (price * self.need[self.cls[jobs]]).sum(axis=1)
         return np.where(reaches, result, 0.0)
+
+    def with_safe(self, slot: NDArray[np.int64]) -> Instance:
+        """The same question in which every job may take its `slot` (n,) as well, whatever that costs.
+
+        Where its cost is unknown there, or it should wait, it is only just better than being nowhere.
+        """
+        cost = self.cost_at(np.arange(self.jobs), slot)
+        inside = (slot >= self.first) & (slot <= self.last) & np.isfinite(cost)
+        own = (self.special == slot[:, None]).any(axis=1)
+        cost = np.where(np.isfinite(cost), cost, _LAST_RESORT * self.beyond)
+        needed = ~inside & ~own
+        return replace(
+            self,
+            special=np.column_stack([self.special, np.where(needed, slot, -1)]),
+            special_cost=np.column_stack([self.special_cost, np.where(needed, cost, np.inf)]),
+        )
 
     def part(self, jobs: NDArray[np.int64], room: float) -> Instance:
         """The same question for some `jobs` only, with `room` (a share) of the room and of the cap."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from flexlond.planning.answer import Outcome, answer, no_worse
 from flexlond.planning.capacity import Blocks, Timeline, blocks_of
+from flexlond.planning.check import check
 from flexlond.planning.dependencies import backward, chains, levels
 from flexlond.planning.instance import FIRST, KEPT, NOWHERE, Prices
 from flexlond.planning.listing import Listing
@@ -103,14 +104,21 @@ def place(
     result = attempt.run(others)
     late = (result.start > blocks.latest) & (asap.start <= blocks.latest)
     movable = subset[problem.movable[subset]]
-    if late.any():
-        # Not seen in any test; the safe answer costs nothing but a saving.
+    if late.any():  # the safe answer costs nothing but a saving
         result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
     # Begin times in force are reconsidered one by one; giving them all back at once would be a step in power.
     in_force = (problem.movable & (problem.current > problem.now))[subset].any()
-    if not in_force and not no_worse(problem, settings, blocks, result.start, asap.start):
+    free = not in_force and not np.isfinite(problem.co2_cap_kg)
+    if free and not no_worse(problem, settings, blocks, result.start, asap.start):
         result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
-    return answer(problem, blocks, result, asap)
+    found = answer(problem, blocks, result, asap)
+    wrong = check(problem, settings, found) if everything else ()
+    if wrong:
+        result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
+        found = answer(problem, blocks, result, asap)
+        words = f"the plan was not used, all start as soon as possible: {wrong[0]}"
+        found = replace(found, problems=(*found.problems, words))
+    return found
 
 
 def _prepared(problem: Problem) -> tuple[Problem, Blocks]:
@@ -271,10 +279,20 @@ class _Attempt:
         question = self._part(rows, listing)
         hint = self._hint[question.jobs]
         safe = self._asap.slot[question.jobs]
+        question = replace(question, instance=question.instance.with_safe(safe))
+        if settings.capacity_margin:
+            # What the schedule as soon as possible takes of the reserve may be taken.
+            used = question.instance.usage(np.arange(len(rows)), safe)
+            room = np.maximum(question.instance.free, used)
+            question = replace(question, instance=replace(question.instance, free=room))
         solution = solve(question.instance, self._budget, self._start, hint, safe)
         if self.improve is not None and len(rows):
             solution = self.improve(solution, question)
-        reserve = self._reserve() if self._settings.capacity_margin else None
+        reserve = None
+        if settings.capacity_margin:
+            bounded = np.isfinite(question.instance.free)
+            reserve = np.where(bounded, listing.timeline.free, 0.0)
+            reserve -= np.where(bounded, question.instance.free, 0.0)
         realiser = Realiser(problem, settings, blocks, question, solution.placement, self._ramp)
         begins = realiser.run(reserve)
         placed = begins.start > 0
@@ -283,9 +301,14 @@ class _Attempt:
         outcome.moved[jobs], outcome.reason[jobs] = begins.moved, begins.reason
         outcome.over_ramp = [int(jobs[row]) for row in begins.over_ramp]
         listing.first_fit(_in_order(problem, jobs[~placed]))
+        placed_at = solution.placement
+        # A job that goes as soon as possible may go where its cost is unknown.
+        costs = np.where(np.isfinite(placed_at.cost), placed_at.cost, question.instance.beyond)
+        objective = float(costs.sum())
         outcome.proof = Proof(
-            solution.placement.objective - question.offset,
-            solution.bound - question.offset,
+            objective - question.offset,
+            # A job that goes earlier may use the reserve, of which the bound knows nothing.
+            min(solution.bound, objective) - question.offset,
             solution.stages,
             solution.prices.room,
             solution.prices.carbon,

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexlond.planning.instance import FIRST, KEPT, NOWHERE
+from flexlond.planning.instance import FIRST, NOWHERE, Prices
 from flexlond.planning.problem import Reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flexlond.planning.instance import Instance, Prices
+    from flexlond.planning.instance import Instance
 
 EPSILON = 1e-6
+_DEARER = (1.0, 1.05, 1.2, 1.5, 2.0, 4.0, 16.0, 1e3)
 _ADMISSIONS = 200  # jobs without a place for which room is made at once; the search sees to the others
 
 
@@ -76,7 +77,7 @@ class Placement:
         k, scale = int(instance.cls[job]), float(instance.scale[job])
         special = instance.special[job]
         cost = scale * float(instance.rate[k, slot])
-        for which in (FIRST, KEPT):
+        for which in range(len(special)):
             if special[which] == slot:
                 cost = float(instance.special_cost[job, which])
         self.cost[job] = cost
@@ -244,6 +245,28 @@ class Placement:
         self.co2 = co2
         return False
 
+    def decarbonise(self, cap: float) -> None:
+        """Move jobs to cleaner slots, at a rising price of carbon, until all of them are under `cap` (kg)."""
+        price = max(self._prices.carbon, float(np.abs(self.cost).sum()) / max(self.co2, 1e-9) / 100)
+        room = self._prices
+        for factor in _DEARER:
+            if self.co2 <= cap:
+                break
+            self.reprice(Prices(room.room, price * factor))
+            emitted = self.instance.co2_at(np.arange(self.instance.jobs), self.slot)
+            for job in np.argsort(-emitted, kind="stable").tolist():
+                slot, co2 = int(self.slot[job]), self.co2
+                if co2 <= cap or slot == NOWHERE:
+                    continue
+                self.out(job)
+                found = self.find(job)
+                self.put(job, found)
+                if found == NOWHERE or self.co2 >= co2:
+                    self.out(job)
+                    self.put(job, slot)
+                    self.co2 = co2
+        self.reprice(room)
+
     def retreat(self, safe: NDArray[np.int64]) -> None:
         """Give every job without a place its slot in `safe` (n,), a placement of all that fits.
 
@@ -334,7 +357,7 @@ class Placement:
         instance = self.instance
         value, slot = best
         k, scale = int(instance.cls[job]), float(instance.scale[job])
-        for which in (FIRST, KEPT):
+        for which in range(instance.special.shape[1]):
             own = int(instance.special[job, which])
             if own < 0 or (barred is not None and barred[own]):
                 continue

@@ -31,10 +31,11 @@ def search(
     enough: float,
     go_on: Callable[[], bool],
     rng: np.random.Generator,
+    keep_placed: bool = False,
 ) -> int:
     """Improve `placement` in at most `steps` steps, until its objective is `enough` or `go_on` says no.
 
-    Returns the steps made.
+    With `keep_placed` nobody who has a place loses it. Returns the steps made.
     """
     instance = placement.instance
     if instance.jobs < 1:
@@ -61,7 +62,9 @@ def search(
             placement.put(job, placement.find(job, priced))
             put += 1
             spent += float(placement.cost[job])
-            if spent > cost + 1e-9:
+            lost = keep_placed and placement.slot[job] == NOWHERE != before[job]
+            if lost or spent > cost + 1e-9:
+                spent = np.inf
                 break
         within = placement.co2 <= max(cap, carbon) + 1e-9
         if put == len(order) and spent <= cost + 1e-9 and within:

@@ -38,6 +38,7 @@ class Budget:
     passes: int = 6
     blocks: int = 120
     search_steps: int = 400
+    steps_per_job: int = 4  # of the search at most: few jobs need few steps
     seconds: float = float("inf")
     enough: float = 0.001  # certified gap (share of the bound) at which the search ends
     clock: Callable[[], float] = lambda: 0.0
@@ -90,7 +91,7 @@ def solve(
     enough = dual.bound + budget.enough * abs(dual.bound)
     made = search(
         placement,
-        steps=min(budget.search_steps, 4 * instance.jobs),
+        steps=min(budget.search_steps, budget.steps_per_job * instance.jobs),
         enough=enough,
         go_on=go_on,
         rng=rng,
@@ -100,10 +101,11 @@ def solve(
         placement.retreat(safe)
         made = search(
             placement,
-            steps=min(budget.search_steps, 4 * instance.jobs),
+            steps=min(budget.search_steps, budget.steps_per_job * instance.jobs),
             enough=enough,
             go_on=go_on,
             rng=rng,
+            keep_placed=True,
         )
         note("retreat", placement.objective, made)
     return Solution(
@@ -140,6 +142,8 @@ def _first(
         placement.adopt(slot)
         placement.repair()
         candidates.append((prices, placement))
+    for _, one in candidates:
+        one.decarbonise(instance.co2_cap)
     fitting = [one for one in candidates if one[1].co2 <= instance.co2_cap + 1e-9]
     if not fitting:
         prices, best = min(candidates, key=lambda one: one[1].co2)
