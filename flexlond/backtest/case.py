@@ -26,7 +26,9 @@ class Trace:
     name: str
     job_id: NDArray[np.int64]
     submit: NDArray[np.int64]
-    runtime: NDArray[np.float64]  # s it needs; above `limit` it is ended at its limit, as Slurm does
+    runtime: NDArray[
+        np.float64
+    ]  # s it needs; above `limit` it is ended at its limit, as Slurm does
     limit: NDArray[np.float64]  # s asked for (Slurm's time limit)
     demand: NDArray[np.float64]  # (J, R), resources as in room.resources
     pool: NDArray[np.int64]  # (J,) index into room.partitions
@@ -59,9 +61,7 @@ class Signals(Protocol):
     name: str
     foresight: bool  # True: `known_at` shows the future as it will be; reports must say so
 
-    def known_at(
-        self, now: int, grid: TimeGrid
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def known_at(self, now: int, grid: TimeGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(price, carbon), each (S,) on `grid`: what had been published by `now`; NaN where nothing."""
         ...
 

@@ -113,9 +113,7 @@ class Flexlon:
 
     # ---- the question
 
-    def problem(
-        self, now: int, pending: Sequence[int], state: State
-    ) -> Problem:
+    def problem(self, now: int, pending: Sequence[int], state: State) -> Problem:
         """What the planner is asked at `now` about the `pending` jobs (indices of the trace)."""
         trace, flexibility = state.trace, state.flexibility
         grid = TimeGrid.covering(now, state.slot_seconds, self._slots)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flexlond.backtest.peers import AsSoonAsPossible, Coast, Greenest, WaitAwhile, Weights
 
@@ -61,7 +61,9 @@ def _wait_awhile(setting: Setting, own: Mapping[str, float]) -> Policy:
     return replace(usual, share=own["share"]) if own else usual
 
 
-def _ours(runtimes: str) -> Callable[[Setting, Mapping[str, float]], Policy]:
+def _ours(
+    runtimes: Literal["learned", "requested", "actual"],
+) -> Callable[[Setting, Mapping[str, float]], Policy]:
     def make(setting: Setting, own: Mapping[str, float]) -> Policy:
         # The planner and its helpers are slow to import and not needed for the peers.
         from flexlond.backtest.ours import Flexlon  # noqa: PLC0415
@@ -71,7 +73,7 @@ def _ours(runtimes: str) -> Callable[[Setting, Mapping[str, float]], Policy]:
             setting.power,
             runtimes=runtimes,
             carbon_price=setting.carbon_price,
-            **own,
+            delay_price=own.get("delay_price"),
         )
 
     return make

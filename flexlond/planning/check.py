@@ -50,7 +50,7 @@ def check(problem: Problem, settings: PlanningSettings, plan: Plan) -> tuple[str
         *_times(problem, plan, latest, movable),
         *_room(problem, blocks, plan),
         *_order(problem, blocks, plan),
-        *_ramp(problem, settings, blocks, plan),
+        *_ramp(settings, blocks, plan),
         *_figures(problem, blocks, plan),
         *_totals(problem, plan, movable),
         *_proof(plan),
@@ -116,7 +116,10 @@ def _dawdles(
     waits = np.zeros(problem.jobs, np.bool_)
     waits[problem.depends[:, 0]] = True
     on = plan.slot < problem.grid.count
-    return ~plan.moved & ~waits & on & (plan.start != np.maximum(earliest, begins))
+    result: NDArray[np.bool_] = (
+        ~plan.moved & ~waits & on & (plan.start != np.maximum(earliest, begins))
+    )
+    return result
 
 
 def _first(problem: Problem, mask: NDArray[np.bool_]) -> int:
@@ -192,7 +195,7 @@ def _order(problem: Problem, blocks: Blocks, plan: Plan) -> list[str]:
     return [f"job {int(problem.job_id[after[early.argmax()]])} starts before what it waits for"]
 
 
-def _ramp(problem: Problem, settings: PlanningSettings, blocks: Blocks, plan: Plan) -> list[str]:
+def _ramp(settings: PlanningSettings, blocks: Blocks, plan: Plan) -> list[str]:
     """What we start in any five minutes stays under the ramp cap; a single job above it starts alone."""
     cap = settings.ramp_kw_per_5min
     held = np.flatnonzero(plan.moved)

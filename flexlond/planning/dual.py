@@ -10,11 +10,14 @@ jobs the prices are first found on an evenly drawn part of them, with that part 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flexlond.planning.instance import Instance, Prices
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _PATIENCE = 8  # steps without a better bound before the step length shrinks
 _SHRINK = 0.7
@@ -49,9 +52,7 @@ def ascend(
     return found if found.bound >= free_choice.bound else free_choice
 
 
-def _on_a_part(
-    instance: Instance, steps: int, start: Prices, rng: np.random.Generator
-) -> Prices:
+def _on_a_part(instance: Instance, steps: int, start: Prices, rng: np.random.Generator) -> Prices:
     """Prices of `_MANY` jobs with their part of the room."""
     chosen = np.sort(rng.choice(instance.jobs, _MANY, replace=False))
     size = instance.amount.max(axis=1) * instance.width[instance.cls]

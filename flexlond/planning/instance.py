@@ -46,7 +46,9 @@ class Instance:
     """One core question; `index` is padded with the last constraint, which is unbounded."""
 
     free: NDArray[np.float64]  # (C, S) room; the last row inf
-    total: NDArray[np.float64]  # (C,) room were nothing taken: what a slot's fullness is measured by
+    total: NDArray[
+        np.float64
+    ]  # (C,) room were nothing taken: what a slot's fullness is measured by
     rate: NDArray[np.float64]  # (K, S) GBP per scale for a start in the slot; inf: not allowed
     co2: NDArray[np.float64]  # (K, S) kg per scale; counted only where there is a cap
     width: NDArray[np.int64]  # (K,) slots
@@ -70,7 +72,7 @@ class Instance:
     @property
     def slots(self) -> int:
         """The number of slots, S."""
-        return self.free.shape[1]
+        return int(self.free.shape[1])
 
     @property
     def capped(self) -> bool:
@@ -116,7 +118,8 @@ class Instance:
             deviation = np.where(known, per_slot - mean[:, None], 0.0)
             spread = float(np.sqrt((deviation**2).sum(axis=1) / count).mean()) if len(rows) else 0.0
         most = [float(self.need[self.index == row].max(initial=0.0)) for row in self.bounded]
-        return max(spread, 1e-9) / np.maximum(np.array(most), 1e-12)
+        unit: NDArray[np.float64] = max(spread, 1e-9) / np.maximum(np.array(most), 1e-12)
+        return unit
 
     def cost_at(self, jobs: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.float64]:
         """GBP of `jobs` at `slot` (NOWHERE: beyond)."""

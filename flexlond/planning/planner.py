@@ -98,7 +98,9 @@ def place(
     empty.adopt(others, fixed[others])
     asap = empty.copy()
     asap.first_fit(_in_order(problem, subset))
-    attempt = _Attempt(problem, settings, blocks, asap, subset, budget or budget_of(settings))
+    attempt = _Attempt(
+        problem, settings, blocks, asap, subset=subset, budget=budget or budget_of(settings)
+    )
     attempt.remember(last)
     attempt.improve = improve
     result = attempt.run(others)
@@ -148,6 +150,7 @@ class _Attempt:
         settings: PlanningSettings,
         blocks: Blocks,
         asap: Listing,
+        *,
         subset: NDArray[np.int64],
         budget: Budget,
     ) -> None:
@@ -264,7 +267,12 @@ class _Attempt:
             question = question.not_before(slot, floor)
         solution = solve(question.instance, self._budget)
         begins = Realiser(
-            self._problem, self._settings, self._blocks, question, solution.placement, self._ramp
+            self._problem,
+            self._settings,
+            self._blocks,
+            question,
+            placement=solution.placement,
+            ramp=self._ramp,
         ).run(awaited=listing.awaited(job))
         at = int(begins.start[0])
         if not at or at > self._blocks.latest[job]:
@@ -293,7 +301,9 @@ class _Attempt:
             bounded = np.isfinite(question.instance.free)
             reserve = np.where(bounded, listing.timeline.free, 0.0)
             reserve -= np.where(bounded, question.instance.free, 0.0)
-        realiser = Realiser(problem, settings, blocks, question, solution.placement, self._ramp)
+        realiser = Realiser(
+            problem, settings, blocks, question, placement=solution.placement, ramp=self._ramp
+        )
         begins = realiser.run(reserve)
         placed = begins.start > 0
         jobs = question.jobs

@@ -150,11 +150,19 @@ class Problem:
             ("running.share", self.running.share.shape, (running, pools)),
             ("running.demand", self.running.demand.shape, (running, resources)),
             ("running.kw", self.running.kw.shape, (running,)),
-            *((name, getattr(self, name).shape, (jobs,)) for name in optional if len(getattr(self, name))),
+            *(
+                (name, getattr(self, name).shape, (jobs,))
+                for name in optional
+                if len(getattr(self, name))
+            ),
             ("depends", self.depends.shape, (len(self.depends), 2)),
             ("recent", self.recent.shape, (len(self.recent), 2)),
             ("site_kw", self.site_kw.shape, (self.grid.count if len(self.site_kw) else 0,)),
-            ("running.begin", self.running.begin.shape, (running if len(self.running.begin) else 0,)),
+            (
+                "running.begin",
+                self.running.begin.shape,
+                (running if len(self.running.begin) else 0,),
+            ),
         ]
         for name, shape, wanted in expected:
             if shape != wanted:
@@ -223,7 +231,9 @@ class Proof:
     objective_gbp: float
     bound_gbp: float
     stages: tuple[Stage, ...]
-    room_price: NDArray[np.float64]  # (C, S) GBP per amount and slot, in the order of capacity.columns_of
+    room_price: NDArray[
+        np.float64
+    ]  # (C, S) GBP per amount and slot, in the order of capacity.columns_of
     carbon_price: float  # GBP per kg: the shadow price of the carbon cap, 0 where it does not bind
     jobs: int  # movable jobs that were optimised
 

@@ -38,7 +38,9 @@ class Question:
     instance: Instance
     earliest: NDArray[np.int64]  # (n,) first moment, epoch seconds
     first: NDArray[np.int64]  # (n,) slot of the earliest moment
-    first_cost: NDArray[np.float64]  # (n,) GBP of starting there, without the threshold; NaN unknown
+    first_cost: NDArray[
+        np.float64
+    ]  # (n,) GBP of starting there, without the threshold; NaN unknown
     typical: NDArray[np.float64]  # (n,) GBP of the job's energy at the mean score
     limited: NDArray[np.bool_]  # (n,) slots are masked by max-price or max-carbon
     before: NDArray[np.float64]  # (n,) GBP of delay before the earliest moment, in all costs
@@ -148,7 +150,7 @@ def ask(
     first_cost = run_costs(grid, score, kw, earliest, span) + delay * (earliest - grid.start)
     # Costs run from the grid's start, so that like jobs share a rate.
     before = delay * (earliest - grid.start)
-    limited = np.isfinite(limits).any(axis=1)
+    limited: NDArray[np.bool_] = np.asarray(np.isfinite(limits).any(axis=1), np.bool_)
     return Question(jobs, instance, earliest, first, first_cost, typical, limited, before)
 
 
@@ -253,13 +255,13 @@ def _own_slots(
         gbp += delay * (there - grid.start)
         stay = settings.min_benefit * np.maximum(np.abs(gbp), 0.1 * typical)
         gbp = gbp - np.where(held == (which == KEPT), stay, 0.0)
-        allowed = allowed & np.isfinite(gbp)
+        possible = allowed & np.isfinite(gbp)
         if which == FIRST:
             at_first = np.clip(slot, 0, grid.count - 1)
             for values, limit in zip((problem.price, problem.carbon), limits.T, strict=True):
-                allowed &= np.isinf(limit) | (values[at_first] <= limit)
-        special[:, which] = np.where(allowed, slot, -1)
-        cost[:, which] = np.where(allowed, gbp, np.inf)
+                possible &= np.isinf(limit) | (values[at_first] <= limit)
+        special[:, which] = np.where(possible, slot, -1)
+        cost[:, which] = np.where(possible, gbp, np.inf)
     return special, cost
 
 
@@ -273,4 +275,5 @@ def _beyond(
     """(n,) GBP of being placed nowhere: more than any slot, and more the larger the job."""
     dearest = np.where(np.isfinite(rate), np.abs(rate), 0.0).max(axis=1, initial=0.0)[cls] * scale
     own = np.where(np.isfinite(special_cost), np.abs(special_cost), 0.0).max(axis=1, initial=0.0)
-    return _BEYOND * np.maximum.reduce([dearest, own, typical]) + 1e-6
+    most: NDArray[np.float64] = np.maximum.reduce([dearest, own, typical])
+    return _BEYOND * most + 1e-6

@@ -54,6 +54,7 @@ class Realiser:
         settings: PlanningSettings,
         blocks: Blocks,
         question: Question,
+        *,
         placement: Placement,
         ramp: RampBook | None,
     ) -> None:

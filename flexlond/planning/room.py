@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-6
 _DEARER = (1.0, 1.05, 1.2, 1.5, 2.0, 4.0, 16.0, 1e3)
-_ADMISSIONS = 200  # jobs without a place for which room is made at once; the search sees to the others
+_ADMISSIONS = (
+    200  # jobs without a place for which room is made at once; the search sees to the others
+)
 
 
 class Placement:
@@ -203,7 +205,7 @@ class Placement:
         over = np.minimum(self.free[rows, :slots], 0.0)
         # What was taken before us may exceed the room (nodes went down): that is not ours to mend.
         over[instance.free[rows] < 0] = 0.0
-        removed = self._clear(np.argwhere(over < -EPSILON), rows)
+        removed = self._clear(np.argwhere(over < -EPSILON).astype(np.int64), rows)
         removed.sort(key=lambda job: -float(self._size[job]))
         for job in removed:
             self.put(job, self.find(job))
@@ -217,14 +219,16 @@ class Placement:
         False when one of them does not: then nothing has changed.
         """
         target = self._least_short(job)
-        if target == NOWHERE or not np.isfinite(self.instance.cost_at(np.array([job]), np.array([target]))[0]):
+        if target == NOWHERE or not np.isfinite(
+            self.instance.cost_at(np.array([job]), np.array([target]))[0]
+        ):
             return False
         co2 = self.co2
         self.put(job, target)
         k = int(self.instance.cls[job])
         end = min(self._end(job, k, target), self.instance.slots)
         rows = np.array([column for column, _ in self._needs[k]], np.int64)
-        cells = np.argwhere(self.free[rows, target:end] < -EPSILON) + [0, target]
+        cells = self._short_cells(rows, target, end)
         before = self.slot.copy()
         spared = np.zeros(self.instance.jobs, np.bool_)
         spared[job] = True
@@ -283,13 +287,19 @@ class Placement:
             k = int(self.instance.cls[job])
             end = min(self._end(job, k, target), self.instance.slots)
             rows = np.array([column for column, _ in self._needs[k]], np.int64)
-            cells = np.argwhere(self.free[rows, target:end] < -EPSILON) + [0, target]
+            cells = self._short_cells(rows, target, end)
             removed = self._clear(cells, rows, spared=back)
             removed.sort(key=lambda other: -float(self._size[other]))
             for other in removed:
                 self.put(other, self.find(other))
                 if self.slot[other] == NOWHERE:
                     waiting.append(other)
+
+    def _short_cells(self, rows: NDArray[np.int64], begin: int, end: int) -> NDArray[np.int64]:
+        """(m, 2): (row, slot) of the slots from `begin` to `end` that lack room."""
+        cells = np.argwhere(self.free[rows, begin:end] < -EPSILON).astype(np.int64)
+        cells[:, 1] += begin
+        return cells
 
     def _least_short(self, job: int) -> int:
         """The slot of the job's window that lacks the least room; the cheapest of these."""

@@ -79,7 +79,9 @@ def search(
 
 
 def _neighbourhood(
-    placement: Placement, width: np.ndarray[tuple[int], np.dtype[np.int64]], rng: np.random.Generator
+    placement: Placement,
+    width: np.ndarray[tuple[int], np.dtype[np.int64]],
+    rng: np.random.Generator,
 ) -> list[int]:
     """Some jobs, each once."""
     slot = placement.slot

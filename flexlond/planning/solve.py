@@ -155,9 +155,7 @@ def _first(
     return prices, best, budget.passes
 
 
-def _inserted(
-    instance: Instance, prices: Prices, earlier: NDArray[np.int64]
-) -> Placement:
+def _inserted(instance: Instance, prices: Prices, earlier: NDArray[np.int64]) -> Placement:
     """Job after job where it costs least, the least slack first; before all, those at their `earlier` slot."""
     placement = Placement(instance, prices)
     everyone = np.arange(instance.jobs)

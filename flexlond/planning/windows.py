@@ -7,8 +7,12 @@ class of its own. Shapes: n jobs, K classes, S slots.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _CHUNK = 4096
 
@@ -67,15 +71,16 @@ class RangeMin:
             half = 1 << (level - 1)
             table[level] = table[level - 1]
             left, right = least[:, : slots - half], least[:, half:]
-            later = right < left
-            np.copyto(table[level][:, : slots - half], table[level - 1][:, half:], where=later)
+            np.copyto(
+                table[level][:, : slots - half], table[level - 1][:, half:], where=right < left
+            )
             below = least.copy()
             np.minimum(left, right, out=below[:, : slots - half])
             least = below
         pick = slice(None) if jobs is None else jobs
-        cls, level = self._cls[pick], self._level[pick]
-        one = table[level, cls, self._first[pick]].astype(np.int64)
-        two = table[level, cls, self._second[pick]].astype(np.int64)
+        cls, levels = self._cls[pick], self._level[pick]
+        one = table[levels, cls, self._first[pick]].astype(np.int64)
+        two = table[levels, cls, self._second[pick]].astype(np.int64)
         value_one, value_two = values[cls, one], values[cls, two]
         slot = np.where(value_two < value_one, two, one)
         value = np.minimum(value_one, value_two)

@@ -38,9 +38,7 @@ class Wave:
 
     name, foresight = "wave", True
 
-    def known_at(
-        self, now: int, grid: TimeGrid
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def known_at(self, now: int, grid: TimeGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self.actual(grid)
 
     def actual(self, grid: TimeGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -169,16 +167,14 @@ def test_the_daemons_plan_and_the_backtests_plan_of_the_same_snapshot_are_identi
     trace, flexibility = made(seed=3, spread=3600)
     trace = replace(trace, limit=np.floor(trace.limit))
     now = int(trace.submit.max()) + 1
-    running = {job: now - 100 for job in range(4)}
+    running = dict.fromkeys(range(4), now - 100)
     queued = [job for job in range(4, JOBS) if not flexibility.flexible[job]]
     state = State(trace, flexibility, SLOT, held={}, running=running, lanes=())
     state.now = now
     waiting = [job for job in range(4, JOBS) if flexibility.flexible[job]]
 
     settings = PlanningSettings(carbon_price=60.0)
-    policy = Flexlon(
-        Wave(), POWER, runtimes="requested", settings=settings, horizon_slots=SLOTS
-    )
+    policy = Flexlon(Wave(), POWER, runtimes="requested", settings=settings, horizon_slots=SLOTS)
     ours = policy.problem(now, [*queued, *waiting], state)
     margin = policy._margin(now)
 

@@ -18,9 +18,7 @@ KINDS = (
 )
 
 
-def corrupted(
-    problem: Problem, plan: Plan, rng: np.random.Generator
-) -> tuple[str, Plan | None]:
+def corrupted(problem: Problem, plan: Plan, rng: np.random.Generator) -> tuple[str, Plan | None]:
     """A kind of corruption at random, and the plan with it; None where it would change nothing."""
     kind = str(rng.choice(KINDS))
     job = int(rng.integers(problem.jobs))
@@ -67,7 +65,9 @@ def corrupted(
 
 def _other(plan: Plan, kind: str, job: int) -> Any:
     values = getattr(plan, kind).copy()
-    values[job] = not values[job] if kind == "moved" else values[job] + (1 if kind == "slot" else 7200)
+    values[job] = (
+        not values[job] if kind == "moved" else values[job] + (1 if kind == "slot" else 7200)
+    )
     return values
 
 
