@@ -6,7 +6,7 @@ cost is NaN where a signal is unknown over the run, and such jobs are left out o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +54,9 @@ class Outcome:
     ) -> Outcome:
         """All as soon as possible, because waiting would cost more."""
         result = cls.empty(problem)
-        result.start, result.slot, result.proof = asap.start, asap.slot, proof
+        result.start, result.slot = asap.start, asap.slot
+        # What was proven is of another plan: only its prices stay, and what was tried.
+        result.proof = replace(proof, objective_gbp=0.0, bound_gbp=0.0, jobs=0)
         result.reason[movable] = Reason.BELOW_BENEFIT
         return result
 

@@ -315,10 +315,11 @@ class _Attempt:
         # A job that goes as soon as possible may go where its cost is unknown.
         costs = np.where(np.isfinite(placed_at.cost), placed_at.cost, question.instance.beyond)
         objective = float(costs.sum())
+        # A job that goes earlier may use the reserve, of which the bound knows nothing.
+        bound = min(solution.bound, objective) if settings.capacity_margin else solution.bound
         outcome.proof = Proof(
             objective - question.offset,
-            # A job that goes earlier may use the reserve, of which the bound knows nothing.
-            min(solution.bound, objective) - question.offset,
+            bound - question.offset,
             solution.stages,
             solution.prices.room,
             solution.prices.carbon,

@@ -34,7 +34,7 @@ def spread_time(
 ) -> int:
     """The begin time of a job in `slot` without a ramp cap, within `bounds` (earliest, latest)."""
     step = raster(grid.slot_seconds)
-    places = int(spread * grid.slot_seconds) // step + 1
+    places = min(int(spread * grid.slot_seconds), grid.slot_seconds - 1) // step + 1
     mixed = (job_id * int(_GOLDEN)) & 0xFFFFFFFFFFFFFFFF
     begin = grid.slot_start(slot) + (mixed >> 32) * places // (1 << 32) * step
     earliest, latest = bounds
@@ -96,9 +96,10 @@ class RampBook:
         low = start
         if earliest > start:
             low = start - (start - earliest) // step * step  # up to the raster
-            if low > latest:
+            if low > latest or low >= start + self._grid.slot_seconds:
                 low = earliest
-        high = min(max(start + self._spread, low), latest, self._grid.end - 1)
+        last = min(start + self._spread, start + self._grid.slot_seconds - 1)
+        high = min(max(last, low), latest, self._grid.end - 1)
         return np.arange(low, high + 1, step, dtype=np.int64)
 
     def _load(self, times: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -27,7 +27,9 @@ SLOT = 1800
 @given(st.integers(0, 2**32 - 1))
 def test_every_plan_passes(make_problem: Callable[..., Problem], seed: int) -> None:
     problem, chosen = random_problem(make_problem, seed), random_settings(seed)
-    assert check(problem, chosen, plan(problem, chosen)) == ()
+    found = plan(problem, chosen)
+    assert check(problem, chosen, found) == ()
+    assert not any("was not used" in words for words in found.problems)
 
 
 def test_corrupted_plans_are_rejected(make_problem: Callable[..., Problem]) -> None:
@@ -47,6 +49,19 @@ def test_corrupted_plans_are_rejected(make_problem: Callable[..., Problem]) -> N
     assert passed == []
     assert sum(kinds.values()) > 900
     assert len(kinds) >= 12
+
+
+def test_a_second_of_one_held_job_is_seen(make_problem: Callable[..., Problem]) -> None:
+    seen = 0
+    for seed in range(40):
+        problem, chosen = random_problem(make_problem, seed), random_settings(seed)
+        good = plan(problem, chosen)
+        for job in np.flatnonzero(good.moved).tolist():
+            start = good.start.copy()
+            start[job] += 1
+            assert check(problem, chosen, replace(good, start=start))
+            seen += 1
+    assert seen > 50
 
 
 def test_the_carbon_cap_binds_and_has_its_price(make_problem: Callable[..., Problem]) -> None:
