@@ -120,7 +120,7 @@ class Loop(LoopState):
             results: Sequence[Result] = ()
             if await self._look(now):
                 if self._may_plan():
-                    await self._plan(now)
+                    await self._plan(now, exact=True)
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
                 self._say(now, began, results)
@@ -205,11 +205,11 @@ class Loop(LoopState):
     def _may_plan(self) -> bool:
         return self.cluster is not None and self.snapshot is not None
 
-    async def _plan(self, now: int) -> None:
+    async def _plan(self, now: int, *, exact: bool = False) -> None:
         assert self.cluster is not None  # noqa: S101  # _may_plan
         assert self.snapshot is not None  # noqa: S101  # _may_plan
         recent = self._ramp.recent(now)
-        await self._planning.run(self, self.snapshot, self.cluster, now, recent)
+        await self._planning.run(self, self.snapshot, self.cluster, now, recent, exact=exact)
 
     def _wanted(self, now: int) -> Mapping[int, Wanted]:
         """What the last plan wants of each movable job; empty when it is not of this moment."""

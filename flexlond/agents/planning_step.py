@@ -11,6 +11,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from flexlond.agents.build import build
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
@@ -18,6 +20,7 @@ from flexlond.model.job import ACTIVE_STATES
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.planning.planner import budget_of, plan
+from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Snapshot
+
+
+_log = structlog.get_logger()
 
 
 class Hub(Protocol):
@@ -52,8 +58,13 @@ class PlanningStep:
         cluster: Cluster,
         now: int,
         recent: NDArray[np.float64],
+        *,
+        exact: bool = False,
     ) -> None:
-        """Plan the queue of `snapshot`; `recent` (M, 2) are the starts of the last five minutes."""
+        """Plan the queue of `snapshot`; `recent` (M, 2) are the starts of the last five minutes.
+
+        `exact`: the exact solver may try as well, for which a tick with its decision window has no time.
+        """
         settings, began = state.settings, self._timer()
         grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
         series = self._series(state, grid, now)
@@ -72,13 +83,18 @@ class PlanningStep:
             stated=_stated(state, snapshot),
         )
         problem = question.problem
+        seconds = settings.planning.milp_seconds if exact else 0.0
+        improver = Improver(seconds) if seconds else None
         found = await asyncio.to_thread(
             plan,
             problem,
             settings.planning,
             budget=budget_of(settings.planning, self._timer),
             last=state.last_plan,
+            improve=improver,
         )
+        if improver is not None and improver.detail:
+            _log.info("exact solver not used", why=improver.detail)
         state.series, state.outlook = series, outlook
         state.problem, state.last_plan = problem, found
         state.rows, state.planned_at = question.rows, now

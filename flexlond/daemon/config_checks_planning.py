@@ -62,6 +62,7 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "ramp_kw_per_5min",
         "dual_steps",
         "search_steps",
+        "milp_seconds",
         "site_kw",
         "co2_cap_kg",
     ):
@@ -70,6 +71,14 @@ def planning(settings: Settings) -> Iterator[Problem]:
     yield from within("planning.spread", chosen.spread, 0, 1)
     yield from within("planning.search_seconds", chosen.search_seconds, 0, 60, "seconds")
     yield from within("planning.capacity_margin", chosen.capacity_margin, 0, 0.95)
+    if chosen.milp_seconds > 0 and chosen.milp_seconds >= settings.daemon.cycle_seconds / 2:
+        yield problem_of(
+            "planning.milp_seconds",
+            f"{chosen.milp_seconds:g} s is half of daemon.cycle_seconds "
+            f"({settings.daemon.cycle_seconds:g} s) or more: cycles would be late",
+            "planning.milp_seconds below half of daemon.cycle_seconds, or 0",
+            "daemon",
+        )
     if chosen.co2_cap_kg > 0 and not settings.signals.carbon:
         yield problem_of(
             "planning.co2_cap_kg",

@@ -229,6 +229,11 @@ DOCS: dict[str, KeyDoc] = {
     "planning.search_seconds": KeyDoc(
         "s", "The search also ends after so long, or once it is within 0.1 % of the bound.", "0.3"
     ),
+    "planning.milp_seconds": KeyDoc(
+        "s",
+        "Time for the exact solver after the search, in full cycles; under half of a cycle; 0: off.",
+        "5.0",
+    ),
     "planning.site_kw": KeyDoc(
         "kW",
         "The most that the site may draw in a slot: idle nodes, running and planned jobs together; 0: no cap.",

@@ -149,6 +149,7 @@ class PlanningSettings(_Base, frozen=True):
     dual_steps: int = 120  # of the lower bound
     search_steps: int = 400  # of the search after it
     search_seconds: float = 0.3  # and its limit in time
+    milp_seconds: float = 0.0  # of the exact solver after it, in full cycles; 0: off
     site_kw: float = 0.0  # the most that the site may draw; 0: no cap
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
 

@@ -2,8 +2,8 @@
 
 Law: conservative. A job takes whole slots for as long as its room is kept (`occupancy`); what runs or is
 reserved takes them from its begin to its end. A slot is never promised to more jobs than fit, in the job's
-pool, in the group of pools that share its nodes, and under the site's kW cap. What runs already may exceed the room
-(nodes went down): then nothing more fits.
+pool, in the group of pools that share its nodes, and under the site's kW cap. What runs already may exceed the
+room (nodes went down): then nothing more fits.
 Past the end of the grid there is no bound. Starts are slot starts here, but for a job's first possible slot,
 where it may start in the middle; spreading inside a slot (spread.py) is not counted.
 """

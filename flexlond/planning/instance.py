@@ -61,7 +61,7 @@ class Instance:
     beyond: NDArray[np.float64]  # (n,) GBP of being placed nowhere
     special: NDArray[np.int64]  # (n, 2 or 3) slots with a cost of their own; -1 none
     special_cost: NDArray[np.float64]  # (n, 2 or 3) GBP
-    extra: NDArray[np.int64]  # (n,) slots more that a start in the FIRST slot reaches: 0 or 1
+    extra: NDArray[np.int64]  # (n,) slots more that a start before `first` reaches: 0 or 1
     co2_cap: float = np.inf  # kg of all placed jobs together
 
     @property
@@ -143,7 +143,7 @@ class Instance:
 
     def reach(self, jobs: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:
         """The slot after the last one that `jobs` take from `slot`, at most S."""
-        further = np.where(self.special[jobs, FIRST] == slot, self.extra[jobs], 0)
+        further = np.where(slot < self.first[jobs], self.extra[jobs], 0)
         end: NDArray[np.int64] = slot + self.width[self.cls[jobs]] + further
         return np.minimum(end, self.slots)
 
@@ -201,9 +201,7 @@ class Instance:
         for which in range(self.special.shape[1]):
             own = self.special[chosen, which]
             there = np.maximum(own, 0)
-            price = worth[cls, there]
-            if which == FIRST:
-                price = price + self._further(chosen, there, prices)
+            price = worth[cls, there] + self._further(chosen, there, prices)
             cost = self.special_cost[chosen, which] + scale * price
             # The first slot is outside the window: what it costs is known only here.
             better = (own >= 0) & (cost <= value)
@@ -217,7 +215,7 @@ class Instance:
     ) -> NDArray[np.float64]:
         """GBP per scale of the slot more that a start in the middle of the first one reaches."""
         end = slot + self.width[self.cls[jobs]]
-        reaches = (self.extra[jobs] > 0) & (end < self.slots)
+        reaches = (self.extra[jobs] > 0) & (slot < self.first[jobs]) & (end < self.slots)
         if not reaches.any():
             return np.zeros(len(jobs))
         price = prices.room[self.index[self.cls[jobs]], np.minimum(end, self.slots - 1)[:, None]]

@@ -203,8 +203,8 @@ class Placement:
         instance = self.instance
         rows, slots = instance.bounded, instance.slots
         over = np.minimum(self.free[rows, :slots], 0.0)
-        # What was taken before us may exceed the room (nodes went down): that is not ours to mend.
-        over[instance.free[rows] < 0] = 0.0
+        # What was taken before us may exceed the room (nodes went down): that alone is not ours to mend.
+        over[self.free[rows, :slots] >= instance.free[rows] - EPSILON] = 0.0
         removed = self._clear(np.argwhere(over < -EPSILON).astype(np.int64), rows)
         removed.sort(key=lambda job: -float(self._size[job]))
         for job in removed:
@@ -372,7 +372,7 @@ class Placement:
             if own < 0 or (barred is not None and barred[own]):
                 continue
             price = float(self.worth[k, own])
-            if which == FIRST and instance.extra[job]:
+            if own < instance.first[job] and instance.extra[job]:
                 end = own + int(instance.width[k])
                 if end < instance.slots:
                     price += sum(
@@ -384,8 +384,9 @@ class Placement:
         return value, slot
 
     def _end(self, job: int, k: int, slot: int) -> int:
-        further = int(self.instance.extra[job]) if self.instance.special[job, FIRST] == slot else 0
-        return slot + int(self.instance.width[k]) + further
+        instance = self.instance
+        further = int(instance.extra[job]) if slot < instance.first[job] else 0
+        return slot + int(instance.width[k]) + further
 
     def _take(self, job: int, k: int, slot: int, scale: float) -> None:
         end = self._end(job, k, slot)

@@ -86,7 +86,7 @@ def solve(
     def go_on() -> bool:
         return budget.clock() - began < budget.seconds
 
-    prices, placement, steps = _first(instance, dual, budget, (hint, go_on), rng)
+    prices, placement, steps = _first(instance, dual, budget, (hint, safe, go_on), rng)
     note("passes", placement.objective, steps)
     enough = dual.bound + budget.enough * abs(dual.bound)
     made = search(
@@ -117,7 +117,7 @@ def _first(
     instance: Instance,
     dual: Dual,
     budget: Budget,
-    beginning: tuple[NDArray[np.int64], Callable[[], bool]],
+    beginning: tuple[NDArray[np.int64], NDArray[np.int64] | None, Callable[[], bool]],
     rng: np.random.Generator,
 ) -> tuple[Prices, Placement, int]:
     """A first placement: the free choices, what is kept, or the passes, whichever is best."""
@@ -126,7 +126,7 @@ def _first(
         placement.adopt(dual.slot)
         return dual.prices, placement, 0
     candidates: list[tuple[Prices, Placement]] = []
-    hint, go_on = beginning
+    hint, safe, go_on = beginning
     kept = instance.special[:, KEPT]
     earlier = np.where(kept >= 0, kept, hint)
     if (earlier >= 0).any():
@@ -142,6 +142,10 @@ def _first(
         placement.adopt(slot)
         placement.repair()
         candidates.append((prices, placement))
+    if safe is not None:
+        placement = Placement(instance, dual.prices)
+        placement.adopt(safe)
+        candidates.append((dual.prices, placement))
     for _, one in candidates:
         one.decarbonise(instance.co2_cap)
     fitting = [one for one in candidates if one[1].co2 <= instance.co2_cap + 1e-9]

@@ -1,0 +1,56 @@
+"""One call of the worker in a killable child process.
+
+Law: returns within `seconds` + GRACE whatever the child does, leaves no process and no zombie behind, raises
+nothing on its account, and trusts no byte of the answer beyond its form. Seconds.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flexlond.planning.instance import Instance, Prices
+
+GRACE = 2.0  # for the child to start, read, and write its answer
+_COMMAND = (sys.executable, "-m", "flexlond.solver.worker")
+
+
+def call(
+    instance: Instance,
+    incumbent: NDArray[np.int64],
+    prices: Prices,
+    seconds: float,
+    most_jobs: int,
+) -> tuple[NDArray[np.int64] | None, str]:
+    """The slots the child answered, in whatever length it did, and ""; or None and the reason."""
+    # A copy has none of the instance's cached tables.
+    payload = pickle.dumps((replace(instance), incumbent, prices, seconds, most_jobs))
+    try:
+        done = subprocess.run(
+            _COMMAND,
+            input=payload,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds + GRACE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"the solver was killed: no answer {GRACE:g} s after its {seconds:g} s"
+    except OSError as error:
+        return None, f"the solver could not be started: {error}"
+    kind, body = done.stdout[:1], done.stdout[1:]
+    if done.returncode:
+        return None, f"the solver ended with status {done.returncode}"
+    if kind == b"R":
+        return None, body.decode(errors="replace")
+    if kind != b"A" or len(body) % 8:
+        return None, "the solver's answer cannot be read"
+    return np.frombuffer(body, "<i8").astype(np.int64), ""
