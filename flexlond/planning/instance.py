@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _LAST_RESORT = 0.99
 NOWHERE = -1
 """The choice of a job that is placed nowhere."""
-FIRST, KEPT, SAFE = 0, 1, 2
-"""The columns of `special`; the last one is there only with a placement that is known to fit."""
+FIRST, KEPT = 0, 1
+"""The columns of `special`; `with_safe` adds a third."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,10 +35,6 @@ class Prices:
 
     room: NDArray[np.float64]  # (C, S) GBP per amount and slot
     carbon: float = 0.0  # GBP per kg: the shadow price of the carbon cap
-
-    def scaled(self, factor: float) -> Prices:
-        """All of them times `factor`."""
-        return Prices(self.room * factor, self.carbon * factor)
 
 
 @dataclass(frozen=True, eq=False)

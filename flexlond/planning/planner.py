@@ -317,6 +317,11 @@ class _Attempt:
         objective = float(costs.sum())
         # A job that goes earlier may use the reserve, of which the bound knows nothing.
         bound = min(solution.bound, objective) if settings.capacity_margin else solution.bound
+        if question.instance.capped:
+            # A cap that is not kept proves nothing: this is the bound under a cap of what is emitted.
+            emitted = question.instance.co2_at(np.arange(len(rows)), placed_at.slot).sum()
+            over = max(0.0, float(emitted) - question.instance.co2_cap)
+            bound -= solution.prices.carbon * over
         outcome.proof = Proof(
             objective - question.offset,
             bound - question.offset,
