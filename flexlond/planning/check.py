@@ -14,6 +14,7 @@ import numpy as np
 
 from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import Blocks, blocks_of, columns_of
+from flexlond.planning.check_signals import signals
 from flexlond.planning.dependencies import backward
 from flexlond.planning.ranking import run_costs
 from flexlond.planning.spread import WINDOW
@@ -50,7 +51,8 @@ def check(problem: Problem, settings: PlanningSettings, plan: Plan) -> tuple[str
         *_times(problem, plan, latest, movable),
         *_room(problem, blocks, plan),
         *_order(problem, blocks, plan),
-        *_ramp(settings, blocks, plan),
+        *_ramp(problem, settings, blocks, plan),
+        *signals(problem, settings, plan, blocks, (latest, movable)),
         *_figures(problem, blocks, plan),
         *_totals(problem, plan, movable),
         *_proof(plan),
@@ -198,19 +200,22 @@ def _order(problem: Problem, blocks: Blocks, plan: Plan) -> list[str]:
     return [f"job {int(problem.job_id[after[early.argmax()]])} starts before what it waits for"]
 
 
-def _ramp(settings: PlanningSettings, blocks: Blocks, plan: Plan) -> list[str]:
+def _ramp(problem: Problem, settings: PlanningSettings, blocks: Blocks, plan: Plan) -> list[str]:
     """What we start in any five minutes stays under the ramp cap; a single job above it starts alone."""
-    cap = settings.ramp_kw_per_5min
-    held = np.flatnonzero(plan.moved)
-    if not cap or not len(held) or any("ramp cap gives way" in word for word in plan.problems):
+    cap, held = settings.ramp_kw_per_5min, plan.moved
+    if not cap or not held.any():
         return []
-    held = held[np.argsort(plan.start[held], kind="stable")]
-    start, power = plan.start[held], blocks.step_kw[held]
+    start = np.concatenate([plan.start[held], problem.recent[:, 0].astype(np.int64)])
+    power = np.concatenate([blocks.step_kw[held], problem.recent[:, 1]])
+    ours = np.arange(len(start)) < held.sum()  # the others have started already
+    order = np.argsort(start, kind="stable")
+    order = order[power[order] > _NEAR]
+    start, power, ours = start[order], power[order], ours[order]
+    since = np.searchsorted(start, start, side="left")
     until = np.searchsorted(start, start + WINDOW, side="left")
-    total = np.concatenate([[0.0], np.cumsum(power)])
-    places = np.arange(len(held))
-    inside = total[until] - total[places]
-    over = (inside > cap + _NEAR * (1 + cap)) & (until - places > 1)
+    total, held_by = (np.concatenate([[0.0], np.cumsum(values)]) for values in (power, ours))
+    over = (total[until] - total[since] > cap + _NEAR * (1 + cap)) & (until - since > 1)
+    over &= held_by[until] > held_by[since]
     return [f"more than {cap:g} kW start within five minutes"] if over.any() else []
 
 
@@ -224,7 +229,10 @@ def _figures(problem: Problem, blocks: Blocks, plan: Plan) -> list[str]:
             field = f"{kind}{name}_{unit}"
             true = run_costs(grid, values, blocks.kw, start, blocks.span)
             pairs.append((field, getattr(plan, field), true))
-        pairs.append((f"kw{name}", getattr(plan, f"kw{name}"), _power(problem, blocks, start)))
+        mean, highest = _power(problem, blocks, start)
+        pairs.append((f"kw{name}", getattr(plan, f"kw{name}"), mean))
+        said = np.array([getattr(plan.totals, f"peak{name}_kw")])
+        pairs.append((f"peak{name}_kw", said, np.array([highest])))
     return [
         f"{name} is not what it is"
         for name, said, true in pairs
@@ -232,20 +240,22 @@ def _figures(problem: Problem, blocks: Blocks, plan: Plan) -> list[str]:
     ]
 
 
-def _power(problem: Problem, blocks: Blocks, start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(S,) mean kW of the site."""
+def _power(
+    problem: Problem, blocks: Blocks, start: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], float]:
+    """(S,) mean kW of the site, and the highest at any moment."""
     running, grid = problem.running, problem.grid
     since = np.full(len(running.end), grid.start)
     if len(running.begin):
         since = np.maximum(since, running.begin)
     begin = np.concatenate([since, start])
     end = np.concatenate([running.end, start + np.ceil(blocks.span).astype(np.int64)])
-    kw = np.concatenate([running.kw, blocks.kw])
-    curve = slot_power(
-        grid, begin.astype(np.float64), np.maximum(begin, end).astype(np.float64), kw
-    )
-    result: NDArray[np.float64] = problem.base_kw + curve
-    return result
+    end, kw = np.maximum(begin, end), np.concatenate([running.kw, blocks.kw])
+    curve = slot_power(grid, begin.astype(np.float64), end.astype(np.float64), kw)
+    moments, place = np.unique(np.concatenate([begin, end]), return_inverse=True)
+    steps = np.bincount(place.ravel(), np.concatenate([kw, -kw]), len(moments))
+    highest = float(np.cumsum(steps).max(initial=0.0))
+    return problem.base_kw + curve, problem.base_kw + highest
 
 
 def _totals(problem: Problem, plan: Plan, movable: NDArray[np.bool_]) -> list[str]:

@@ -164,7 +164,9 @@ def _inserted(instance: Instance, prices: Prices, earlier: NDArray[np.int64]) ->
     placement = Placement(instance, prices)
     everyone = np.arange(instance.jobs)
     allowed = (earlier >= 0) & np.isfinite(instance.cost_at(everyone, earlier))
-    allowed &= (earlier <= instance.last) | (earlier == instance.special[:, KEPT])
+    # An earlier plan knew other earliest moments: its slot may lie before the window of today.
+    inside = (earlier >= instance.first) & (earlier <= instance.last)
+    allowed &= inside | (instance.special == earlier[:, None]).any(axis=1)
     left = []
     size = instance.amount.max(axis=1) * instance.width[instance.cls]
     for job in np.lexsort((-size, instance.last - instance.first)).tolist():
