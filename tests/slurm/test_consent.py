@@ -17,6 +17,7 @@ VOLATILE = (
     "EndTime",
     "LastSchedEval",
     "Scheduler",
+    "SchedNodeList",  # where backfill means to put it, once it has looked at it
     "AccrueTime",
     "Priority",
 )
