@@ -206,8 +206,8 @@ class Loop(LoopState):
         return self.cluster is not None and self.snapshot is not None
 
     async def _plan(self, now: int, *, exact: bool = False) -> None:
-        assert self.cluster is not None  # noqa: S101  # _may_plan
-        assert self.snapshot is not None  # noqa: S101  # _may_plan
+        assert self.cluster is not None  # noqa: S101 - the caller asked _may_plan; tells mypy
+        assert self.snapshot is not None  # noqa: S101 - as above
         recent = self._ramp.recent(now)
         await self._planning.run(self, self.snapshot, self.cluster, now, recent, exact=exact)
 

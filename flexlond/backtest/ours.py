@@ -108,7 +108,7 @@ class Flexlon:
         began = self._started.pop(job)
         self._expected.pop(job, None)
         if self._runtimes == "learned" and self._trace is not None:
-            self._model.learn(self._of(job), float(now - began), now)
+            self._model.learn(self._of(job, self._trace), float(now - began), now)
         self._features.pop(job, None)
 
     # ---- the question
@@ -179,7 +179,7 @@ class Flexlon:
             return trace.limit[jobs]
         if self._runtimes == "actual":
             return np.minimum(trace.runtime[jobs], trace.limit[jobs])
-        kinds = [self._of(job) for job in jobs.tolist()]
+        kinds = [self._of(job, trace) for job in jobs.tolist()]
         # Minutes are exact enough, and alike jobs of the same minute are looked up once.
         minutes = (elapsed // 60 * 60).astype(np.float64)
         return self._model.predict_many(kinds, minutes.tolist())[1]
@@ -195,16 +195,14 @@ class Flexlon:
                 true = float(min(trace.runtime[job], limit))
                 found = (true, true)
             else:
-                forecast = self._model.predict(self._of(job))
+                forecast = self._model.predict(self._of(job, trace))
                 found = (forecast.p50, forecast.p90)
             self._expected[job] = found
         return found
 
-    def _of(self, job: int) -> Features:
+    def _of(self, job: int, trace: Trace) -> Features:
         found = self._features.get(job)
         if found is None:
-            trace = self._trace
-            assert trace is not None  # noqa: S101  # set at every call of the engine that asks
             found = self._features[job] = features(
                 user=str(trace.user[job]),
                 account=str(trace.account[job]),

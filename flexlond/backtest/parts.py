@@ -140,7 +140,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(stream)
         Path(temporary).chmod(0o644)  # mkstemp makes it private; results are for colleagues
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: no half a file stays behind, and it goes on
         Path(temporary).unlink(missing_ok=True)
         raise
 

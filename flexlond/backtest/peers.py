@@ -42,11 +42,11 @@ class AsSoonAsPossible:
     name = "asap"
     calls: ClassVar[tuple[str, ...]] = ()
 
-    def arrive(self, now: int, jobs: Sequence[int], state: State) -> Mapping[int, int]:  # noqa: ARG002
+    def arrive(self, now: int, jobs: Sequence[int], state: State) -> Mapping[int, int]:  # noqa: ARG002 - Policy asks
         """Nothing is held."""
         return {}
 
-    def tick(self, now: int, state: State) -> Mapping[int, int]:  # noqa: ARG002
+    def tick(self, now: int, state: State) -> Mapping[int, int]:  # noqa: ARG002 - Policy asks
         """Nothing is held."""
         return {}
 
@@ -79,7 +79,7 @@ class Greenest:
             for job in jobs
         }
 
-    def tick(self, now: int, state: State) -> Mapping[int, int]:  # noqa: ARG002
+    def tick(self, now: int, state: State) -> Mapping[int, int]:  # noqa: ARG002 - Policy asks
         """It never looks again."""
         return {}
 
@@ -106,7 +106,7 @@ class WaitAwhile:
         latest = state.flexibility.latest
         return {job: self._first(grid, carbon, now, int(latest[job])) for job in jobs}
 
-    def tick(self, now: int, state: State) -> Mapping[int, int]:  # noqa: ARG002
+    def tick(self, now: int, state: State) -> Mapping[int, int]:  # noqa: ARG002 - Policy asks
         """It never looks again."""
         return {}
 

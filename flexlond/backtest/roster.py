@@ -66,7 +66,7 @@ def _ours(
 ) -> Callable[[Setting, Mapping[str, float]], Policy]:
     def make(setting: Setting, own: Mapping[str, float]) -> Policy:
         # The planner and its helpers are slow to import and not needed for the peers.
-        from flexlond.backtest.ours import Flexlon  # noqa: PLC0415
+        from flexlond.backtest.ours import Flexlon  # noqa: PLC0415 - as said above
 
         return Flexlon(
             setting.signals,

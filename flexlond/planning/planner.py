@@ -102,8 +102,7 @@ def place(
         problem, settings, blocks, asap, subset=subset, budget=budget or budget_of(settings)
     )
     attempt.remember(last)
-    attempt.improve = improve
-    result = attempt.run(others)
+    result = attempt.run(others, improve)
     late = (result.start > blocks.latest) & (asap.start <= blocks.latest)
     movable = subset[problem.movable[subset]]
     if late.any():  # the safe answer costs nothing but a saving
@@ -140,7 +139,6 @@ def _in_order(problem: Problem, jobs: NDArray[np.int64]) -> list[int]:
 class _Attempt:
     """Plans the movable jobs around everyone else."""
 
-    improve: Improve | None = None
     _start: Prices | None = None
     _ramp: RampBook | None = None
 
@@ -179,7 +177,7 @@ class _Attempt:
             moved = np.pad(price[:, passed:], ((0, 0), (0, passed)), mode="edge")
             self._start = Prices(moved, last.proof.carbon_price)
 
-    def run(self, fixed: NDArray[np.int64]) -> Outcome:
+    def run(self, fixed: NDArray[np.int64], improve: Improve | None) -> Outcome:
         """The plan; `fixed` are jobs (indices) that stand where they are, and were not to be placed."""
         problem, question = self._problem, self._question
         core, stuck, unknown = self._sorted_out()
@@ -197,7 +195,7 @@ class _Attempt:
             self._move_chain(listing, outcome, np.flatnonzero(core & (tied == number)))
         rows = np.flatnonzero(core & (tied < 0))
         listing.take_out(question.jobs[rows])
-        self._optimise(listing, outcome, rows)
+        self._optimise(listing, outcome, rows, improve)
         planned = np.concatenate([question.jobs[core], np.array(held, np.int64)])
         listing.again(_in_order(problem, np.setdiff1d(self._subset, planned)))
         outcome.start, outcome.slot = listing.start, listing.slot
@@ -281,7 +279,13 @@ class _Attempt:
         outcome.moved[job], outcome.reason[job] = begins.moved[0], begins.reason[0]
         return True
 
-    def _optimise(self, listing: Listing, outcome: Outcome, rows: NDArray[np.int64]) -> None:
+    def _optimise(
+        self,
+        listing: Listing,
+        outcome: Outcome,
+        rows: NDArray[np.int64],
+        improve: Improve | None,
+    ) -> None:
         """All rows together; those that find no place are listed behind."""
         problem, settings, blocks = self._problem, self._settings, self._blocks
         question = self._part(rows, listing)
@@ -294,8 +298,8 @@ class _Attempt:
             room = np.maximum(question.instance.free, used)
             question = replace(question, instance=replace(question.instance, free=room))
         solution = solve(question.instance, self._budget, self._start, hint, safe)
-        if self.improve is not None and len(rows):
-            solution = self.improve(solution, question)
+        if improve is not None and len(rows):
+            solution = improve(solution, question)
         reserve = None
         if settings.capacity_margin:
             bounded = np.isfinite(question.instance.free)

@@ -89,25 +89,22 @@ def solve(
     prices, placement, steps = _first(instance, dual, budget, (hint, safe, go_on), rng)
     note("passes", placement.objective, steps)
     enough = dual.bound + budget.enough * abs(dual.bound)
-    made = search(
-        placement,
-        steps=min(budget.search_steps, budget.steps_per_job * instance.jobs),
-        enough=enough,
-        go_on=go_on,
-        rng=rng,
-    )
-    note("search", placement.objective, made)
-    if safe is not None and (placement.slot == NOWHERE).any():
-        placement.retreat(safe)
+
+    def better(name: str, *, keep_placed: bool) -> None:
         made = search(
             placement,
             steps=min(budget.search_steps, budget.steps_per_job * instance.jobs),
             enough=enough,
             go_on=go_on,
             rng=rng,
-            keep_placed=True,
+            keep_placed=keep_placed,
         )
-        note("retreat", placement.objective, made)
+        note(name, placement.objective, made)
+
+    better("search", keep_placed=False)
+    if safe is not None and (placement.slot == NOWHERE).any():
+        placement.retreat(safe)
+        better("retreat", keep_placed=True)
     return Solution(
         placement.slot, placement.objective, dual.bound, prices, tuple(stages), placement
     )
