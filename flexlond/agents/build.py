@@ -21,6 +21,7 @@ from flexlond.agents.outlook import Draw, Outlook
 from flexlond.agents.reserved import reserved, together
 from flexlond.model.job import ACTIVE_STATES, JobState
 from flexlond.model.power import base_kw
+from flexlond.planning.delay import MeanJob
 from flexlond.planning.dependencies import edges, predecessors
 from flexlond.planning.pools import demand_of, room_of
 from flexlond.planning.problem import NEVER, Problem, Running
@@ -63,12 +64,14 @@ def build(
     recent: NDArray[np.float64],
     outlook: Outlook | None = None,
     stated: Mapping[int, PowerSpec] | None = None,
+    mean: MeanJob | None = None,
 ) -> Question:
     """The planning question of this moment. A signal that is not configured (None) counts as zero.
 
     `outlook` None: nothing is learnt, every job counts for its time limit. `stated` has the directive's
-    power of running jobs by job id.
+    power of running jobs by job id. `mean` remembers the mean job from one moment to the next.
     """
+    mean = MeanJob() if mean is None else mean
     outlook = Outlook() if outlook is None else outlook
     room = room_of(cluster.pools)
     pending = [
@@ -90,6 +93,8 @@ def build(
         groups, [d.power if d else None for d in directives], outlook, settings, cluster
     )
     planning = settings.planning
+    tasks_of = np.array([job.task_count for job in pending], np.float64)
+    mean.see(list(rows), counted * expected / 3600.0, tasks_of)
     active = [job for job in jobs if job.state in ACTIVE_STATES and job.start]
     specs = [(stated or {}).get(job.job_id) for job in active]
     drawn = outlook.draw(active, specs, settings.power, power_saving=cluster.power_saving)
@@ -104,7 +109,7 @@ def build(
         earliest=np.array([_earliest(job, flex.get(job.job_id), now) for job in pending], np.int64),
         latest=bounds,
         duration=expected,
-        tasks=np.array([job.task_count for job in pending], np.int64),
+        tasks=tasks_of.astype(np.int64),
         throttle=np.array([job.array_throttle for job in pending], np.int64),
         kw=counted,
         demand=_demands(groups, room),
@@ -113,7 +118,7 @@ def build(
         order=np.arange(len(pending), dtype=np.int64),
         max_price=_limits([d.max_price if d else None for d in directives]),
         max_carbon=_limits([d.max_carbon if d else None for d in directives]),
-        delay_weight=np.ones(len(pending)),
+        delay_weight=mean.weights(tasks_of, counted),
         current=np.array([_hold(flex.get(job.job_id), now) for job in pending], np.int64),
         capacity=room.capacity,
         pool_group=room.pool_group,

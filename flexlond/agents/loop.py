@@ -19,7 +19,7 @@ from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
 from flexlond.agents.margin import DAY, WaitWatch
-from flexlond.agents.planning_step import Hub, PlanningStep
+from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.learning import Learner
     from flexlond.agents.records import JobRecord, Store
+    from flexlond.model.job import Job
     from flexlond.model.settings import Settings
     from flexlond.slurm.reader import QueueReader
 
@@ -159,6 +160,8 @@ class Loop(LoopState):
             _log.warning("queue not read", error=str(error))
             return False
         self._waits.watch(self.snapshot, snapshot, now)
+        if self.cluster is not None:
+            self._waits.note(self.cluster, snapshot, outlook_of(self), now)
         self.snapshot = snapshot
         released = self.actuator.settle(snapshot, now)
         split = split_arrays(snapshot.jobs)
@@ -173,7 +176,7 @@ class Loop(LoopState):
                 record,
                 self.consents,
                 now=now,
-                margin=self._margin(job.partition),
+                margin=self._margin(job),
                 split=split,
                 released=released.get(job.job_id, frozenset()),
             )
@@ -185,14 +188,14 @@ class Loop(LoopState):
         self.flex = flex
         return True
 
-    def _margin(self, partition: str) -> int:
+    def _margin(self, job: Job) -> int:
         """Seconds kept before the latest start: the site's, the predicted wait, the scheduler's."""
-        planning = self.settings.planning
-        wait = self._waits.predicted(partition, planning.default_queue_wait)
-        cluster = self.cluster
+        planning, cluster = self.settings.planning, self.cluster
+        keeps_age = cluster is not None and cluster.accrue_always
+        wait = self._waits.predicted(job, planning.default_queue_wait, keeps_age=keeps_age)
         interval = cluster.sched_interval if cluster else 60
         # Rule 10: while it waits for its begin time it gains no age priority.
-        age = 0 if cluster and cluster.accrue_always else planning.default_queue_wait
+        age = 0 if keeps_age else planning.default_queue_wait
         return planning.margin_seconds + wait + interval + age
 
     # ---- planning

@@ -19,6 +19,7 @@ from flexlond.model.directive import Directive
 from flexlond.model.job import ACTIVE_STATES
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
 from flexlond.solver.improve import Improver
 
@@ -50,6 +51,7 @@ class PlanningStep:
     def __init__(self, hub: Hub, timer: Callable[[], float] = time.perf_counter) -> None:
         self._hub = hub
         self._timer = timer
+        self._mean = MeanJob()
 
     async def run(
         self,
@@ -81,6 +83,7 @@ class PlanningStep:
             recent=recent,
             outlook=outlook,
             stated=_stated(state, snapshot),
+            mean=self._mean,
         )
         problem = question.problem
         seconds = settings.planning.milp_seconds if exact else 0.0

@@ -109,6 +109,14 @@ class Store(Protocol):
         """Set a small persistent flag."""
         ...
 
+    def get_blob(self, key: str) -> bytes:
+        """What `put_blob` was given last; b"" when nothing was."""
+        ...
+
+    def put_blob(self, key: str, value: bytes, at: int) -> None:
+        """Keep something learnt as of `at`."""
+        ...
+
     def prune(self, before: int) -> None:
         """Forget what is older than `before` and no record of an effect."""
         ...

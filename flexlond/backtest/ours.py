@@ -4,21 +4,22 @@ Law: it sees what the daemon would see: the queue, what runs, signals as publish
 from jobs that had ended (or time limits, or with perfect knowledge the true runtimes: that is a bound, and
 named so). New jobs are placed around the plan as they arrive; at each slot everything is planned again from
 the last plan. A job whose begin time has come is Slurm's from there on and is not held again. The latest
-start keeps the daemon's margin: the site's, and the queue wait of the last day (its 95th percentile).
+start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, place, plan
 from flexlond.planning.problem import NEVER, Plan, Problem, Running
 from flexlond.planning.solve import Budget
+from flexlond.planning.waiting import RoomWaits
 from flexlond.prediction.features import Features, features
 from flexlond.prediction.runtime import RuntimeModel
 
@@ -34,11 +35,7 @@ Runtimes = Literal["learned", "requested", "actual"]
 HORIZON_SLOTS = 192
 INSERTION = Budget(dual_steps=0, search_steps=0)
 """New jobs take their place at the prices of the last plan; the next tick plans all again."""
-_WAITS = 500  # waits after the begin time that are remembered, of the last day
-_DAY = 86_400
 _SCHEDULER_INTERVAL = 60  # s, Slurm's own: a cluster of which nothing else is known
-_ENOUGH = 5
-_WAIT_QUANTILE = 0.95
 _NAMES = {"learned": "flexlon", "requested": "flexlon-requested", "actual": "flexlon-perfect"}
 
 
@@ -55,13 +52,17 @@ class Flexlon:
         delay_price: float | None = None,
         horizon_slots: int = HORIZON_SLOTS,
         settings: PlanningSettings | None = None,
+        parameter: str = "",
     ) -> None:
-        """`delay_price` (GBP per kWh and day) is the parameter of the frontier; None: the product's own."""
+        """`delay_price` (GBP per kWh of the mean job and day) draws the frontier; None: the product's own.
+
+        `parameter` is what reports call this point of the frontier.
+        """
         base = settings or PlanningSettings(carbon_price=carbon_price)
         given = base.delay_price if delay_price is None else delay_price
         self.settings = _with_delay(base, given)
         self.name = _NAMES[runtimes]
-        self.parameter = "" if delay_price is None else f"delay_price={delay_price:g}"
+        self.parameter = parameter
         self._signals, self._power, self._runtimes = signals, power, runtimes
         self._slots = horizon_slots
         self._model = RuntimeModel()
@@ -69,7 +70,8 @@ class Flexlon:
         self._expected: dict[int, tuple[float, float]] = {}
         self._begun: dict[int, int] = {}  # held jobs: their last begin time
         self._started: dict[int, int] = {}
-        self._waits: deque[tuple[int, int]] = deque(maxlen=_WAITS)  # (moment, seconds)
+        self._waits = RoomWaits()
+        self._mean = MeanJob()
         self._trace: Trace | None = None
         self._last: Plan | None = None
 
@@ -91,16 +93,18 @@ class Flexlon:
     def tick(self, now: int, state: State) -> Mapping[int, int]:
         """Plan everything again."""
         self._trace = state.trace
+        self._note_waits(now, state)
         problem = self.problem(now, [*state.queued, *state.held], state)
         found = plan(problem, self.settings, budget=budget_of(self.settings), last=self._last)
         self._last = found
         return self._wanted(found, found.job_id[problem.movable].tolist())
 
     def started(self, now: int, job: int) -> None:
-        """Learn how long a job waited after its begin time."""
-        trace = self._trace
-        begun = self._begun.pop(job, 0) or (int(trace.submit[job]) if trace is not None else now)
-        self._waits.append((now, max(0, now - begun)))
+        """Remember when a job started, and how long one that was held had to wait then."""
+        begun, trace = self._begun.pop(job, 0), self._trace
+        if begun and trace is not None:
+            pool, waited = int(trace.pool[job]), max(0, now - begun)
+            self._waits.saw(now, trace.room, pool, trace.demand[job], waited)
         self._started[job] = now
 
     def ended(self, now: int, job: int) -> None:
@@ -126,8 +130,10 @@ class Flexlon:
         due = np.array([job in self._begun and job not in state.held for job in jobs.tolist()])
         movable = flexibility.flexible[jobs] & ~due
         expected = np.array([self._runtime(job, trace) for job in jobs.tolist()]).reshape(-1, 2)
-        none = np.full(len(jobs), np.nan)
+        none, one = np.full(len(jobs), np.nan), np.ones(len(jobs))
         room = trace.room
+        kw = trace.nodes[jobs] * self._power.kw_per_node
+        self._mean.see(jobs.tolist(), kw * expected[:, 0] / 3600.0, one)
         return Problem(
             grid=grid,
             now=now,
@@ -135,20 +141,20 @@ class Flexlon:
             carbon=carbon,
             job_id=jobs,
             earliest=np.full(len(jobs), now, np.int64),
-            latest=np.where(movable, flexibility.latest[jobs] - self._margin(now), NEVER),
+            latest=np.where(movable, flexibility.latest[jobs] - self._margin(jobs, trace), NEVER),
             duration=expected[:, 0],
             occupancy=expected[:, 1],
             limit=trace.limit[jobs],
             tasks=np.ones(len(jobs), np.int64),
             throttle=np.zeros(len(jobs), np.int64),
-            kw=trace.nodes[jobs] * self._power.kw_per_node,
+            kw=kw,
             demand=trace.demand[jobs],
             pool=trace.pool[jobs],
             movable=movable,
             order=np.arange(len(jobs)),
             max_price=none,
             max_carbon=none,
-            delay_weight=np.ones(len(jobs)),
+            delay_weight=self._mean.weights(one, kw),
             current=held,
             capacity=room.capacity,
             pool_group=room.pool_group,
@@ -215,15 +221,22 @@ class Flexlon:
             )
         return found
 
-    def _margin(self, now: int) -> int:
-        """Seconds kept before the latest start, by the daemon's rule (agents/margin.py)."""
-        while self._waits and self._waits[0][0] < now - _DAY:
-            self._waits.popleft()
-        wait = self.settings.default_queue_wait
-        if len(self._waits) >= _ENOUGH:
-            waits = sorted(seconds for _, seconds in self._waits)
-            wait = waits[min(len(waits) - 1, int(_WAIT_QUANTILE * len(waits)))]
-        return self.settings.margin_seconds + wait + _SCHEDULER_INTERVAL
+    def _margin(self, jobs: NDArray[np.int64], trace: Trace) -> NDArray[np.int64]:
+        """(n,) s kept before the latest start, by the daemon's rule (agents/margin.py)."""
+        wait = self._waits.predicted(trace.room, trace.pool[jobs], trace.demand[jobs])
+        wait = np.where(np.isnan(wait), self.settings.default_queue_wait, wait)
+        fixed = self.settings.margin_seconds + _SCHEDULER_INTERVAL
+        return np.ceil(wait).astype(np.int64) + fixed
+
+    def _note_waits(self, now: int, state: State) -> None:
+        """Note how long the room of each size is taken, as the daemon does once a slot."""
+        if not self._waits.due(now):
+            return
+        trace = state.trace
+        jobs = np.array(list(state.running), np.int64)
+        start = np.array(list(state.running.values()), np.int64)
+        end = start + self._total(jobs, now - start, trace) if len(jobs) else np.zeros(0)
+        self._waits.note(now, trace.room, trace.pool[jobs], trace.demand[jobs], end)
 
     # ---- the answer
 

@@ -72,14 +72,18 @@ def _ours(
             setting.signals,
             setting.power,
             runtimes=runtimes,
-            carbon_price=setting.carbon_price,
+            carbon_price=own.get("carbon_price", setting.carbon_price),
             delay_price=own.get("delay_price"),
+            parameter=_words(own),
         )
 
     return make
 
 
-_DELAY = {"delay_price": "GBP per kWh of job and day of delay"}
+_OWN = {
+    "delay_price": "GBP per kWh of the mean job and day of delay",
+    "carbon_price": "GBP per tonne of CO2, instead of the study's",
+}
 
 ROSTER: Mapping[str, Entry] = {
     "asap": Entry("every job as soon as it fits: Slurm without FlexLon", {}, _asap),
@@ -104,15 +108,15 @@ ROSTER: Mapping[str, Entry] = {
     "flexlon": Entry(
         "FlexLon's planner by price and carbon within the cluster's room, re-planned each slot, with "
         "runtimes learned from jobs that had ended",
-        _DELAY,
+        _OWN,
         _ours("learned"),
     ),
     "flexlon-requested": Entry(
-        "the same planner with the time limits that users asked for", _DELAY, _ours("requested")
+        "the same planner with the time limits that users asked for", _OWN, _ours("requested")
     ),
     "flexlon-perfect": Entry(
         "the same planner, told each job's true runtime: an upper bound",
-        _DELAY,
+        _OWN,
         _ours("actual"),
         bound=True,
     ),
@@ -126,12 +130,16 @@ def parse(text: str) -> tuple[str, str]:
     if name not in ROSTER:
         raise PolicyError(f"there is no policy {name!r}{_meant(name, ROSTER)}")
     values = _values(name, words)
-    return name, ",".join(f"{key}={value:g}" for key, value in values.items())
+    return name, _words(values)
 
 
 def make(policy: str, parameter: str, setting: Setting) -> Policy:
     """A policy as `parse` gave it. Raises PolicyError."""
     return ROSTER[policy].make(setting, _values(policy, parameter))
+
+
+def _words(values: Mapping[str, float]) -> str:
+    return ",".join(f"{key}={value:g}" for key, value in values.items())
 
 
 def _values(name: str, words: str) -> dict[str, float]:

@@ -198,10 +198,13 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "planning.carbon_price": KeyDoc("GBP/t", "What a tonne of CO2 counts in the plan.", "60.0"),
     "planning.delay_price": KeyDoc(
-        "GBP per kWh and day", "What a day of waiting costs for each kWh of the job.", "0.02"
+        "GBP per kWh and day",
+        "What a day of waiting costs for each kWh of the site's mean job; it is charged for every job "
+        "alike (each task of an array), whatever its size.",
+        "0.02",
     ),
     "planning.min_benefit": KeyDoc(
-        "", "The share of the job's cost that a move must save to be made.", "0.02"
+        "", "The share of the job's cost that a move must save to be made.", "0.005"
     ),
     "planning.margin_seconds": KeyDoc(
         "s", "Kept before the latest start, besides the predicted queue wait.", "300"

@@ -116,8 +116,7 @@ class _Judge:
             float(run_costs(problem.grid, values, kw, at, span)[0])
             for values in (problem.price, problem.carbon)
         )
-        kwh = float(kw[0] * span[0]) / 3600.0
-        rate = self._settings.delay_price * float(problem.delay_weight[row]) * kwh / 86400.0
+        rate = self._settings.delay_price * float(problem.delay_weight[row]) / 86400.0
         delay = rate * (start - self._earliest)
         return Alternative(name, start, cost, co2, delay, self._worth(start), "")
 

@@ -116,7 +116,7 @@ def no_worse(
 ) -> bool:
     """Whether starting at `new` costs no more than at `old` (J,): energy, carbon and delay together."""
     score = score_of(problem.price, problem.carbon, settings)
-    rate = settings.delay_price * problem.delay_weight * blocks.kw * blocks.span / 3600.0 / 86400.0
+    rate = settings.delay_price * problem.delay_weight / 86400.0
     one, other = (
         run_costs(problem.grid, score, blocks.kw, start, blocks.span) + rate * start
         for start in (new, old)

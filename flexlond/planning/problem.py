@@ -111,7 +111,7 @@ class Problem:
     order: NDArray[np.int64]  # (J,) Slurm's priority order, lower first
     max_price: NDArray[np.float64]  # (J,) NaN none
     max_carbon: NDArray[np.float64]  # (J,) NaN none
-    delay_weight: NDArray[np.float64]  # (J,) times settings.delay_price; 1 is usual
+    delay_weight: NDArray[np.float64]  # (J,) kWh that settings.delay_price is paid for (delay.py)
     current: NDArray[np.int64]  # (J,) begin time in force that is ours; 0 none
     capacity: NDArray[np.float64]  # (P, R)
     pool_group: NDArray[np.int64]  # (P,) index of the group

@@ -1,11 +1,12 @@
 """From a Problem to the core question on slots: classes of like jobs, their rates, windows and own slots.
 
-Law: rates are energy x score (price + carbon price x intensity) plus the price of delay since the grid's
-start, by the second; a start is its slot's start, but in the job's first slot its earliest moment. Not allowed
-(inf): a slot whose start would be after the latest start once spread, a run over unknown signals, a slot above
-the job's own max-price or max-carbon (that mask is lifted where it would leave no slot). Leaving the first
-slot, or the begin time it has, costs `min_benefit` of the job's cost: that is the threshold below which
-nothing is changed. The delay before a job's earliest moment counts for nobody: `offset` takes it off.
+Law: rates are energy x score (price + carbon price x intensity) plus the price of delay (by job, whatever its
+size) since the grid's start, by the second; a start is its slot's start, but in the job's first slot its
+earliest moment. Not allowed (inf): a slot whose start would be after the latest start once spread, a run over
+unknown signals, a slot above the job's own max-price or max-carbon (that mask is lifted where it would leave no
+slot). Leaving the first slot, or the begin time it has, costs `min_benefit` of the job's cost: that is the
+threshold below which nothing is changed. The delay before a job's earliest moment counts for nobody: `offset`
+takes it off.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _BEYOND = 4.0  # times the dearest slot: what being placed nowhere costs
 _DIGITS = 12  # to which ratios are alike
+_DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,14 +115,13 @@ def ask(
     last = np.minimum(last, grid.count - 1)
     limits = _limits_in_force(problem, jobs, first, last)
     ratio = np.round(blocks.amount[jobs] / scale[:, None], _DIGITS)
+    weight = np.round(problem.delay_weight[jobs] / scale, _DIGITS)
     width = np.maximum(1, np.ceil(hold / grid.slot_seconds)).astype(np.int64)
-    key = np.column_stack(
-        [problem.pool[jobs], span, width, kw / scale, problem.delay_weight[jobs], limits, ratio]
-    )
+    key = np.column_stack([problem.pool[jobs], span, width, kw / scale, weight, limits, ratio])
     _, sample, cls = np.unique(key, axis=0, return_index=True, return_inverse=True)
     rate, co2 = _rates(problem, settings, key[sample])
     index, need = _needs(problem, key[sample, 0].astype(np.int64), ratio[sample])
-    delay = _delay(settings, problem.delay_weight[jobs], kw, span)
+    delay = settings.delay_price * problem.delay_weight[jobs] / _DAY
     score = score_of(problem.price, problem.carbon, settings)
     known = np.abs(score[np.isfinite(score)])
     typical = kw * span / 3.6e6 * (float(known.mean()) if known.size else 0.0)
@@ -152,17 +153,6 @@ def ask(
     before = delay * (earliest - grid.start)
     limited: NDArray[np.bool_] = np.asarray(np.isfinite(limits).any(axis=1), np.bool_)
     return Question(jobs, instance, earliest, first, first_cost, typical, limited, before)
-
-
-def _delay(
-    settings: PlanningSettings,
-    weight: NDArray[np.float64],
-    kw: NDArray[np.float64],
-    span: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """GBP per second of delay."""
-    result: NDArray[np.float64] = settings.delay_price * weight * kw * span / 3600.0 / 86400.0
-    return result
 
 
 def _limits_in_force(
@@ -198,7 +188,7 @@ def _rates(
     spans, powers = np.repeat(span, grid.count), np.repeat(power, grid.count)
     score = score_of(problem.price, problem.carbon, settings)
     cost = run_costs(grid, score, powers, start, spans).reshape(classes, grid.count)
-    delay = _delay(settings, weight, power, span)
+    delay = settings.delay_price * weight / _DAY
     cost += delay[:, None] * (grid.starts() - grid.start)
     rate = np.where(np.isfinite(cost), cost, np.inf)
     for values, limit in ((problem.price, max_price), (problem.carbon, max_carbon)):

@@ -65,7 +65,7 @@ def rank(
     earliest = np.maximum(problem.earliest[rows], problem.now)
     kw, span = blocks.kw[rows], blocks.span[rows]
     kwh = kw * span / 3600.0
-    per_second = settings.delay_price * problem.delay_weight[rows] * kwh / 86400.0
+    per_second = settings.delay_price * problem.delay_weight[rows] / 86400.0
     # Later slots start up to `spread` of a slot late (spread.py): keep that before the latest start.
     lead = int(settings.spread * grid.slot_seconds)
     last = (blocks.latest[rows] - lead - grid.start) // grid.slot_seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.delay import MeanJob
 from flexlond.planning.problem import NEVER, Problem, Running
 
 SLOT = 1800
@@ -28,7 +29,8 @@ def instance(jobs: int, slots: int, load: float, seed: int = 1, movable: float =
     latest = np.where(consent, earliest + rng.integers(2, 49, jobs) * SLOT, NEVER)
     hour = np.arange(slots) / 2.0
     noise = rng.normal(0, 1, slots)
-    none = np.full(jobs, np.nan)
+    none, kw, mean = np.full(jobs, np.nan), nodes * 0.5, MeanJob()
+    mean.see(range(jobs), kw * duration / 3600.0, np.ones(jobs))
     capacity = np.array([[max(room, 64.0)]])
     return Problem(
         grid=grid,
@@ -41,14 +43,14 @@ def instance(jobs: int, slots: int, load: float, seed: int = 1, movable: float =
         duration=duration,
         tasks=np.ones(jobs, np.int64),
         throttle=np.zeros(jobs, np.int64),
-        kw=nodes * 0.5,
+        kw=kw,
         demand=nodes[:, None],
         pool=np.zeros(jobs, np.int64),
         movable=consent,
         order=np.arange(jobs),
         max_price=none,
         max_carbon=none,
-        delay_weight=np.ones(jobs),
+        delay_weight=mean.weights(np.ones(jobs), kw),
         current=np.zeros(jobs, np.int64),
         capacity=capacity,
         pool_group=np.zeros(1, np.int64),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flexlond.planning.problem import Problem
 
 SLOT = 1800
-PLAIN = PlanningSettings(delay_price=0.0, carbon_price=0.0)
+PLAIN = PlanningSettings(delay_price=0.0, carbon_price=0.0, min_benefit=0.02)
 VALLEY = [100.0, 90.0, 10.0, 80.0, 95.0, 100.0]
 
 

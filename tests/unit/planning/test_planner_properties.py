@@ -148,8 +148,7 @@ def test_a_first_plan_never_costs_more_than_as_soon_as_possible(
     problem, chosen = random_problem(make_problem, seed), random_settings(seed)
     problem = replace(problem, current=np.zeros(problem.jobs, np.int64))
     found = plan(problem, chosen)
-    kwh = blocks_of(problem).kw * found.span / 3600
-    rate = chosen.delay_price * problem.delay_weight * kwh / 86400
+    rate = chosen.delay_price * problem.delay_weight / 86400
     change = found.cost_gbp - found.cost_asap_gbp
     change += chosen.carbon_price * (found.co2_kg - found.co2_asap_kg) / 1000
     change += rate * (found.start - found.asap)

@@ -43,9 +43,8 @@ def naive(problem: Problem, plan_settings: PlanningSettings, job: int, slot: int
             return float("inf")
         cost += float(problem.kw[job]) * piece / 3.6e6 * float(score)
         at, left = at + int(piece), left - piece
-    kwh = float(problem.kw[job] * problem.duration[job]) / 3600
     days = (start - earliest) / 86400
-    return cost + plan_settings.delay_price * float(problem.delay_weight[job]) * kwh * days
+    return cost + plan_settings.delay_price * float(problem.delay_weight[job]) * days
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,11 +107,13 @@ def test_without_a_carbon_price_unknown_carbon_masks_nothing(
     assert not np.isfinite(rank(problem, PLAIN, blocks).cost).any()
 
 
-def test_the_price_of_delay_is_per_kwh_and_day(make_problem: Callable[..., Problem]) -> None:
-    problem = make_problem([0.0] * 49, kw=3.0, duration=7200.0, delay_weight=2.0)
+def test_the_price_of_delay_is_per_kwh_of_the_weight_and_day(
+    make_problem: Callable[..., Problem],
+) -> None:
+    problem = make_problem([0.0] * 49, kw=3.0, duration=7200.0, delay_weight=12.0)
     chosen = PlanningSettings(delay_price=0.02, carbon_price=0)
     cost = rank(problem, chosen, blocks_of(problem)).cost[0]
-    assert cost[24] == pytest.approx(0.5 * 0.02 * 2 * 6.0)
+    assert cost[24] == pytest.approx(0.5 * 0.02 * 12.0)
     assert cost[0] == 0.0
 
 
