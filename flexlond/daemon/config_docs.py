@@ -201,7 +201,7 @@ DOCS: dict[str, KeyDoc] = {
         "GBP per kWh and day",
         "What a day of waiting costs for each kWh of the site's mean job; it is charged for every job "
         "alike (each task of an array), whatever its size.",
-        "0.02",
+        "0.1",
     ),
     "planning.min_benefit": KeyDoc(
         "", "The share of the job's cost that a move must save to be made.", "0.005"

@@ -137,7 +137,7 @@ class PlanningSettings(_Base, frozen=True):
     """[planning]: what a good plan is."""
 
     carbon_price: float = 60.0  # GBP per tonne CO2
-    delay_price: float = 0.02  # GBP per kWh of the mean job and day of delay, for every job alike
+    delay_price: float = 0.1  # GBP per kWh of the mean job and day of delay, for every job alike
     min_benefit: float = 0.005  # share of the job's cost that a move must save to be made
     margin_seconds: int = 300  # kept before the latest start, besides the predicted queue wait
     default_queue_wait: int = 120  # before there is history

@@ -103,6 +103,23 @@ class Scene:
             last = self.ctl("status")["last_cycle_at"]
             self.wait_for(lambda last=last: self.ctl("status")["last_cycle_at"] != last, 40)
 
+    def whole_cycles(self, count: int, since: float) -> list[str]:
+        """The sentences of the first `count` cycles after `since` (epoch s) in which the queue was read.
+
+        A cycle without slurmctld ends with a sentence as well, and one may be under way at any moment.
+        """
+        seen: dict[int, str] = {}
+
+        def enough() -> bool:
+            status = self.ctl("status")
+            at, sentence = status["last_cycle_at"], status["last_cycle"]
+            if at > since and "could not be read" not in sentence:
+                seen.setdefault(at, sentence)
+            return len(seen) >= count
+
+        self.wait_for(enough, 30 + 30 * count, what=f"{count} cycles that read the queue")
+        return list(seen.values())
+
     def broken_invariants(self) -> list[str]:
         """What the stores of daemon and helper say against the invariants, after a test."""
         if not STORE.exists():
