@@ -10,6 +10,7 @@ import subprocess
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,12 +109,13 @@ class Scene:
 
         A cycle without slurmctld ends with a sentence as well, and one may be under way at any moment.
         """
-        seen: dict[int, str] = {}
+        seen: dict[str, str] = {}
 
         def enough() -> bool:
             status = self.ctl("status")
             at, sentence = status["last_cycle_at"], status["last_cycle"]
-            if at > since and "could not be read" not in sentence:
+            late = bool(at) and datetime.fromisoformat(at).timestamp() > since
+            if late and "could not be read" not in sentence:
                 seen.setdefault(at, sentence)
             return len(seen) >= count
 
