@@ -306,7 +306,13 @@ class _Attempt:
             reserve = np.where(bounded, listing.timeline.free, 0.0)
             reserve -= np.where(bounded, question.instance.free, 0.0)
         realiser = Realiser(
-            problem, settings, blocks, question, placement=solution.placement, ramp=self._ramp
+            problem,
+            settings,
+            blocks,
+            question,
+            placement=solution.placement,
+            ramp=self._ramp,
+            asap=safe,
         )
         begins = realiser.run(reserve)
         placed = begins.start > 0

@@ -1,7 +1,8 @@
 """From slots to begin times: who is held, until which second, and why.
 
-Law: a job is held only where it is planned later than the first moment with room for it in this plan; every
-other one is left to Slurm. Begin times are spread inside their slot and keep the ramp cap; a slot whose ramp is
+Law: a job is held only where it is planned later than the first moment with room for it in this plan, or later
+than it would come by itself, so that those planned before it are before it; every other one is left to Slurm.
+Begin times are spread inside their slot and keep the ramp cap; a slot whose ramp is
 full is left for another one, and where no other is left the job starts as soon as it can: latest start > ramp
 cap. A job near its latest start whose slot would be nearly full goes earlier, because plans err. A begin time
 in force whose slot stays is not changed.
@@ -57,14 +58,19 @@ class Realiser:
         *,
         placement: Placement,
         ramp: RampBook | None,
+        asap: NDArray[np.int64] | None = None,
     ) -> None:
-        """`placement` answers `question`; `ramp` is the book of all starts we command, None without a cap."""
+        """`placement` answers `question`; `ramp` is the book of all starts we command, None without a cap.
+
+        `asap` (n,) are the slots in which the jobs start if all start as soon as possible.
+        """
         self._problem = problem
         self._settings = settings
         self._blocks = blocks
         self._question = question
         self._placement = placement
         self._ramp = ramp
+        self._asap = asap
         self._awaited = 0
         self._best = np.zeros(0)
         jobs = question.jobs
@@ -106,20 +112,24 @@ class Realiser:
             placement.put(row, slot)
         if soonest == NOWHERE or soonest > slot:
             soonest = slot
-        soonest_at = int(self._earliest[row]) if soonest == first else grid.slot_start(soonest)
-        reason = self._reason(row, slot, soonest)
+        by_itself = self._by_itself(row, slot, soonest)
+        by_itself_at = max(int(self._earliest[row]), grid.slot_start(by_itself))
+        reason = self._reason(row, slot, by_itself)
         current = int(self._problem.current[job])
         power = float(self._blocks.step_kw[job])
         if kept and (self._ramp is None or self._ramp.allows(current, power)):
-            self._settle(row, slot, current, reason, held=current > soonest_at)
+            self._settle(row, slot, current, reason, held=current > by_itself_at)
             return
         if slot > soonest and not self._in_force[row] and self._too_tight(row, slot):
             slot, reason = self._earlier(row, soonest), Reason.LATEST_START
+            by_itself = self._by_itself(row, slot, soonest)
+            by_itself_at = max(int(self._earliest[row]), grid.slot_start(by_itself))
         barred = np.zeros(grid.count, np.bool_)
         while True:
-            at = self._begin(row, slot, soonest_at, released=slot == soonest)
+            waits = slot != soonest  # and not for room alone, which by itself keeps starts apart
+            at = self._begin(row, slot, by_itself_at, released=slot == by_itself, spread=waits)
             if at >= 0:
-                self._settle(row, slot, at, reason, held=at > soonest_at)
+                self._settle(row, slot, at, reason, held=at > by_itself_at)
                 return
             reason = Reason.RAMP
             barred[slot] = True
@@ -128,10 +138,19 @@ class Realiser:
             if found == NOWHERE:
                 self._out.over_ramp.append(row)
                 placement.put(row, soonest)
+                soonest_at = max(int(self._earliest[row]), grid.slot_start(soonest))
                 self._settle(row, soonest, soonest_at, Reason.LATEST_START, held=False)
                 return
             placement.put(row, found)
             slot = found
+
+    def _by_itself(self, row: int, slot: int, soonest: int) -> int:
+        """Where a job planned at `slot` would start were it not held: with room, or as soon as possible."""
+        instance = self._question.instance
+        allowed = np.isfinite(instance.rate[instance.cls[row], slot])  # else nobody waits for it
+        if self._asap is None or not allowed:
+            return soonest
+        return max(int(self._question.first[row]), min(soonest, int(self._asap[row])))
 
     def _settle(self, row: int, slot: int, at: int, reason: Reason, *, held: bool) -> None:
         job = int(self._question.jobs[row])
@@ -140,17 +159,17 @@ class Realiser:
         if self._ramp is not None and (held or self._in_force[row]):
             self._ramp.commit(at, float(self._blocks.step_kw[job]))
 
-    def _begin(self, row: int, slot: int, soonest_at: int, *, released: bool) -> int:
+    def _begin(self, row: int, slot: int, not_before: int, *, released: bool, spread: bool) -> int:
         """The begin time inside `slot`; -1 when the ramp cap leaves none."""
         job = int(self._question.jobs[row])
         grid, latest = self._problem.grid, int(self._blocks.latest[job])
-        bounds = (max(soonest_at, grid.slot_start(slot), self._awaited), latest)
+        bounds = (max(not_before, grid.slot_start(slot), self._awaited), latest)
         if released and not self._in_force[row]:
             return bounds[0]
         if self._ramp is not None:
             found = self._ramp.fit(slot, float(self._blocks.step_kw[job]), bounds)
             return -1 if found is None else found
-        if released:
+        if not spread:
             return bounds[0]
         job_id = int(self._problem.job_id[job])
         return spread_time(grid, self._settings.spread, job_id, slot, bounds)
