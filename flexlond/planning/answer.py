@@ -60,6 +60,35 @@ class Outcome:
         result.reason[movable] = Reason.BELOW_BENEFIT
         return result
 
+    @classmethod
+    def as_it_stands(
+        cls,
+        problem: Problem,
+        blocks: Blocks,
+        asap: Listing,
+        movable: NDArray[np.int64],
+        proof: Proof,
+    ) -> Outcome:
+        """All as soon as possible but for begin times in force that are in time: no plan is to be had.
+
+        Giving all of those back at once would be a step in power, and they end by themselves.
+        """
+        result = cls.as_soon_as_possible(problem, asap, movable, proof)
+        current = problem.current[movable]
+        stay = movable[
+            (current > problem.now)
+            & (current <= blocks.latest[movable])
+            & (current < problem.grid.end)
+        ]
+        result.start, result.slot = result.start.copy(), result.slot.copy()
+        result.start[stay] = problem.current[stay]
+        result.slot[stay] = (
+            problem.current[stay] - problem.grid.start
+        ) // problem.grid.slot_seconds
+        result.moved[stay] = problem.current[stay] > np.maximum(problem.earliest[stay], problem.now)
+        result.reason[stay] = Reason.KEPT
+        return result
+
 
 def answer(problem: Problem, blocks: Blocks, result: Outcome, asap: Listing) -> Plan:
     """The plan of two schedules: the one to carry out, and as soon as possible."""

@@ -2,11 +2,12 @@
 
 Law: `plan` answers one Problem; the same problem, settings, budget (in steps) and start prices give the same
 plan. In the planner's model of the room (capacity.py), no slot is given to more than fits, and no job starts
-after its latest start that would not have as soon as possible: a plan that fails this is not used. Unknown
-signals mean no new deferral. It begins with the schedule in which all start as soon as possible. Jobs without
-consent, and those that are late even so, keep their place in it; jobs tied by dependencies are planned next, in
-order; all others together (solve.py), for whom that schedule is a placement that is known to fit. Then
-everyone else is listed again, since what was deferred leaves room sooner.
+after its latest start that would not have as soon as possible. A plan that the check refuses is not used:
+begin times in force stay as far as they are in time, and nobody else is held. Unknown signals mean no new
+deferral. It begins with the schedule in which all start as soon as possible. Jobs without consent, and those
+that are late even so, keep their place in it; jobs tied by dependencies are planned next, in order; all
+others together (solve.py), for whom that schedule is a placement that is known to fit. Then everyone else is
+listed again, since what was deferred leaves room sooner.
 """
 
 from __future__ import annotations
@@ -115,9 +116,9 @@ def place(
     found = answer(problem, blocks, result, asap)
     wrong = check(problem, settings, found) if everything else ()
     if wrong:
-        result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
+        result = Outcome.as_it_stands(problem, blocks, asap, movable, result.proof)
         found = answer(problem, blocks, result, asap)
-        words = f"the plan was not used, all start as soon as possible: {wrong[0]}"
+        words = f"the plan was not used, nothing new is held: {wrong[0]}"
         found = replace(found, problems=(*found.problems, words))
     return found
 
