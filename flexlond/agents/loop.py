@@ -215,17 +215,22 @@ class Loop(LoopState):
         await self._planning.run(self, self.snapshot, self.cluster, now, recent, exact=exact)
 
     def _wanted(self, now: int) -> Mapping[int, Wanted]:
-        """What the last plan wants of each movable job; empty when it is not of this moment."""
-        found = self.last_plan
-        if found is None or self.planned_at != now or not self._signals_usable():
+        """What the last plan wants of each movable job; empty when it is not of this moment.
+
+        Of a job in a partition without one usable node it wants nothing: such a job cannot start, so that a
+        release would gain it nothing, and all of them would start at once when the nodes are back.
+        """
+        found, problem = self.last_plan, self.problem
+        if found is None or problem is None or self.planned_at != now or not self._signals_usable():
             return {}
+        has_room = problem.capacity.any(axis=1)
         return {
             job_id: Wanted(
                 int(found.start[row]) if found.moved[row] else 0,
                 Reason(int(found.reason[row])).word,
             )
             for job_id, row in self.rows.items()
-            if job_id in self.flex
+            if job_id in self.flex and has_room[problem.pool[row]]
         }
 
     # ---- acting

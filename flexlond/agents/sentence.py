@@ -46,6 +46,11 @@ def because(agent: LoopState) -> str:
         (agent.paused, "paused: nothing is changed until resume"),
         (agent.cluster is None, "no new holds, the partitions could not be read"),
         (
+            agent.cluster is not None
+            and not any(pool.up and pool.cpus for pool in agent.cluster.pools),
+            "no new holds and no releases, no node of any partition is usable",
+        ),
+        (
             snapshot is not None and not snapshot.complete,
             f"no new holds, {len(snapshot.misfits) if snapshot else 0} queue rows were not understood",
         ),
