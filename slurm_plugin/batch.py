@@ -35,7 +35,9 @@ SIDE_BY_SIDE = (
 )
 READ_BY_ID = 50  # more jobs than this: the whole queue is read at once
 _DAY = 86400
-_FORGOTTEN = "not in force, and Slurm did not refuse it: slurmctld was not reached, or has forgotten it"
+_FORGOTTEN = (
+    "not in force, and Slurm did not refuse it: slurmctld was not reached, or has forgotten it"
+)
 _log = structlog.get_logger("flexlon-helper")
 
 
