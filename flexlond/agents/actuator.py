@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 _BACKOFF = 300  # seconds before a refused hold is asked again
-_OF_THE_MOMENT = (
-    frozenset(  # what the helper read was not what we had read, or it could not be read or sent
-        {"begin-changed", "state-changed", "requeued", "unreadable", "rate", "duplicate", "past"}
-    )
+# What the helper read was not what we had read, or it could not be read, or not be sent now.
+_OF_THE_MOMENT = frozenset(
+    {"begin-changed", "state-changed", "requeued", "unreadable", "rate", "duplicate", "past"}
 )
 _SAVE_SEEN_EVERY = 3600  # `last_seen` alone is worth a write this often
 

@@ -223,7 +223,7 @@ class Loop(LoopState):
         found, problem = self.last_plan, self.problem
         if found is None or problem is None or self.planned_at != now or not self._signals_usable():
             return {}
-        has_room = problem.capacity.any(axis=1)
+        has_room = [bool(room.any()) for room in problem.capacity]
         return {
             job_id: Wanted(
                 int(found.start[row]) if found.moved[row] else 0,
