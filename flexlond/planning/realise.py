@@ -1,7 +1,8 @@
 """From slots to begin times: who is held, until which second, and why.
 
 Law: a job is held only where it is planned later than the first moment with room for it in this plan; every
-other one is left to Slurm. Begin times are spread inside their slot and keep the ramp cap; a slot whose ramp is
+other one is left to Slurm. That room is nodes, not power: Slurm knows of no cap on power, so who waits for that
+alone is held. Begin times are spread inside their slot and keep the ramp cap; a slot whose ramp is
 full is left for another one, and where no other is left the job starts as soon as it can: latest start > ramp
 cap. A job near its latest start whose slot would be nearly full goes earlier, because plans err. A begin time
 in force whose slot stays is not changed.
@@ -43,6 +44,9 @@ class Begins:
     moved: NDArray[np.bool_]
     reason: NDArray[np.int8]
     over_ramp: list[int]  # rows whose latest start broke the ramp cap
+    let_go: list[
+        int
+    ]  # rows that only power keeps waiting, where they may not be held: over the power cap
 
 
 class Realiser:
@@ -65,6 +69,7 @@ class Realiser:
         self._question = question
         self._placement = placement
         self._ramp = ramp
+        self._capped = bool(np.isfinite(problem.site_kw).any())
         self._awaited = 0
         self._best = np.zeros(0)
         jobs = question.jobs
@@ -76,6 +81,7 @@ class Realiser:
             np.full(count, problem.grid.count, np.int64),
             np.zeros(count, np.bool_),
             np.full(count, Reason.CAPACITY, np.int8),
+            [],
             [],
         )
 
@@ -99,27 +105,34 @@ class Realiser:
         job = int(self._question.jobs[row])
         slot = int(placement.slot[row])
         first = int(self._question.first[row])
-        soonest = slot
+        soonest = bare = slot
         if slot > first:
             placement.out(row)
-            soonest = placement.soonest(row, reserve)
+            soonest = self._no_later(slot, placement.soonest(row, reserve))
+            bare = soonest
+            if self._capped:
+                bare = self._no_later(slot, placement.soonest(row, reserve, power=False))
             placement.put(row, slot)
-        if soonest == NOWHERE or soonest > slot:
-            soonest = slot
-        soonest_at = int(self._earliest[row]) if soonest == first else grid.slot_start(soonest)
-        reason = self._reason(row, slot, soonest)
+        bare_at = int(self._earliest[row]) if bare == first else grid.slot_start(bare)
+        reason = self._reason(row, slot, bare)
+        if bare < slot == soonest and reason is Reason.CAPACITY:
+            reason = Reason.POWER_CAP
         current = int(self._problem.current[job])
         power = float(self._blocks.step_kw[job])
         if kept and (self._ramp is None or self._ramp.allows(current, power)):
-            self._settle(row, slot, current, reason, held=current > soonest_at)
+            self._settle(row, slot, current, reason, held=current > bare_at)
             return
         if slot > soonest and not self._in_force[row] and self._too_tight(row, slot):
-            slot, reason = self._earlier(row, soonest), Reason.LATEST_START
+            slot, reason = self._earlier(row, soonest, bare), Reason.LATEST_START
+        if self._capped and bare < slot and not self._allowed(row, slot):
+            self._out.let_go.append(row)
+            self._release(row, bare, bare_at, reason)
+            return
         barred = np.zeros(grid.count, np.bool_)
         while True:
-            at = self._begin(row, slot, soonest_at, released=slot == soonest)
+            at = self._begin(row, slot, bare_at, released=slot == bare)
             if at >= 0:
-                self._settle(row, slot, at, reason, held=at > soonest_at)
+                self._settle(row, slot, at, reason, held=at > bare_at)
                 return
             reason = Reason.RAMP
             barred[slot] = True
@@ -127,11 +140,29 @@ class Realiser:
             found = placement.find(row, barred=barred)
             if found == NOWHERE:
                 self._out.over_ramp.append(row)
-                placement.put(row, soonest)
-                self._settle(row, soonest, soonest_at, Reason.LATEST_START, held=False)
+                self._release(row, bare, bare_at, Reason.LATEST_START)
                 return
             placement.put(row, found)
             slot = found
+
+    def _release(self, row: int, slot: int, at: int, reason: Reason) -> None:
+        """Let the job start as soon as it can, whatever the cap."""
+        self._placement.out(row)
+        self._placement.put(row, slot)
+        self._settle(row, slot, at, reason, held=False)
+
+    def _allowed(self, row: int, slot: int) -> bool:
+        """Whether the job may be held into `slot`: its window, a known cost, its own limits."""
+        instance = self._question.instance
+        if slot in instance.special[row, :2]:
+            return True
+        inside = int(instance.first[row]) <= slot <= int(instance.last[row])
+        return inside and bool(np.isfinite(instance.rate[instance.cls[row], slot]))
+
+    @staticmethod
+    def _no_later(slot: int, found: int) -> int:
+        """The slot found, or `slot` where none was or it is later."""
+        return slot if found == NOWHERE or found > slot else found
 
     def _settle(self, row: int, slot: int, at: int, reason: Reason, *, held: bool) -> None:
         job = int(self._question.jobs[row])
@@ -160,13 +191,18 @@ class Realiser:
         last = int(self._question.instance.last[row])
         return last - slot < TIGHT_SLOTS and self._placement.fullness(row, slot) > NEARLY_FULL
 
-    def _earlier(self, row: int, soonest: int) -> int:
-        """Move `row` to the best slot away from its latest start that beats the soonest, or to the soonest."""
+    def _earlier(self, row: int, soonest: int, bare: int) -> int:
+        """Move `row` to the best slot away from its latest start that beats the soonest, or to the soonest.
+
+        Where only power keeps it from coming sooner (`bare` is earlier still) it stays, if no other is found.
+        """
         placement, instance = self._placement, self._question.instance
         barred = np.arange(instance.slots) > int(instance.last[row]) - TIGHT_SLOTS
+        slot = int(placement.slot[row])
         placement.out(row)
         found = placement.find(row, barred=barred)
-        target = soonest if found == NOWHERE else max(found, soonest)
+        stays = soonest if soonest == bare else slot
+        target = stays if found == NOWHERE else max(found, soonest)
         placement.put(row, target)
         return target
 
