@@ -132,7 +132,7 @@ def _legend(capped: Sequence[float], *, drawn: bool) -> Text:
     if capped:
         figure = f"{min(capped):,.1f} kW"
         text.append(
-            f"  ─ the site's cap, {figure}" if drawn else f"  the site's cap is far above: {figure}"
+            f"  ─ the power cap, {figure}" if drawn else f"  the power cap is far above: {figure}"
         )
     return text
 
