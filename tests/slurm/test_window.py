@@ -60,11 +60,10 @@ def test_a_window_caps_flexible_jobs_leaves_plain_ones_alone_and_makes_nobody_la
     ]
     plain = [scene.sbatch("bob", "-t1", wrap="sleep 30") for _ in range(2)]
     for job in plain:
-        scene.wait_for(lambda job=job: scene.job(job).state != "PENDING", 30, what="it starts")
+        scene.wait_for(lambda job=job: scene.job(job).state != "PENDING", 40, what="it starts")
         assert scene.job(job).start - scene.job(job).time("SubmitTime") <= allowed_delay()
-    latest = {
-        job: scene.job(job).time("SubmitTime") + 15 * 60 for job in flexible
-    }  # what was agreed to
+    # What was agreed to.
+    latest = {job: scene.job(job).time("SubmitTime") + 15 * 60 for job in flexible}
     most = 0
     while time.time() < end:
         if time.time() >= begin:
@@ -77,10 +76,8 @@ def test_a_window_caps_flexible_jobs_leaves_plain_ones_alone_and_makes_nobody_la
         print(slot["start"], slot["cap_kw"], slot["planned_kw"], slot["observed_kw"])
     assert any(slot["observed_kw"] is not None for slot in view["slots"])
     assert all((slot["observed_kw"] or 0.0) <= slot["cap_kw"] for slot in view["slots"])
-    history = {
-        job: scene.ctl("explain", str(job))["history"] for job in flexible if scene.line(job)
-    }
-    assert any(history.values()), "no job was held for the window"
+    touched = [job for job in flexible if scene.line(job).get("touched")]
+    assert touched, "no job was held for the window"
     for job in flexible:
         scene.wait_for(
             lambda job=job: scene.job(job).state in {"RUNNING", "COMPLETING", "COMPLETED"},
