@@ -145,12 +145,12 @@ def share(
 def excess(
     problem: Problem,
     blocks: Blocks,
-    part: Share,
+    uncapped: NDArray[np.bool_],
     start: NDArray[np.int64],
 ) -> tuple[float, float]:
     """(kW x slots above the cap; those of them that flexible jobs could still leave) when all go at `start`."""
-    others = power_of(problem, blocks, part.uncapped, start)
-    flexible = power_of(problem, blocks, ~part.uncapped, start)
+    others = power_of(problem, blocks, uncapped, start)
+    flexible = power_of(problem, blocks, ~uncapped, start)
     there = Timeline(problem, powerless(blocks, np.ones(problem.jobs, np.bool_))).free[-2]
     over = np.maximum(others + flexible - there, 0.0)
     over = np.where(np.isfinite(problem.site_kw), over, 0.0)

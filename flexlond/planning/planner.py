@@ -165,14 +165,21 @@ def _under_the_cap(
         result = attempt.run(others, improve)
         result.uncapped = part.uncapped.copy()
         result.uncapped[[*result.over_ramp, *result.let_go]] = True
-        over, avoidable = excess(problem, blocks, part, result.start)
+        over, avoidable = excess(problem, blocks, part.uncapped, result.start)
         if best is None or over < best[0]:
             best = over, result
         if avoidable <= _LITTLE:
             break
         start = np.where(part.uncapped, result.start, start)
     assert best is not None  # noqa: S101 - there is a first attempt; tells mypy
-    return best[1]
+    if best[0] <= _LITTLE:
+        return best[1]
+    # Who is deferred may leave room to jobs that draw more: a cap that is not kept must not make it worse.
+    bare.remember(last)
+    result = bare.run(others, improve)
+    result.uncapped = np.ones(problem.jobs, np.bool_)
+    over, _ = excess(problem, blocks, result.uncapped, result.start)
+    return result if over < best[0] - _LITTLE else best[1]
 
 
 def _prepared(problem: Problem) -> tuple[Problem, Blocks]:

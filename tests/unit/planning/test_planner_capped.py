@@ -150,6 +150,25 @@ def test_jobs_that_come_sooner_because_others_wait_take_the_cap_from_them(
     assert check(problem, PLAIN, found) == ()
 
 
+def test_a_cap_that_deferring_would_only_miss_by_more_defers_nobody(
+    window: Callable[..., Problem],
+) -> None:
+    # One place: were the flexible job deferred, the plain one behind it would draw 20 kW in the window.
+    problem = window(
+        cap=0.5,
+        kw=[1.0, 20.0],
+        earliest=[2 * SLOT] * 2,
+        movable=[True, False],
+        latest=[1 << 40, NEVER],
+        room=1,
+    )
+    found = plan(problem, PLAIN)
+    assert found.slot.tolist() == [2, 4]
+    assert not found.moved.any()
+    assert "the power cap is not kept in 3 slots" in found.problems[0]
+    assert check(problem, PLAIN, found) == ()
+
+
 def test_without_a_known_price_nobody_is_held_for_the_cap(window: Callable[..., Problem]) -> None:
     problem = window(cap=5.0, earliest=[2 * SLOT])
     found = plan(replace(problem, price=np.full(8, np.nan)), PLAIN)
