@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from flexlond.agents import windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
@@ -74,6 +75,7 @@ class Loop(LoopState):
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
             learner=learner,
+            windows=tuple(store.windows()),
         )
         self._store = store
         self._planning = PlanningStep(hub)
@@ -125,6 +127,7 @@ class Loop(LoopState):
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
                 self._say(now, began, results)
+                windows.store_all(self, self._store, now)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)
