@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, rebound_on
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
+from flexlond.planning.rebound import plan_with_rebound, under
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from flexlond.planning.problem import Plan, Problem
 
 _log = structlog.get_logger()
-_LITTLE = 1e-3  # kW x slots
 
 
 class Hub(Protocol):
@@ -123,10 +123,10 @@ class PlanningStep:
         asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
         problem, without = await self._answer(state, asked.question.problem, asked.rebound, None)
         one = (make(without),)
-        capped = _under(asked.question.problem, caps_on(problem.grid, one, now))
+        capped = under(asked.question.problem, caps_on(problem.grid, one, now))
         rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
-        problem, under = await self._answer(state, capped, rebound, None)
-        return Trial(problem, without, under)
+        problem, found = await self._answer(state, capped, rebound, None)
+        return Trial(problem, without, found)
 
     async def _answer(
         self,
@@ -135,26 +135,14 @@ class PlanningStep:
         rebound: NDArray[np.float64],
         improver: Improver | None,
     ) -> tuple[Problem, Plan]:
-        """The plan and its problem; `rebound` (S,) caps power too, unless other caps were kept worse for it."""
-        if not np.isfinite(rebound).any():
-            return problem, await self._plan(state, problem, improver)
-        both = _under(problem, rebound)
-        found = await self._plan(state, both, improver)
-        if not _above(found, both.site_kw):
-            return both, found
-        other = await self._plan(state, problem, improver)
-        better = _above(found, problem.site_kw) <= _above(other, problem.site_kw) + _LITTLE
-        return (both, found) if better else (problem, other)
+        """The plan and the problem that it answers, which has the caps that it was made under."""
 
-    async def _plan(self, state: LoopState, problem: Problem, improver: Improver | None) -> Plan:
-        return await asyncio.to_thread(
-            plan,
-            problem,
-            state.settings.planning,
-            budget=budget_of(state.settings.planning, self._timer),
-            last=state.last_plan,
-            improve=improver,
-        )
+        def planner(problem: Problem) -> Plan:
+            return plan(problem, settings, budget=budget, last=last, improve=improver)
+
+        settings, last = state.settings.planning, state.last_plan
+        budget = budget_of(settings, self._timer)
+        return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
 
     def _ask(
         self,
@@ -194,20 +182,6 @@ class PlanningStep:
         return {
             kind: self._hub.series(kind, grid, now) for kind, feeds in configured.items() if feeds
         }
-
-
-def _under(problem: Problem, caps: NDArray[np.float64]) -> Problem:
-    """The same under further caps (S,)."""
-    own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
-    lowest = np.minimum(own, caps)
-    return replace(problem, site_kw=lowest if np.isfinite(lowest).any() else np.zeros(0))
-
-
-def _above(found: Plan, caps: NDArray[np.float64]) -> float:
-    """KW x slots of the plan above `caps` (S,), or none (empty)."""
-    over = np.maximum(found.kw - caps, 0.0) if len(caps) else np.zeros(1)
-    total = float(over.sum())
-    return total if total > _LITTLE else 0.0
 
 
 def outlook_of(state: LoopState) -> Outlook:
