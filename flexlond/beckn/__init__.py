@@ -1,0 +1,1 @@
+"""The Beckn protocol: wire, trust, contract, journal, node, HTTP (docs/explanation/beckn.md)."""

@@ -1,0 +1,1 @@
+"""What may be said when: the life cycle of a contract as one table. Pure."""

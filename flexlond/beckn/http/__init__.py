@@ -1,0 +1,1 @@
+"""The network: ASGI in, httpx out, DeDi look-ups."""

@@ -1,0 +1,1 @@
+"""What is remembered: SQLite, durable before anything is acknowledged."""

@@ -1,0 +1,1 @@
+"""One participant without a network: arrivals to replies, requests to the outbox."""

@@ -1,0 +1,1 @@
+"""Who said it: signatures, keys, the registry. Pure but for the port."""

@@ -1,0 +1,1 @@
+"""What is said: messages, attribute packs, strict JSON. Pure."""
