@@ -129,7 +129,12 @@ class Database:
                 self._db.execute("ROLLBACK")
             raise
         self._depth -= 1
-        self._db.execute(f"RELEASE {name}" if self._depth else "COMMIT")
+        try:
+            self._db.execute(f"RELEASE {name}" if self._depth else "COMMIT")
+        except sqlite3.Error:  # a full disk: nothing of it may stay half open
+            if self._db.in_transaction and not self._depth:
+                self._db.execute("ROLLBACK")
+            raise
 
     def run(self, sql: str, *values: Any) -> int:
         """One statement; the number of rows changed."""
