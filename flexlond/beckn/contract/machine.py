@@ -24,7 +24,7 @@ _ON_STATUS = {
 _SIDE = frozenset({"on_track", "on_support", "on_rate"})
 
 
-class LocalViolation(Exception):
+class LocalViolation(Exception):  # noqa: N818 - h11's word for it
     """We were about to say what the contract does not admit; nothing was said."""
 
     def __init__(self, state: State, event: Event) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from flexlond.beckn.wire.actions import Role
 
 _COLUMNS = (
-    "transaction_id, peer, state, contract_id, awaited, preview, preview_digest, body, deadline, since"
+    "transaction_id, peer, peer_key, peer_uri, state, contract_id, awaited, preview, preview_digest,"
+    " body, deadline, since"
 )
 _ANSWERS = frozenset(
     {
@@ -49,6 +50,8 @@ class Standing:
 
     transaction_id: str
     peer: str
+    peer_key: str = ""  # the key it used last
+    peer_uri: str = ""
     state: State = State.IDLE
     contract_id: str = ""
     awaited: str = ""  # message id of the request whose answer is owed
@@ -120,9 +123,11 @@ class Contracts:
     def save(self, standing: Standing) -> None:
         """Insert or replace."""
         self._db.run(
-            f"INSERT OR REPLACE INTO contract ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constants
+            f"INSERT OR REPLACE INTO contract ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constants
             standing.transaction_id,
             standing.peer,
+            standing.peer_key,
+            standing.peer_uri,
             standing.state.value,
             standing.contract_id,
             standing.awaited,
@@ -143,4 +148,4 @@ class Contracts:
 
     def _select(self, where: str, *values: object) -> list[Standing]:
         rows = self._db.rows(f"SELECT {_COLUMNS} FROM contract WHERE {where}", *values)  # noqa: S608 - constants
-        return [Standing(row[0], row[1], State(row[2]), *row[3:]) for row in rows]
+        return [Standing(*row[:4], State(row[4]), *row[5:]) for row in rows]

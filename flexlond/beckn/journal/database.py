@@ -19,17 +19,17 @@ SCHEMA_VERSION = 1
 
 _SCHEMA = """
 CREATE TABLE inbox (
-  seq INTEGER PRIMARY KEY, action TEXT NOT NULL, peer TEXT NOT NULL, message_id TEXT NOT NULL,
-  transaction_id TEXT NOT NULL, digest TEXT NOT NULL, signature TEXT NOT NULL, body BLOB NOT NULL,
-  received REAL NOT NULL, refusal TEXT NOT NULL, refusal_text TEXT NOT NULL,
+  seq INTEGER PRIMARY KEY, action TEXT NOT NULL, peer TEXT NOT NULL, peer_key TEXT NOT NULL,
+  message_id TEXT NOT NULL, transaction_id TEXT NOT NULL, digest TEXT NOT NULL,
+  signature TEXT NOT NULL, body BLOB NOT NULL, received REAL NOT NULL, refusal TEXT NOT NULL, refusal_text TEXT NOT NULL,
   handled REAL NOT NULL DEFAULT 0, answered INTEGER NOT NULL DEFAULT 0,
   UNIQUE (action, peer, message_id, digest)
 ) STRICT;
 CREATE INDEX inbox_open ON inbox (seq) WHERE handled = 0;
 CREATE TABLE outbox (
-  seq INTEGER PRIMARY KEY, action TEXT NOT NULL, peer TEXT NOT NULL, message_id TEXT NOT NULL,
-  transaction_id TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL, answers INTEGER NOT NULL,
-  answered TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+  seq INTEGER PRIMARY KEY, action TEXT NOT NULL, peer TEXT NOT NULL, peer_key TEXT NOT NULL,
+  message_id TEXT NOT NULL, transaction_id TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL,
+  answers INTEGER NOT NULL, answered TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
   next_at REAL NOT NULL, state TEXT NOT NULL DEFAULT 'WAITING', outcome TEXT NOT NULL DEFAULT '',
   proof TEXT NOT NULL DEFAULT '', ended REAL NOT NULL DEFAULT 0
 ) STRICT;
@@ -41,8 +41,9 @@ CREATE TABLE sent (
 CREATE TABLE seen (signature BLOB PRIMARY KEY, until REAL NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX seen_until ON seen (until);
 CREATE TABLE contract (
-  transaction_id TEXT PRIMARY KEY, peer TEXT NOT NULL, state TEXT NOT NULL, contract_id TEXT NOT NULL,
-  awaited TEXT NOT NULL, preview TEXT NOT NULL, preview_digest TEXT NOT NULL, body BLOB NOT NULL,
+  transaction_id TEXT PRIMARY KEY, peer TEXT NOT NULL, peer_key TEXT NOT NULL, peer_uri TEXT NOT NULL,
+  state TEXT NOT NULL, contract_id TEXT NOT NULL, awaited TEXT NOT NULL,
+  preview TEXT NOT NULL, preview_digest TEXT NOT NULL, body BLOB NOT NULL,
   deadline REAL NOT NULL, since REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE history (
@@ -97,7 +98,9 @@ class Database:
             )
 
     def _unusable(self, error: sqlite3.Error) -> str:
-        return f"{self.path}: {error}; check that the folder is writable by the service and not full"
+        return (
+            f"{self.path}: {error}; check that the folder is writable by the service and not full"
+        )
 
     def close(self) -> None:
         """Close the file; what was committed stays."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from flexlond.beckn.journal.database import Database
 
 _COLUMNS = (
-    "seq, action, peer, message_id, transaction_id, digest, signature, body, received, refusal,"
-    " refusal_text"
+    "seq, action, peer, peer_key, message_id, transaction_id, digest, signature, body, received,"
+    " refusal, refusal_text"
 )
 
 
@@ -29,6 +29,7 @@ class Incoming:
 
     action: str
     peer: str
+    peer_key: str  # the id of the key that signed it
     message_id: str
     transaction_id: str
     digest: str
@@ -80,10 +81,11 @@ class Inbox:
     def add(self, message: Incoming, *, answered: bool) -> int:
         """A new message; `answered`: no callback is owed for it. Its number."""
         return self._db.insert(
-            "INSERT INTO inbox (action, peer, message_id, transaction_id, digest, signature, body,"
-            " received, refusal, refusal_text, answered) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO inbox (action, peer, peer_key, message_id, transaction_id, digest, signature,"
+            " body, received, refusal, refusal_text, answered) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
             message.action,
             message.peer,
+            message.peer_key,
             message.message_id,
             message.transaction_id,
             message.digest,

@@ -23,8 +23,8 @@ LAST = 300.0
 LONGEST_RETRY_AFTER = 3600.0
 
 _COLUMNS = (
-    "action, peer, message_id, transaction_id, body, digest, answers, answered, created, expires,"
-    " tries, next_at, state, outcome, proof, seq"
+    "action, peer, peer_key, message_id, transaction_id, body, digest, answers, answered, created,"
+    " expires, tries, next_at, state, outcome, proof, seq"
 )
 _RETRYABLE = frozenset(code.value for code in RETRYABLE)
 
@@ -35,6 +35,7 @@ class Outgoing:
 
     action: str
     peer: str
+    peer_key: str  # names its entry in the registry, together with `peer`
     message_id: str
     transaction_id: str
     body: bytes
@@ -71,10 +72,11 @@ class Outbox:
     def add(self, item: Outgoing) -> int:
         """A new item, due at once. Its number."""
         return self._db.insert(
-            "INSERT INTO outbox (action, peer, message_id, transaction_id, body, digest, answers,"
-            " answered, created, expires, next_at) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO outbox (action, peer, peer_key, message_id, transaction_id, body, digest,"
+            " answers, answered, created, expires, next_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
             item.action,
             item.peer,
+            item.peer_key,
             item.message_id,
             item.transaction_id,
             item.body,
@@ -88,7 +90,9 @@ class Outbox:
 
     def due(self, now: float, limit: int = 32) -> list[Outgoing]:
         """Those whose time has come, oldest due first."""
-        return self._select("state='WAITING' AND next_at<=? ORDER BY next_at, seq LIMIT ?", now, limit)
+        return self._select(
+            "state='WAITING' AND next_at<=? ORDER BY next_at, seq LIMIT ?", now, limit
+        )
 
     def next_at(self) -> float | None:
         """When the next one is due; None when nothing waits."""
@@ -102,14 +106,13 @@ class Outbox:
         """
         with self._db.transaction():
             self._db.run("INSERT OR IGNORE INTO sent VALUES (?, ?)", message_id, signature)
-            self._db.run(
-                "UPDATE outbox SET tries=tries+1, next_at=? WHERE seq=?", busy_until, seq
-            )
+            self._db.run("UPDATE outbox SET tries=tries+1, next_at=? WHERE seq=?", busy_until, seq)
 
     def ended(self, item: Outgoing, attempt: Attempt, now: float, *, is_request: bool) -> str:
         """Write down what became of a try; the item's state after it.
 
-        `item.tries` counts this try. A request that the peer refuses for good is not tried again; a callback is.
+        `item.tries` counts this try. A request that the peer refuses for good is not tried again, a
+        callback is.
         """
         outcome, again = _judge(attempt, is_request=is_request)
         state, next_at = "DONE", 0.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flexlond.beckn.contract.machine import RemoteViolation, event_of
-from flexlond.beckn.contract.table import Event, State
+from flexlond.beckn.contract.table import DRAFTS, Event
 from flexlond.beckn.journal.contracts import Standing
 from flexlond.beckn.journal.inbox import Incoming
 from flexlond.beckn.node.limits import Buckets
@@ -114,6 +114,7 @@ class Gate:
         incoming = Incoming(
             action=action.name,
             peer=peer.id,
+            peer_key=peer.key_id,
             message_id=message.envelope.message_id,
             transaction_id=message.envelope.transaction_id,
             digest=signature.digest(arrival.body),
@@ -144,7 +145,11 @@ class Gate:
         if not claim.chained:
             signature.verify(claim, arrival.body, peer.key, self._settings.signatures)
             return ""
-        ours = self._journal.outbox.signatures(acks.message_id_in(arrival.body))
+        ours = [
+            one
+            for message_id in acks.message_ids_in(arrival.body)
+            for one in self._journal.outbox.signatures(message_id)
+        ]
         for one in ours[:-1]:
             try:
                 signature.verify(claim, arrival.body, peer.key, self._settings.signatures, (one,))
@@ -224,6 +229,11 @@ class Gate:
                 Code.AUT_UNAUTHORIZED_ACTION, "this transaction is with another participant"
             )
         standing = known or Standing(incoming.transaction_id, incoming.peer)
+        standing = replace(
+            standing,
+            peer_key=incoming.peer_key,
+            peer_uri=message.envelope.uri(message.action.sender) or standing.peer_uri,
+        )
         if event in {Event.UPDATE, Event.CANCEL} and self._settings.strict_two_phase:
             _check_preview(message, standing, event)
         try:
@@ -236,7 +246,8 @@ class Gate:
             if late or is_synchronous(refusal.code):
                 raise
             return replace(incoming, refusal=refusal.code.value, refusal_text=refusal.text)
-        self._remember(message, moved, event, incoming)
+        changed = moved.state is not standing.state
+        self._remember(message, moved, event, incoming, changed=changed)
         return incoming
 
     def _check_contract_id(self, message: Message, standing: Standing) -> None:
@@ -250,19 +261,26 @@ class Gate:
             )
 
     def _remember(
-        self, message: Message, moved: Standing, event: Event, incoming: Incoming
+        self,
+        message: Message,
+        moved: Standing,
+        event: Event,
+        incoming: Incoming,
+        *,
+        changed: bool,
     ) -> None:
         """Id, terms, preview and deadline that the message brings."""
         contract = message.contract
         if contract is not None and isinstance(contract.id, str) and not moved.contract_id:
             moved = replace(moved, contract_id=contract.id)
-        if contract is not None and not message.action.is_request and message.error is None:
-            if event not in {Event.ON_UPDATE_TRY, Event.ON_CANCEL_TRY}:
-                moved = replace(moved, body=strict_json.dump(message.plain_contract))
-        if event in {Event.ON_UPDATE_TRY, Event.ON_CANCEL_TRY}:
+        preview = event in {Event.ON_UPDATE_TRY, Event.ON_CANCEL_TRY}
+        agreed = not message.action.is_request and message.error is None and not preview
+        if contract is not None and agreed:
+            moved = replace(moved, body=strict_json.dump(message.plain_contract))
+        if preview:
             kind = "update" if event is Event.ON_UPDATE_TRY else "cancel"
             moved = replace(moved, preview=kind, preview_digest=incoming.digest)
-        if moved.state in {State.SELECTING, State.SELECTED, State.INITIALISING, State.INITIALISED}:
+        if changed and moved.state in DRAFTS:
             moved = replace(moved, deadline=incoming.received + self._settings.draft_seconds)
         self._journal.contracts.save(moved)
 

@@ -84,8 +84,8 @@ class Desk:
             message = messages.parse(
                 incoming.body,
                 incoming.action,
-                self._settings.allowed_contexts,
-                self._settings.max_bytes,
+                allowed=("",),  # it passed the gate, under whatever settings then held
+                max_bytes=len(incoming.body),
             )
             standing = self._journal.contracts.get(incoming.transaction_id) or Standing(
                 incoming.transaction_id, incoming.peer
@@ -106,9 +106,7 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - a fault of the business must not stop the desk
             self._fault(message.action.name, error)
 
-    def _decide(
-        self, message: Message, incoming: Incoming, standing: Standing, now: float
-    ) -> None:
+    def _decide(self, message: Message, incoming: Incoming, standing: Standing, now: float) -> None:
         refusal = None
         if incoming.refusal:
             refusal = Refusal(Code(incoming.refusal), incoming.refusal_text)
@@ -116,7 +114,6 @@ class Desk:
             try:
                 with self._journal.transaction():
                     self._grant(message, incoming, standing, now)
-                return
             except Refusal as no:
                 refusal = no
             except LocalViolation as late:
@@ -124,11 +121,11 @@ class Desk:
             except Exception as error:  # noqa: BLE001 - as above: an error answer, never silence
                 self._fault(message.action.name, error)
                 refusal = Refusal(Code.NET_INTERNAL_ERROR, "the request could not be handled")
+            else:
+                return
         self._refuse(message, incoming, standing, refusal, now)
 
-    def _grant(
-        self, message: Message, incoming: Incoming, standing: Standing, now: float
-    ) -> None:
+    def _grant(self, message: Message, incoming: Incoming, standing: Standing, now: float) -> None:
         action = message.action
         asked = event_of(message) if action.contractual else None
         waited = next((state for state, event in WAITING.items() if event is asked), None)
@@ -150,6 +147,7 @@ class Desk:
             after = self._journal.contracts.step(
                 standing, event, now, message_id=incoming.message_id
             )
+            after = replace(after, contract_id=after.contract_id or str(uuid.uuid4()))
             body = self._stamp(body, after)
             after = self._note(after, body, answer, event, now)
         raw = self._callback(message, incoming, body, now, answer.schema_context)
@@ -164,11 +162,7 @@ class Desk:
     ) -> Standing:
         contract = body.get("contract")
         if isinstance(contract, dict) and event not in {Event.ON_UPDATE_TRY, Event.ON_CANCEL_TRY}:
-            after = replace(
-                after,
-                body=strict_json.dump(contract),
-                contract_id=after.contract_id or str(contract.get("id", "")),
-            )
+            after = replace(after, body=strict_json.dump(contract))
         if event in {Event.ON_UPDATE, Event.ON_CANCEL}:
             after = replace(after, preview="", preview_digest="")
         if after.state in {State.SELECTED, State.INITIALISED}:
@@ -212,28 +206,35 @@ class Desk:
         self._journal.contracts.save(after)
         self._end(standing, after, now)
         message_id = str(uuid.uuid4())
-        self.send(action, after.peer, after.transaction_id, message_id, body, now)
+        peer = (after.peer, after.peer_key, after.peer_uri)
+        self.send(action, peer, after.transaction_id, message_id, body, now)
         return message_id
 
-    def send(
+    def send(  # noqa: PLR0917 - a message has these parts
         self,
         action: str,
-        peer: str,
+        peer: tuple[str, str, str],
         transaction_id: str,
         message_id: str,
         body: dict[str, Any],
         now: float,
         *,
-        peer_uri: str = "",
         answers: Incoming | None = None,
         try_: bool | None = None,
         request_digest: str = "",
         error: Refusal | None = None,
         schema_context: tuple[str, ...] = (),
     ) -> bytes:
-        """Put one message into the outbox; its bytes. `error` stands beside the message."""
-        ttl = self._settings.request_ttl if ACTIONS[action].is_request else self._settings.callback_ttl
-        ours, theirs = (self._us.id, self._us.uri), (peer, peer_uri or self._us.uri)
+        """Put one message into the outbox; its bytes.
+
+        `peer` is (id, key id, address); `error` stands beside the message.
+        """
+        ttl = (
+            self._settings.request_ttl
+            if ACTIONS[action].is_request
+            else self._settings.callback_ttl
+        )
+        ours, theirs = (self._us.id, self._us.uri), (peer[0], peer[2])
         bap, bpp = (ours, theirs) if self._us.role is Role.BAP else (theirs, ours)
         whole: dict[str, Any] = {
             "context": context.write(
@@ -257,7 +258,8 @@ class Desk:
         self._journal.outbox.add(
             Outgoing(
                 action=action,
-                peer=peer,
+                peer=peer[0],
+                peer_key=peer[1],
                 message_id=message_id,
                 transaction_id=transaction_id,
                 body=raw,
@@ -282,12 +284,11 @@ class Desk:
     ) -> bytes:
         return self.send(
             message.action.answer,
-            incoming.peer,
+            (incoming.peer, incoming.peer_key, message.envelope.uri(message.action.sender)),
             incoming.transaction_id,
             incoming.message_id,
             body,
             now,
-            peer_uri=message.envelope.uri(message.action.sender),
             answers=incoming,
             try_=message.envelope.try_ if message.action.two_phase else None,
             request_digest=incoming.digest,

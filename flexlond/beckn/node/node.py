@@ -76,24 +76,35 @@ class Node:
         message_id = str(uuid.uuid4())
         with self.journal.transaction():
             if ACTIONS[action].contractual:
-                standing = self.journal.contracts.get(transaction_id) or Standing(
-                    transaction_id, peer.id, since=now
+                known = self.journal.contracts.get(transaction_id)
+                standing = replace(
+                    known or Standing(transaction_id, peer.id, since=now),
+                    peer_key=peer.key_id,
+                    peer_uri=peer.url,
                 )
                 event = event_named(action, try_=bool(try_))
-                self.journal.contracts.step(standing, event, now, message_id=message_id)
+                moved = self.journal.contracts.step(standing, event, now, message_id=message_id)
+                if moved.state is not standing.state:
+                    self._start_waiting(moved, now)
             self.desk.send(
                 action,
-                peer.id,
+                (peer.id, peer.key_id, peer.url),
                 transaction_id,
                 message_id,
                 body,
                 now,
-                peer_uri=peer.url,
                 try_=try_,
                 request_digest=request_digest,
                 schema_context=schema_context,
             )
         return message_id
+
+    def _start_waiting(self, standing: Standing, now: float) -> None:
+        wait = self.settings.draft_seconds
+        if standing.state in LIVE:
+            wait = self.settings.answer_seconds
+        deadline = 0.0 if standing.state is State.CONFIRMING else now + wait
+        self.journal.contracts.save(replace(standing, deadline=deadline))
 
     def push(self, action: str, transaction_id: str, body: dict[str, Any], now: float) -> str:
         """Say something unasked as BPP; its message id. Raises LocalViolation, KeyError."""
@@ -126,9 +137,7 @@ class Node:
         )
         return header
 
-    def proof_of(
-        self, header: str, sent: str, body: bytes, peer: Subscriber, now: float
-    ) -> str:
+    def proof_of(self, header: str, sent: str, body: bytes, peer: Subscriber, now: float) -> str:
         """Whether a peer's synchronous answer proves itself: signed, unsigned or bad.
 
         `sent` is the Authorization that it answers. An answer counts either way; the word is kept.
@@ -195,4 +204,3 @@ class Node:
             return ""
         contract = {**json.loads(standing.body), "id": standing.contract_id}
         return self.ask("status", peer, standing.transaction_id, {"contract": contract}, now)
-

@@ -23,7 +23,7 @@ KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 
 
-class KeyFault(Exception):
+class BadKeyError(Exception):
     """A key that cannot be used; the text says why and what is expected."""
 
 
@@ -35,11 +35,11 @@ class PublicKey:
 
     @classmethod
     def of(cls, raw: bytes) -> PublicKey:
-        """Screen 32 bytes. Raises KeyFault."""
+        """Screen 32 bytes. Raises BadKeyError."""
         if len(raw) != KEY_BYTES:
-            raise KeyFault(f"the public key has {len(raw)} bytes; expected {KEY_BYTES}")
+            raise BadKeyError(f"the public key has {len(raw)} bytes; expected {KEY_BYTES}")
         if not crypto_core_ed25519_is_valid_point(raw):
-            raise KeyFault(
+            raise BadKeyError(
                 "the public key is not a point of the prime-order subgroup (small order or not"
                 " canonical); ask its owner for another one"
             )
@@ -47,7 +47,7 @@ class PublicKey:
 
     @classmethod
     def of_text(cls, text: str) -> PublicKey:
-        """Screen a key in base64. Raises KeyFault."""
+        """Screen a key in base64. Raises BadKeyError."""
         return cls.of(exact_base64(text, "the public key"))
 
     @property
@@ -74,18 +74,18 @@ class SecretKey:
 
     @classmethod
     def of_seed(cls, seed: bytes) -> SecretKey:
-        """From a 32-byte seed. Raises KeyFault."""
+        """From a 32-byte seed. Raises BadKeyError."""
         if len(seed) != KEY_BYTES:
-            raise KeyFault(f"the seed has {len(seed)} bytes; expected {KEY_BYTES}")
+            raise BadKeyError(f"the seed has {len(seed)} bytes; expected {KEY_BYTES}")
         return cls(SigningKey(seed))
 
     @classmethod
     def of_file(cls, path: Path) -> SecretKey:
-        """From a file with the seed in base64, e.g. a systemd credential. Raises KeyFault."""
+        """From a file with the seed in base64, e.g. a systemd credential. Raises BadKeyError."""
         try:
             text = path.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise KeyFault(
+            raise BadKeyError(
                 f"{path}: {type(error).__name__}; expected 32 bytes in base64, readable by the service"
             ) from None
         return cls.of_seed(exact_base64(text, f"{path}: the seed"))
@@ -101,11 +101,11 @@ class SecretKey:
 
 
 def exact_base64(text: str, what: str) -> bytes:
-    """Decode base64 that has only one spelling: no blanks, full padding, no stray bits. Raises KeyFault."""
+    """Decode base64 that has only one spelling: no blanks, full padding, no stray bits. Raises BadKeyError."""
     try:
         raw = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
-        raise KeyFault(f"{what} is not base64") from None
+        raise BadKeyError(f"{what} is not base64") from None
     if base64.b64encode(raw).decode("ascii") != text:
-        raise KeyFault(f"{what} is base64 in an uncommon spelling; expected the canonical one")
+        raise BadKeyError(f"{what} is base64 in an uncommon spelling; expected the canonical one")
     return raw

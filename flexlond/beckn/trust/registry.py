@@ -9,15 +9,15 @@ trust file (TOML); the record's fields are those of DeDi.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
 from typing import TYPE_CHECKING, Annotated, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from flexlond.beckn.trust.keys import KeyFault, PublicKey
-from flexlond.beckn.wire.actions import Role
+from flexlond.beckn.trust.keys import BadKeyError, PublicKey
+from flexlond.beckn.wire.actions import Role  # noqa: TC001 - as above
 from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _subscriber(entry: _Entry, where: str) -> Subscriber:
     try:
         key = PublicKey.of_text(entry.public_key)
         url = check_url(entry.url)
-    except (KeyFault, ValueError) as fault:
+    except (BadKeyError, ValueError) as fault:
         raise TrustFileError(f"{where}: {fault}") from None
     return Subscriber(
         id=entry.id,

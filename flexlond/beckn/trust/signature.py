@@ -16,7 +16,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flexlond.beckn.trust.keys import SIGNATURE_BYTES, KeyFault, PublicKey, SecretKey, exact_base64
+from flexlond.beckn.trust.keys import (
+    SIGNATURE_BYTES,
+    BadKeyError,
+    PublicKey,
+    SecretKey,
+    exact_base64,
+)
 from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
@@ -118,7 +124,7 @@ def read(header: str, switches: Switches) -> Claim:
     subscriber, key = _key_id(values["keyId"], switches)
     try:
         raw = exact_base64(values["signature"], "the signature")
-    except KeyFault as fault:
+    except BadKeyError as fault:
         raise _invalid(str(fault)) from None
     if len(raw) != SIGNATURE_BYTES:
         raise _invalid(f"the signature has {len(raw)} bytes; expected {SIGNATURE_BYTES}")

@@ -11,13 +11,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from flexlond.beckn.wire import strict_json
-from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from flexlond.beckn.wire.codes import Refusal
 
 NIL = "00000000-0000-0000-0000-000000000000"  # the message id of an answer to what has none
 MAX_ANSWER_BYTES = 64 * 1024
@@ -58,10 +60,15 @@ def error_of(refusal: Refusal) -> dict[str, Any]:
     return {**error, "details": details} if details else error
 
 
+def message_ids_in(body: bytes, most: int = 4) -> list[str]:
+    """What may be the message id in bytes that are not believed yet."""
+    found = islice(_MESSAGE_ID.finditer(body), most)
+    return [one[1].decode().lower() for one in found]
+
+
 def message_id_in(body: bytes) -> str:
-    """The message id in bytes that were not believed, for the answer's sake; NIL when there is none."""
-    found = _MESSAGE_ID.search(body[:65536])
-    return found[1].decode().lower() if found else NIL
+    """The message id to name in the answer to bytes that were not believed; NIL when there is none."""
+    return (message_ids_in(body, 1) or [NIL])[0]
 
 
 def hear(status: int, body: bytes) -> Heard:
@@ -81,7 +88,12 @@ def _status(value: Mapping[str, Any]) -> str:
     message = value.get("message")
     inner = message if isinstance(message, dict) else {}
     old = inner.get("ack")
-    for holder, key in ((inner, "status"), (old, "status"), (value, "status"), (value, "ack_status")):
+    for holder, key in (
+        (inner, "status"),
+        (old, "status"),
+        (value, "status"),
+        (value, "ack_status"),
+    ):
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
             return str(holder[key])
     return ""
@@ -96,8 +108,3 @@ def _error(value: Mapping[str, Any]) -> tuple[str, str]:
             text = error.get("message", error.get("errorMessage", ""))
             return str(code)[:80], str(text)[:400]
     return "", ""
-
-
-def not_taken(message_id: str, code: Code, text: str) -> bytes:
-    """A NACK of a code and words alone."""
-    return nack(message_id, Refusal(code, text))

@@ -99,7 +99,7 @@ RETRYABLE = frozenset(
 )
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
     """A message is refused, with one code; `cause` is a code of a system behind us (level 2), if any."""
 
     def __init__(
@@ -124,13 +124,15 @@ def is_synchronous(code: Code) -> bool:
 
 
 def status_of(code: Code) -> int:
-    """400, 401, 403, 429 or 500, as the family of the code demands."""
+    """400, 401, 403, 404, 429 or 500, as the family of the code demands."""
     if code == Code.AUT_RATE_LIMITED:
         return 429
     if code.startswith("AUT_"):
         return 401
     if code.startswith("POL_"):
         return 403
+    if code == Code.NET_NOT_IMPLEMENTED:
+        return 404
     if code.startswith("NET_"):
         return 500
     return 400

@@ -61,9 +61,7 @@ def read(raw: Any, action: Action) -> Envelope:
         context = msgspec.convert(raw, Context)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$")
-        raise Refusal(
-            Code.CTX_INVALID_FIELD, text, "$.context" + where.removesuffix("`")
-        ) from None
+        raise Refusal(Code.CTX_INVALID_FIELD, text, "$.context" + where.removesuffix("`")) from None
     moment = context.timestamp
     if isinstance(moment, UnsetType):  # _check_names has seen to it
         raise _missing("timestamp")
@@ -130,7 +128,7 @@ def write(
     request_digest: str = "",
     schema_context: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """A context as we send it; `bap` and `bpp` are (id, uri), empty ids are left out."""
+    """A context as we send it; `bap` and `bpp` are (id, uri), what is empty is left out."""
     made: dict[str, Any] = {
         "action": action,
         "version": VERSION,
@@ -142,7 +140,8 @@ def write(
     for name, (party, uri) in (("bap", bap), ("bpp", bpp)):
         if party:
             made[f"{name}Id"] = party
-            made[f"{name}Uri"] = uri
+            if uri:
+                made[f"{name}Uri"] = uri
     if network_id:
         made["networkId"] = network_id
     if try_ is not None:
@@ -189,9 +188,7 @@ def _ttl(text: str) -> float:
     except Refusal as refusal:
         raise Refusal(Code.CTX_INVALID_FIELD, refusal.text, refusal.path) from None
     if ttl > MAX_TTL:
-        raise Refusal(
-            Code.CTX_INVALID_FIELD, f"longer than {MAX_TTL:.0f} s", "$.context.ttl"
-        )
+        raise Refusal(Code.CTX_INVALID_FIELD, f"longer than {MAX_TTL:.0f} s", "$.context.ttl")
     return ttl
 
 

@@ -19,9 +19,7 @@ VERSION = "2.0.0"
 Moment = Annotated[datetime, Meta(tz=True)]
 Uri = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$", max_length=2048)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Uuid = Annotated[
-    str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
-]
+Uuid = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Digest = Annotated[str, Meta(pattern=r"^BLAKE-512=[A-Za-z0-9+/]+={0,2}$", max_length=128)]
 Clock = Annotated[str, Meta(pattern=r"^\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")]
 Bag = dict[str, Any]  # an attribute pack, judged by `packs`
@@ -38,7 +36,12 @@ class Open(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
 
 
 class Closed(
-    Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
 ):
     """An object that may carry only the fields named."""
 

@@ -8,9 +8,8 @@ kept beside the structs, for what is echoed is echoed whole. Source: Beckn 2.0.0
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UnsetType
@@ -20,6 +19,9 @@ from flexlond.beckn.wire import context as contexts
 from flexlond.beckn.wire.actions import ACTIONS, Action
 from flexlond.beckn.wire.codes import Code, Refusal
 from flexlond.beckn.wire.core import Contract, Offer, Resource, TimePeriod
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`")
@@ -67,7 +69,9 @@ def parse(
         )
     body = _convert(message, action.body, "$.message")
     error = None
-    if plain.get("error") and not action.is_request:  # the sandbox sends an empty one beside success
+    if (
+        plain.get("error") and not action.is_request
+    ):  # the sandbox sends an empty one beside success
         error = _convert(plain["error"], bodies.WireError, "$.error")
     _rules(body, action)
     packs.check_all(message, allowed)
@@ -88,7 +92,9 @@ def _convert(value: Any, shape: Any, path: str) -> Any:
         unknown = _UNKNOWN.match(text)
         if unknown:
             raise Refusal(
-                Code.SCH_FIELD_NOT_ALLOWED, "unknown; expected no such field", f"{path}.{unknown[1]}"
+                Code.SCH_FIELD_NOT_ALLOWED,
+                "unknown; expected no such field",
+                f"{path}.{unknown[1]}",
             ) from None
         code = Code.SCH_SCHEMA_VALIDATION_FAILED
         if text.startswith("Invalid enum value"):
@@ -107,7 +113,9 @@ def _rules(body: Any, action: Action) -> None:
             if isinstance(catalog.resources, UnsetType) and isinstance(catalog.offers, UnsetType):
                 raise _absent(f"{path}.resources", "expected resources or offers")
             _period(catalog.validity, f"{path}.validity")
-            for n, offer in enumerate(() if isinstance(catalog.offers, UnsetType) else catalog.offers):
+            for n, offer in enumerate(
+                () if isinstance(catalog.offers, UnsetType) else catalog.offers
+            ):
                 _period(offer.validity, f"{path}.offers[{n}].validity")
     elif isinstance(body, bodies.Rate):
         for at, rating in enumerate(body.rating_inputs):
@@ -138,7 +146,9 @@ def _offer(offer: Offer, path: str) -> None:
 def _period(period: TimePeriod | UnsetType, path: str) -> None:
     if isinstance(period, UnsetType):
         return
-    dated = not isinstance(period.start_date, UnsetType) or not isinstance(period.end_date, UnsetType)
+    dated = not isinstance(period.start_date, UnsetType) or not isinstance(
+        period.end_date, UnsetType
+    )
     timed = isinstance(period.start_time, str) and isinstance(period.end_time, str)
     if not dated and not timed:
         raise _absent(path, "expected startDate, endDate, or startTime with endTime")

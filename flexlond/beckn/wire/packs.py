@@ -93,7 +93,7 @@ class RoleInputs(Open, frozen=True):
     participating_meters_ref: dict[str, Any] | UnsetType = UNSET
     participating_meters_digest: MetersDigest | UnsetType = UNSET
     energy_resources: list[dict[str, Any]] | UnsetType = UNSET
-    report_descriptors: list[dict[str, Any]] | None | UnsetType = UNSET
+    report_descriptors: list[dict[str, Any]] | UnsetType | None = UNSET
 
 
 class RoleInput(Open, frozen=True):

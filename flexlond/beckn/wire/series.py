@@ -64,11 +64,11 @@ class PayloadDescriptor(Open, frozen=True):
 
     object_type: Literal["EVENT_PAYLOAD_DESCRIPTOR", "REPORT_PAYLOAD_DESCRIPTOR"]
     payload_type: Name
-    units: str | None | UnsetType = UNSET
-    currency: str | None | UnsetType = UNSET
-    reading_type: str | None | UnsetType = UNSET
-    accuracy: float | None | UnsetType = UNSET
-    confidence: int | None | UnsetType = UNSET
+    units: str | UnsetType | None = UNSET
+    currency: str | UnsetType | None = UNSET
+    reading_type: str | UnsetType | None = UNSET
+    accuracy: float | UnsetType | None = UNSET
+    confidence: int | UnsetType | None = UNSET
     inserted_by: OptText = UNSET
 
 

@@ -33,9 +33,7 @@ class _Twice(dict[str, Any]):
     key = ""
 
 
-def parse(
-    body: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
-) -> dict[str, Any]:
+def parse(body: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The JSON object in `body`. Raises Refusal (SCH_INVALID_JSON) with the path or the position."""
     if len(body) > max_bytes:
         raise _refuse(f"the body has {len(body)} bytes; at most {max_bytes} are accepted")
