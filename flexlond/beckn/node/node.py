@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flexlond.beckn.contract.machine import LocalViolation, event_named
 from flexlond.beckn.contract.table import LIVE, Event, State
 from flexlond.beckn.journal.contracts import Standing
+from flexlond.beckn.journal.outbox import TRIES
 from flexlond.beckn.node.arrivals import Arrival, Gate, Reply
 from flexlond.beckn.node.desk import Business, Desk
 from flexlond.beckn.trust import signature
@@ -117,10 +118,10 @@ class Node:
     # ---- the outbox
 
     def due(self, now: float) -> list[Outgoing]:
-        """What is to be sent now. What has expired is given up here."""
+        """What is to be sent now. What has expired, or died with us in its last try, is given up here."""
         ready = []
         for item in self.journal.outbox.due(now):
-            if item.expires and now > item.expires:
+            if item.tries >= TRIES or (item.expires and now > item.expires):
                 with self.journal.transaction():
                     self.journal.outbox.expired(item, now)
                     self._given_up(item, now)

@@ -112,6 +112,10 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
         self.cause = cause
         self.retry_after = retry_after  # seconds; only with 429
 
+    def again(self) -> Refusal:
+        """The same refusal, to be raised another time."""
+        return Refusal(self.code, self.text, self.path, self.cause, self.retry_after)
+
     @property
     def status(self) -> int:
         """The HTTP status of the synchronous answer."""

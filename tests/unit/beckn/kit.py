@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from dataclasses import replace
@@ -22,7 +21,7 @@ from flexlond.beckn.wire.actions import ACTIONS, Role
 from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
     from flexlond.beckn.journal.contracts import Standing
@@ -72,6 +71,15 @@ class Fixed:
         self.found[name, "k1"] = replace(self.found[name, "k1"], **fields)
 
 
+def at_once(waiting: Coroutine[Any, Any, Reply]) -> Reply:
+    """The result of a coroutine that waits for nothing (the registry is in memory)."""
+    try:
+        waiting.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    raise AssertionError("it waited")
+
+
 def moment(at: float) -> str:
     from datetime import UTC, datetime  # noqa: PLC0415
 
@@ -80,9 +88,10 @@ def moment(at: float) -> str:
 
 def need(kw: list[float]) -> dict[str, Any]:
     columns = {"CAPACITY_REQUESTED": kw, "PRICE": [0.2] * len(kw)}
-    return {"@context": f"{SCHEMA}DemandFlexNeed/v2.0/context.jsonld", "@type": "DemandFlexNeed"} | (
-        grid(columns, "buyer")
-    )
+    return {
+        "@context": f"{SCHEMA}DemandFlexNeed/v2.0/context.jsonld",
+        "@type": "DemandFlexNeed",
+    } | (grid(columns, "buyer"))
 
 
 def grid(columns: Mapping[str, list[float]], who: str) -> dict[str, Any]:
@@ -177,6 +186,10 @@ class Seller:
             book.confirm(txn, now)
         if name == "update" and not message.envelope.try_:
             book.reserve(txn, watts(message), self.capacity, now, 0.0)
+        if name == "status":
+            return Answer(
+                {"contract": json.loads(standing.body or b"null") or message.plain_contract}
+            )
         return Answer({"contract": message.plain_contract})
 
     def heard(self, message: Message, standing: Standing, now: float) -> None:
@@ -248,7 +261,7 @@ class Pair:
         return self.bap if name == BAP.id else self.bpp
 
     def give(self, to: Node, path: str, header: str, body: bytes, now: float) -> Reply:
-        return asyncio.run(to.receive(Arrival(path, header, body, now), self.registry))
+        return at_once(to.receive(Arrival(path, header, body, now), self.registry))
 
     def settle(self, now: float, rounds: int = 30) -> None:
         """Deliver everything at once over a perfect network, and work, until nothing is left to do."""

@@ -279,7 +279,9 @@ MUTATIONS["small_order_eight"] = (
 
 # ---- bytes that were not signed
 on_bytes("blank_appended", lambda b: b + b" ", BAD, resign=False)
-on_bytes("reserialised", lambda b: json.dumps(json.loads(b), sort_keys=True).encode(), BAD, resign=False)
+on_bytes(
+    "reserialised", lambda b: json.dumps(json.loads(b), sort_keys=True).encode(), BAD, resign=False
+)
 on_bytes("indented", lambda b: json.dumps(json.loads(b), indent=1).encode(), BAD, resign=False)
 on_bytes("bit_flipped", lambda b: b[:50] + bytes([b[50] ^ 2]) + b[51:], BAD, resign=False)
 on_bytes("truncated", lambda b: b[:-9], BAD, resign=False)
@@ -308,7 +310,9 @@ on_context("action_of_another", Code.CTX_ACTION_MISMATCH, action="catalog/pull")
 on_context("old_version", Code.CTX_VERSION_UNSUPPORTED, version="1.1.0")
 on_context("snake_case", Code.CTX_VERSION_UNSUPPORTED, message_id="m")
 on_context("transaction_id_no_uuid", Code.CTX_INVALID_FIELD, transactionId="txn-1")
-on_context("message_id_no_uuid", Code.CTX_INVALID_FIELD, messageId="12345678-1234-1234-1234-12345678901g")
+on_context(
+    "message_id_no_uuid", Code.CTX_INVALID_FIELD, messageId="12345678-1234-1234-1234-12345678901g"
+)
 on_context("no_message_id", Code.CTX_MISSING_FIELD, messageId=None)
 on_context("no_timestamp", Code.CTX_MISSING_FIELD, timestamp=None)
 on_context("timestamp_without_offset", Code.CTX_INVALID_FIELD, timestamp="2027-01-15T08:00:10")
@@ -427,7 +431,9 @@ def test_every_refusal_is_signed_and_bound_to_the_request() -> None:
     header = BAP.signer.header(body, one.now)
     reply = pair.give(pair.bpp, "select", header, body, one.now)
     sent = header
-    proof = pair.bap.proof_of(reply.headers["signature"], sent, reply.body, subscriber(BPP), one.now)
+    proof = pair.bap.proof_of(
+        reply.headers["signature"], sent, reply.body, subscriber(BPP), one.now
+    )
     assert (reply.status, proof) == (400, "signed")
     other = BAP.signer.header(b"else", one.now)
     assert (

@@ -1,0 +1,81 @@
+"""The loop of one node: handle what came, send what is due, end what has lapsed, sleep until something is.
+
+Law: it holds no state; stopped at any point and started again it goes on from the journal. At most `LANES`
+tries run at once. Durations in seconds. Source: our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flexlond.beckn.http.sender import Sender
+    from flexlond.beckn.journal.outbox import Outgoing
+    from flexlond.beckn.node.node import Node
+
+LANES = 8
+LONGEST_SLEEP = 1.0  # a draft's end and the clock's steps are noticed within it
+
+
+class Pump:
+    """Drives a node until `stop` is called."""
+
+    def __init__(self, node: Node, sender: Sender, clock: Callable[[], float]) -> None:
+        self._node = node
+        self._sender = sender
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._stopped = False
+        self._flying: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Something came or is to be sent."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End the loop; tries under way are ended by their time-out, and tried again after a restart."""
+        self._stopped = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopped:
+            self._woken.clear()
+            now = self._clock()
+            self._node.lapse(now)
+            if self._node.work(now):
+                self.wake()
+            for item in self._node.due(now):
+                if item.seq not in self._flying and len(self._flying) < LANES:
+                    self._start(item)
+            await self._sleep()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, item: Outgoing) -> None:
+        self._flying.add(item.seq)
+
+        async def fly() -> None:
+            try:
+                await self._sender.send(item)
+            finally:
+                self._flying.discard(item.seq)
+                self.wake()
+
+        task = asyncio.create_task(fly())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _sleep(self) -> None:
+        at = self._node.journal.outbox.next_at()
+        wait = LONGEST_SLEEP
+        if at is not None and not self._flying:
+            wait = min(wait, max(0.0, at - self._clock()))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), wait)
