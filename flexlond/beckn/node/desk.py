@@ -149,7 +149,13 @@ class Desk:
             )
             after = replace(after, contract_id=after.contract_id or str(uuid.uuid4()))
             body = self._stamp(body, after)
-            after = self._note(after, body, answer, event, now)
+            after = self._note(after, body, event)
+            if after.state is not standing.state and after.state in {
+                State.SELECTED,
+                State.INITIALISED,
+            }:
+                usual = now + self._settings.draft_seconds
+                after = replace(after, deadline=answer.deadline or usual)
         raw = self._callback(message, incoming, body, now, answer.schema_context)
         if action.contractual:
             if message.envelope.try_ and action.two_phase:
@@ -157,17 +163,12 @@ class Desk:
             self._journal.contracts.save(after)
             self._end(standing, after, now)
 
-    def _note(
-        self, after: Standing, body: dict[str, Any], answer: Answer, event: Event, now: float
-    ) -> Standing:
+    def _note(self, after: Standing, body: dict[str, Any], event: Event) -> Standing:
         contract = body.get("contract")
         if isinstance(contract, dict) and event not in {Event.ON_UPDATE_TRY, Event.ON_CANCEL_TRY}:
             after = replace(after, body=strict_json.dump(contract))
         if event in {Event.ON_UPDATE, Event.ON_CANCEL}:
             after = replace(after, preview="", preview_digest="")
-        if after.state in {State.SELECTED, State.INITIALISED}:
-            usual = now + self._settings.draft_seconds
-            after = replace(after, deadline=answer.deadline or usual)
         return after
 
     def _refuse(
