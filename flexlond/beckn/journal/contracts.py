@@ -148,4 +148,4 @@ class Contracts:
 
     def _select(self, where: str, *values: object) -> list[Standing]:
         rows = self._db.rows(f"SELECT {_COLUMNS} FROM contract WHERE {where}", *values)  # noqa: S608 - constants
-        return [Standing(*row[:4], State(row[4]), *row[5:]) for row in rows]
+        return [Standing(*(State(v) if at == 4 else v for at, v in enumerate(row))) for row in rows]

@@ -10,7 +10,7 @@ docs/explanation/beckn.md says which of the two was chosen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flexlond.beckn.wire.codes import Code, Refusal
 
@@ -125,6 +125,5 @@ class Inbox:
         return self._db.run("DELETE FROM seen WHERE until < ?", now)
 
 
-def _incoming(row: tuple[object, ...]) -> Incoming:
-    seq, *rest = row
-    return Incoming(*rest, seq=int(str(seq)))  # type: ignore[arg-type]
+def _incoming(row: tuple[Any, ...]) -> Incoming:
+    return Incoming(*row[1:], row[0])

@@ -85,8 +85,9 @@ def kind_of(value: Any) -> str:
         return "a boolean"
     if isinstance(value, int | float):
         return "a number"
-    kinds = {str: "a string", list: "an array", dict: "an object"}
-    return kinds.get(type(value), type(value).__name__)
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list) else "an object"
 
 
 def _check_depth(body: bytes, most: int) -> None:

@@ -34,7 +34,6 @@ from tests.unit.beckn.kit import (
     Seller,
     contract,
     raw,
-    subscriber,
     whole,
 )
 

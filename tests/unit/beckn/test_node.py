@@ -28,7 +28,6 @@ from flexlond.beckn.wire.codes import Code, Refusal
 from tests.unit.beckn.kit import (
     BAP,
     BPP,
-    FIRST as SLOT_ONE,
     SLOT,
     T0,
     Pair,
@@ -38,6 +37,9 @@ from tests.unit.beckn.kit import (
     sample,
     subscriber,
     whole,
+)
+from tests.unit.beckn.kit import (
+    FIRST as SLOT_ONE,
 )
 
 if TYPE_CHECKING:
