@@ -34,6 +34,7 @@ class Dedi:
         self,
         client: httpx.AsyncClient,
         base: str,
+        *,
         registry: str = "subscribers.beckn.one",
         keep: float = 300.0,
         keep_miss: float = 30.0,
@@ -89,10 +90,7 @@ class Dedi:
             self._kept.popitem(last=False)
 
     async def _look_up(self, subscriber: str, key_id: str) -> Subscriber:
-        if subscriber:
-            parts = (subscriber, self._registry, key_id)
-        else:
-            parts = tuple(key_id.split("/"))
+        parts = (subscriber, self._registry, key_id) if subscriber else tuple(key_id.split("/"))
         if any(part in {"", ".", ".."} for part in parts):
             raise Refusal(Code.AUT_KEY_NOT_FOUND, f"{key_id[:80]!r} is no key id")
         url = f"{self._base}/lookup/{'/'.join(quote(part, safe='') for part in parts)}"

@@ -21,7 +21,8 @@ _SCHEMA = """
 CREATE TABLE inbox (
   seq INTEGER PRIMARY KEY, action TEXT NOT NULL, peer TEXT NOT NULL, peer_key TEXT NOT NULL,
   message_id TEXT NOT NULL, transaction_id TEXT NOT NULL, digest TEXT NOT NULL,
-  signature TEXT NOT NULL, body BLOB NOT NULL, received REAL NOT NULL, refusal TEXT NOT NULL, refusal_text TEXT NOT NULL,
+  signature TEXT NOT NULL, body BLOB NOT NULL, received REAL NOT NULL,
+  refusal TEXT NOT NULL, refusal_text TEXT NOT NULL,
   handled REAL NOT NULL DEFAULT 0, answered INTEGER NOT NULL DEFAULT 0,
   UNIQUE (action, peer, message_id, digest)
 ) STRICT;
@@ -29,9 +30,9 @@ CREATE INDEX inbox_open ON inbox (seq) WHERE handled = 0;
 CREATE TABLE outbox (
   seq INTEGER PRIMARY KEY, action TEXT NOT NULL, peer TEXT NOT NULL, peer_key TEXT NOT NULL,
   message_id TEXT NOT NULL, transaction_id TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL,
-  answers INTEGER NOT NULL, answered TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
-  next_at REAL NOT NULL, state TEXT NOT NULL DEFAULT 'WAITING', outcome TEXT NOT NULL DEFAULT '',
-  proof TEXT NOT NULL DEFAULT '', ended REAL NOT NULL DEFAULT 0
+  answers INTEGER NOT NULL, answered TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL, state TEXT NOT NULL DEFAULT 'WAITING',
+  outcome TEXT NOT NULL DEFAULT '', proof TEXT NOT NULL DEFAULT '', ended REAL NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX outbox_due ON outbox (next_at) WHERE state = 'WAITING';
 CREATE INDEX outbox_message ON outbox (message_id);

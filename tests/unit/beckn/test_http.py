@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def listening(run: uvicorn.Server) -> AsyncIterator[int]:
     task = asyncio.create_task(run.serve())
-    while not run.started:
+    while not run.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     try:
         yield run.servers[0].sockets[0].getsockname()[1]
@@ -58,7 +58,7 @@ async def listening(run: uvicorn.Server) -> AsyncIterator[int]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - a condition of another's state
             await asyncio.sleep(0.01)
 
 

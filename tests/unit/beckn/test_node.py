@@ -623,16 +623,20 @@ def test_a_journal_of_a_newer_program_is_not_touched(tmp_path: Path) -> None:
         Journal(tmp_path / "no" / "j.db", Role.BAP)
 
 
+def fail_with(db: Database, signature: bytes, error: Exception) -> None:
+    with db.transaction():
+        db.run("INSERT INTO seen VALUES (?, ?)", signature, 1.0)
+        raise error
+
+
 def test_a_transaction_within_a_transaction_is_undone_alone(tmp_path: Path) -> None:
     with Database(tmp_path / "j.db") as db:
         with db.transaction():
             db.run("INSERT INTO seen VALUES (?, ?)", b"a", 1.0)
-            with pytest.raises(ZeroDivisionError), db.transaction():
-                db.run("INSERT INTO seen VALUES (?, ?)", b"b", 1.0)
-                raise ZeroDivisionError
-        with pytest.raises(KeyError), db.transaction():
-            db.run("INSERT INTO seen VALUES (?, ?)", b"c", 1.0)
-            raise KeyError
+            with pytest.raises(ZeroDivisionError):
+                fail_with(db, b"b", ZeroDivisionError())
+        with pytest.raises(KeyError):
+            fail_with(db, b"c", KeyError())
         assert db.rows("SELECT signature FROM seen") == [(b"a",)]
 
 
