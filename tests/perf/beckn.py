@@ -108,9 +108,7 @@ def main() -> None:
         print(f"  Ed25519 verifications alone           {verify_rate(requests[:400])}")
         print(f"  accepted, journal in memory           {accepted(None, requests)}")
         with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-            print(
-                f"  accepted, journal on disk             {accepted(Path(name), requests):8.0f} /s"
-            )
+            print(f"  accepted, journal on disk             {accepted(Path(name), requests)}")
         refused("no signature", "select", "", body)
         refused("signature expired", "select", header, body, T0 + 400)
         refused("unknown key", "select", header.replace("bap.test", "x.test"), body)

@@ -148,4 +148,4 @@ class Contracts:
 
     def _select(self, where: str, *values: object) -> list[Standing]:
         rows = self._db.rows(f"SELECT {_COLUMNS} FROM contract WHERE {where}", *values)  # noqa: S608 - constants
-        return [Standing(*(State(v) if at == 4 else v for at, v in enumerate(row))) for row in rows]
+        return [replace(Standing(*row), state=State(row[4])) for row in rows]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from flexlond.beckn.journal.database import Database
 
 _COLUMNS = (
-    "seq, action, peer, peer_key, message_id, transaction_id, digest, signature, body, received,"
-    " refusal, refusal_text"
+    "action, peer, peer_key, message_id, transaction_id, digest, signature, body, received,"
+    " refusal, refusal_text, seq"
 )
 
 
@@ -126,4 +126,4 @@ class Inbox:
 
 
 def _incoming(row: tuple[Any, ...]) -> Incoming:
-    return Incoming(*row[1:], row[0])
+    return Incoming(*row)
