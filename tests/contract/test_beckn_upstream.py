@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from flexlond.beckn.trust.keys import SecretKey
 from flexlond.beckn.trust.signature import signing_string
-from flexlond.beckn.wire import acks, messages, packs
+from flexlond.beckn.wire import acks, compute_energy, messages, packs
 from flexlond.beckn.wire.actions import ACTIONS
 from flexlond.beckn.wire.codes import Code, Refusal
 from tests.unit.beckn.kit import BPP, T0, Pair, contract, sample, subscriber, whole
@@ -86,6 +86,20 @@ def test_every_example_is_read_or_refused_with_a_reason(path: Path) -> None:
         assert caught.value.code is Code.SCH_ATTRIBUTE_PACK_INVALID
         assert caught.value.path.endswith(".performanceAttributes")
         assert "_comment_meters_slice" in caught.value.text
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in EXAMPLES if "compute-energy" in path.parts], ids=name_of
+)
+def test_the_draft_of_the_hackathon_is_read_by_its_adapter(path: Path) -> None:
+    found = compute_energy.read(path.read_bytes())
+    assert found.action == json.loads(path.read_bytes())["context"]["action"]
+    for window in found.windows:
+        assert window.end > window.start
+        assert window.area
+    if found.action == "on_discover":
+        assert len(found.windows) >= 2
+        assert all(0 < window.price < 1 and window.carbon > 0 for window in found.windows)
 
 
 def test_our_codes_are_the_published_ones() -> None:
