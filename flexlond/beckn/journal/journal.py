@@ -36,6 +36,35 @@ class Journal:
         """All or nothing."""
         return self._db.transaction()
 
+    def prune(self, before: float) -> int:
+        """Forget transactions that ended, or never became one, before a moment; how many messages went.
+
+        What still waits to be handled, answered or sent stays, whatever its age.
+        """
+        old = (
+            "transaction_id NOT IN (SELECT transaction_id FROM contract"
+            " WHERE state NOT IN ('COMPLETE', 'CANCELLED') OR since>=?)"
+        )
+        with self._db.transaction():
+            gone = self._db.run(
+                f"DELETE FROM inbox WHERE received<? AND handled>0 AND answered=1 AND {old}",  # noqa: S608 - constants
+                before,
+                before,
+            )
+            gone += self._db.run(
+                f"DELETE FROM outbox WHERE created<? AND state<>'WAITING' AND {old}",  # noqa: S608 - constants
+                before,
+                before,
+            )
+            self._db.run("DELETE FROM sent WHERE message_id NOT IN (SELECT message_id FROM outbox)")
+            for table in ("history", "contract"):
+                self._db.run(
+                    f"DELETE FROM {table} WHERE {old} AND transaction_id NOT IN"  # noqa: S608 - constants
+                    " (SELECT transaction_id FROM inbox UNION SELECT transaction_id FROM outbox)",
+                    before,
+                )
+        return gone
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()

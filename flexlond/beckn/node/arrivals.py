@@ -57,7 +57,7 @@ class Gate:
     """The way in of one participant."""
 
     def __init__(self, us: Identity, settings: NodeSettings, journal: Journal) -> None:
-        self._us = us
+        self.us = us
         self._settings = settings
         self._journal = journal
         self._buckets = Buckets(settings.rate_per_second, settings.burst)
@@ -84,10 +84,10 @@ class Gate:
 
     def _open(self, arrival: Arrival) -> Action:
         action = ACTIONS.get(arrival.path)
-        if action is None or action.sender is self._us.role:
+        if action is None or action.sender is self.us.role:
             raise Refusal(
                 Code.NET_NOT_IMPLEMENTED,
-                f"/{arrival.path[:40]} is not taken here by a {self._us.role.value}",
+                f"/{arrival.path[:40]} is not taken here by a {self.us.role.value}",
             )
         if len(arrival.body) > self._settings.max_bytes:
             raise Refusal(
@@ -169,7 +169,7 @@ class Gate:
                 f" {envelope.party(sender)[:80]!r} ({sender.value})",
                 f"$.context.{sender.value.lower()}Id",
             )
-        context.check_audience(envelope, message.action, self._us.id)
+        context.check_audience(envelope, message.action, self.us.id)
         claimed = envelope.uri(sender)
         if claimed and urlsplit(claimed).netloc.lower() != peer.host:
             raise Refusal(
@@ -295,11 +295,11 @@ class Gate:
         answered = claim.signature_text if claim else ""
         headers = {
             "content-type": "application/json",
-            "signature": self._us.signer.header(body, arrival.now, answered),
+            "signature": self.us.signer.header(body, arrival.now, answered),
         }
         if status == 401:
             headers["www-authenticate"] = (
-                f'Signature realm="{self._us.id}",headers="{signature.THREE}"'
+                f'Signature realm="{self.us.id}",headers="{signature.THREE}"'
             )
         if refusal is not None and refusal.retry_after:
             headers["retry-after"] = str(refusal.retry_after)

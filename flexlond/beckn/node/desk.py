@@ -69,7 +69,7 @@ class Desk:
     def __init__(
         self, us: Identity, settings: NodeSettings, journal: Journal, business: Business
     ) -> None:
-        self._us = us
+        self.us = us
         self._settings = settings
         self._journal = journal
         self._business = business
@@ -81,12 +81,18 @@ class Desk:
             incoming = self._journal.inbox.next_open()
             if incoming is None:
                 return False
-            message = messages.parse(
-                incoming.body,
-                incoming.action,
-                allowed=("",),  # it passed the gate, under whatever settings then held
-                max_bytes=len(incoming.body),
-            )
+            try:
+                message = messages.parse(
+                    incoming.body,
+                    incoming.action,
+                    allowed=("",),  # it passed the gate, under whatever settings then held
+                    max_bytes=len(incoming.body),
+                )
+            except Refusal as stricter:  # taken by an older FlexLon; it must not block the others
+                self._fault(incoming.action, stricter)
+                self._journal.inbox.handled(incoming.seq, now)
+                self._journal.inbox.answered(incoming.seq)
+                return True
             standing = self._journal.contracts.get(incoming.transaction_id) or Standing(
                 incoming.transaction_id, incoming.peer
             )
@@ -235,8 +241,8 @@ class Desk:
             if ACTIONS[action].is_request
             else self._settings.callback_ttl
         )
-        ours, theirs = (self._us.id, self._us.uri), (peer[0], peer[2])
-        bap, bpp = (ours, theirs) if self._us.role is Role.BAP else (theirs, ours)
+        ours, theirs = (self.us.id, self.us.uri), (peer[0], peer[2])
+        bap, bpp = (ours, theirs) if self.us.role is Role.BAP else (theirs, ours)
         whole: dict[str, Any] = {
             "context": context.write(
                 action,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flexlond.beckn.journal.outbox import Attempt, Outgoing
     from flexlond.beckn.node.settings import Identity, NodeSettings
     from flexlond.beckn.trust.registry import Registry, Subscriber
+    from flexlond.beckn.trust.signature import Signer
 
 TRY_SECONDS = 30.0  # how long one try may take
 
@@ -55,6 +56,16 @@ class Node:
         while done < most and self.desk.work(now):
             done += 1
         return done
+
+    def use_key(self, signer: Signer) -> None:
+        """Sign with another key of the same identity from now on; what waits in the outbox too.
+
+        The registry must have the new key before, and keep the old one until its last signature expired.
+        """
+        if signer.subscriber != self.us.id:
+            raise ValueError(f"a key of {signer.subscriber}; expected one of {self.us.id}")
+        self.us = replace(self.us, signer=signer)
+        self.gate.us = self.desk.us = self.us
 
     # ---- saying something
 

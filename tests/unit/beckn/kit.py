@@ -346,6 +346,35 @@ def whole(action: str, now: float = T0, **context: Any) -> dict[str, Any]:
     }
 
 
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (holder, key) within a value."""
+    found = []
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        found.append((value, key))
+        if isinstance(value[key], dict | list):
+            found += places(value[key])
+    return found
+
+
+ODD: list[Any] = [
+    None,
+    True,
+    0,
+    -1.5,
+    1e308,
+    10**30,
+    "",
+    "x",
+    "9999-12-31T23:59:59+00:00",
+    "0001-01-01T00:00:00+14:00",
+    [],
+    [[]],
+    {},
+    {"a": 1},
+    ["i"],
+]
+
+
 def raw(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 

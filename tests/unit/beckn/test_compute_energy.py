@@ -11,6 +11,7 @@ import pytest
 
 from flexlond.beckn.wire import compute_energy, messages
 from flexlond.beckn.wire.codes import Code, Refusal
+from tests.unit.beckn.kit import ODD, places
 
 
 def at(text: str) -> float:
@@ -129,33 +130,6 @@ def test_neither_reader_takes_the_others_messages() -> None:
     with pytest.raises(Refusal) as caught:
         read({"context": {"bapId": "x"}, "message": {}})
     assert caught.value.code is Code.CTX_VERSION_UNSUPPORTED
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every (holder, key) within a value."""
-    found = []
-    for key in list(value) if isinstance(value, dict) else range(len(value)):
-        found.append((value, key))
-        if isinstance(value[key], dict | list):
-            found += places(value[key])
-    return found
-
-
-ODD: list[Any] = [
-    None,
-    True,
-    0,
-    -1.5,
-    1e308,
-    "",
-    "x",
-    "9999-12-31T23:59:59+00:00",
-    [],
-    [[]],
-    {},
-    {"a": 1},
-    ["i"],
-]
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)

@@ -85,7 +85,7 @@ async def two_sites() -> AsyncIterator[tuple[Site, Site, Fixed, int]]:
             registry.change(us.id, url=f"http://127.0.0.1:{port}/beckn")
         for site in (bap, bpp):  # what each says of itself is what the registry knows
             site.node.us = replace(site.node.us, uri=registry.found[site.node.us.id, "k1"].url)
-            site.node.desk._us = site.node.us
+            site.node.desk.us = site.node.us
         buyer.seller = registry.found[BPP.id, "k1"]
         loops = [asyncio.create_task(site.pump.run()) for site in (bap, bpp)]
         try:
@@ -99,7 +99,8 @@ async def two_sites() -> AsyncIterator[tuple[Site, Site, Fixed, int]]:
                 site.journal.close()
 
 
-async def test_an_order_over_http_from_select_to_active() -> None:
+async def test_an_order_over_http_from_select_to_active(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
     async with two_sites() as (bap, bpp, registry, _):
         txn = str(uuid.uuid4())
         seller = registry.found[BPP.id, "k1"]
@@ -116,6 +117,8 @@ async def test_an_order_over_http_from_select_to_active() -> None:
         assert [item.action for item in sent].count("on_confirm") == 1
         assert {item.proof for item in sent} == {"signed"}
         assert {item.tries for item in sent} == {1}
+        assert txn not in caplog.text
+        assert "select" in caplog.text
 
 
 async def post(port: int, path: str, body: bytes, **headers: str) -> httpx.Response:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import uuid
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,8 @@ from flexlond.beckn.journal.outbox import FIRST, LAST, TRIES, Attempt
 from flexlond.beckn.node.limits import Buckets
 from flexlond.beckn.node.node import TRY_SECONDS
 from flexlond.beckn.node.settings import NodeSettings
-from flexlond.beckn.trust.signature import Switches, digest, read
+from flexlond.beckn.trust.keys import SecretKey
+from flexlond.beckn.trust.signature import Signer, Switches, digest, read
 from flexlond.beckn.wire import acks
 from flexlond.beckn.wire.actions import ACTIONS, Role
 from flexlond.beckn.wire.codes import Code, Refusal
@@ -611,6 +614,102 @@ def test_killed_at_a_step_and_started_again_the_order_is_finished(
     for journal in (pair.bap.journal, pair.bpp.journal):
         assert journal._db.row("SELECT 1 FROM inbox WHERE handled=0") is None
     pair.close()
+
+
+class Killed(BaseException):
+    """As good as SIGKILL: nothing after it runs, and what was not committed is gone."""
+
+
+def kill_at(node: Node, step: int, *, after: bool) -> None:
+    """Die at the node's transaction number `step`, before it begins or right after it was committed."""
+    real, count = node.journal.transaction, 0
+
+    @contextmanager
+    def counted() -> Iterator[None]:
+        nonlocal count
+        outermost = not node.journal._db._depth
+        count += outermost
+        dies = outermost and count == step
+        if dies and not after:
+            raise Killed
+        with real():
+            yield
+        if dies:
+            raise Killed
+
+    node.journal.transaction = counted  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("who", ["bap", "bpp"])
+def test_killed_at_every_step_of_an_order_nothing_is_lost_or_done_twice(
+    tmp_path: Path,
+    who: str,
+    after: bool,  # noqa: FBT001
+) -> None:
+    step = 0
+    while True:
+        step += 1
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        pair = Pair(folder)
+        txn = pair.order()
+        kill_at(getattr(pair, who), step, after=after)
+        try:
+            pair.settle(T0)
+        except Killed:
+            pair.close()
+            pair.open()
+            for later in (0, 31, 45, 80):
+                pair.settle(T0 + later)
+            finished = False
+        else:
+            finished = True
+        assert pair.states(txn) == ("ACTIVE", "ACTIVE"), step
+        asked = [one.action for one in pair.bap.journal.outbox.of_transaction(txn)]
+        said = [one.action for one in pair.bpp.journal.outbox.of_transaction(txn)]
+        assert asked == ["select", "init", "confirm"], step
+        assert said == ["on_select", "on_init", "on_confirm"], step
+        assert len(pair.bpp.journal.contracts.history(txn)) == 6
+        assert pair.bpp.journal.book.held(txn) == {SLOT_ONE: 40_000, SLOT_ONE + SLOT: 30_000}
+        for journal in (pair.bap.journal, pair.bpp.journal):
+            assert journal._db.row("SELECT 1 FROM inbox WHERE handled=0 OR answered=0") is None
+        pair.close()
+        if finished:
+            break
+    assert step > 6
+
+
+def test_a_key_is_changed_in_the_middle_of_an_order(pair: Pair) -> None:
+    new = Signer(BPP.id, "k2", SecretKey.of_seed(b"\x09" * 32))
+    txn = pair.order()
+    (item,) = pair.bap.due(T0)
+    reply = pair.give(pair.bpp, "select", pair.bap.begin(item, T0), item.body, T0)
+    pair.bap.end(item, Attempt(acks.hear(reply.status, reply.body), reply.status), T0)
+    pair.bpp.work(T0)  # the answer waits, written under the old key
+    pair.registry.found[BPP.id, "k2"] = replace(subscriber(BPP), key_id="k2", key=new.secret.public)
+    pair.bpp.use_key(new)
+    del pair.registry.found[BPP.id, "k1"]
+    pair.settle(T0)
+    assert pair.states(txn) == ("ACTIVE", "ACTIVE")
+    assert {one.peer_key for one in pair.bap.journal.inbox.of_transaction(txn)} == {"k2"}
+    with pytest.raises(ValueError, match=r"expected one of bpp\.test"):
+        pair.bpp.use_key(BAP.signer)
+
+
+def test_what_ended_long_ago_is_forgotten_and_nothing_else(pair: Pair) -> None:
+    ended, standing = pair.order(kw=[140.0]), active(pair)
+    day = 86_400.0
+    assert pair.bpp.journal.prune(T0 - 1) == 0
+    assert pair.bpp.journal.prune(T0 + day) > 0
+    assert pair.states(ended)[1] == "-"
+    assert pair.bpp.journal.inbox.of_transaction(ended) == []
+    assert pair.states(standing)[1] == "ACTIVE"
+    assert len(pair.bpp.journal.inbox.of_transaction(standing)) == 3
+    pair.order(kw=[1.0])
+    (item,) = pair.bap.due(T0)
+    pair.give(pair.bpp, "select", pair.bap.begin(item, T0), item.body, T0)
+    assert pair.bpp.journal.prune(T0 + day) == 0  # it waits to be handled
 
 
 def test_a_journal_of_a_newer_program_is_not_touched(tmp_path: Path) -> None:

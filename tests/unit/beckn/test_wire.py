@@ -16,7 +16,19 @@ from flexlond.beckn.wire import context as contexts
 from flexlond.beckn.wire.actions import ACTIONS, REQUESTS, Role
 from flexlond.beckn.wire.codes import RETRYABLE, Code, Refusal, is_synchronous, status_of
 from flexlond.beckn.wire.durations import duration_of, moment_of, seconds_of
-from tests.unit.beckn.kit import FIRST, SCHEMA, SLOT, T0, contract, grid, raw, sample, whole
+from tests.unit.beckn.kit import (
+    FIRST,
+    ODD,
+    SCHEMA,
+    SLOT,
+    T0,
+    contract,
+    grid,
+    places,
+    raw,
+    sample,
+    whole,
+)
 
 
 def refusal(call: Any, *args: Any) -> Refusal:
@@ -245,6 +257,35 @@ def test_our_contexts_pass_our_rules() -> None:
     envelope = contexts.read(made, ACTIONS["select"])
     assert (envelope.timestamp, envelope.request_digest) == (T0, "BLAKE-512=AAAA==")
     assert moment_of(T0) == "2027-01-15T08:00:00.000Z"
+
+
+TWINS = {
+    "on_select",
+    "init",
+    "on_init",
+    "confirm",
+    "on_confirm",
+    "update",
+    "on_update",
+    "cancel",
+    "on_cancel",
+}
+
+
+@pytest.mark.parametrize("action", sorted(set(ACTIONS) - TWINS - {"status"}))
+def test_odd_values_in_every_place_are_read_or_refused_and_never_crash(action: str) -> None:
+    outcomes: set[Any] = set()
+    count = len(places(whole(action)))
+    for at in range(count):
+        for odd in ODD:
+            plain = whole(action)
+            holder, key = places(plain)[at]
+            holder[key] = odd
+            try:
+                outcomes.add(type(messages.parse(raw(plain), action)))
+            except Refusal as found:
+                outcomes.add(found.code.value[:4])
+    assert outcomes == {messages.Message, "CTX_", "SCH_"}
 
 
 # ---- packs
