@@ -1,6 +1,7 @@
 """The loop of one node: handle what came, send what is due, end what has lapsed, sleep until something is.
 
-Law: it holds no state; stopped at any point and started again it goes on from the journal. At most `LANES`
+Law: it holds no state; stopped at any point and started again it goes on from the journal. A fault of ours
+is logged, without ids, and the next turn tries again. At most `LANES`
 tries run at once. Durations in seconds. Source: our own.
 """
 
@@ -10,12 +11,16 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import structlog
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flexlond.beckn.http.sender import Sender
     from flexlond.beckn.journal.outbox import Outgoing
     from flexlond.beckn.node.node import Node
+
+_log = structlog.get_logger()
 
 LANES = 8
 LONGEST_SLEEP = 1.0  # a draft's end and the clock's steps are noticed within it
@@ -46,17 +51,26 @@ class Pump:
         """Until `stop`."""
         while not self._stopped:
             self._woken.clear()
-            now = self._clock()
-            self._node.lapse(now)
-            if self._node.work(now):
-                self.wake()
-            for item in self._node.due(now):
-                if item.seq not in self._flying and len(self._flying) < LANES:
-                    self._start(item)
-            await self._sleep()
+            try:
+                self._turn(self._clock())
+                wait = self._until_due()
+            except Exception as error:  # noqa: BLE001 - a full disk, say: nothing was promised, so try again
+                _log.error("beckn turn failed", error=repr(error)[:300])
+                wait = LONGEST_SLEEP
+            await self._sleep(wait)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _turn(self, now: float) -> None:
+        self._node.lapse(now)
+        if self._node.work(now):
+            self.wake()
+        for fault in self._node.desk.take_faults():
+            _log.error("beckn business failed", fault=fault)
+        for item in self._node.due(now):
+            if item.seq not in self._flying and len(self._flying) < LANES:
+                self._start(item)
 
     def _start(self, item: Outgoing) -> None:
         self._flying.add(item.seq)
@@ -64,6 +78,8 @@ class Pump:
         async def fly() -> None:
             try:
                 await self._sender.send(item)
+            except Exception as error:  # noqa: BLE001 - as above; it is due again after its time
+                _log.error("beckn try failed", action=item.action, error=repr(error)[:300])
             finally:
                 self._flying.discard(item.seq)
                 self.wake()
@@ -72,10 +88,12 @@ class Pump:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _sleep(self) -> None:
+    def _until_due(self) -> float:
         at = self._node.journal.outbox.next_at()
-        wait = LONGEST_SLEEP
-        if at is not None and not self._flying:
-            wait = min(wait, max(0.0, at - self._clock()))
+        if at is None or self._flying:
+            return LONGEST_SLEEP
+        return min(LONGEST_SLEEP, max(0.0, at - self._clock()))
+
+    async def _sleep(self, wait: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), wait)

@@ -1,7 +1,8 @@
 """The way in over HTTP: an ASGI application that hands raw bytes to a node's gate.
 
 Law: reads no more than the limit, no longer than the time, from no address more often than its bucket
-allows, and parses nothing itself: signatures are over the bytes. It listens where it is told; TLS ends in a
+allows, and parses nothing itself: signatures are over the bytes. What we cannot write down is answered 500,
+signed, and acknowledged by nobody. It listens where it is told; TLS ends in a
 proxy before it. Transaction ids are not logged. Durations in seconds. Source: Starlette and uvicorn; the
 statuses are those of Beckn 2.0.0 LTS.
 """
@@ -12,6 +13,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from flexlond.beckn.node.node import Node
     from flexlond.beckn.trust.registry import Registry
+
+_log = structlog.get_logger()
 
 BODY_SECONDS = 10.0
 ADDRESS_PER_SECOND = 50.0  # of one address, believed or not
@@ -70,6 +74,12 @@ class Front:
             reply = self._node.gate.refuse(arrival, refusal)
         except ClientDisconnect:
             return Response(status_code=400)
+        except Exception as error:  # noqa: BLE001 - our fault (a full disk, say); the peer may come again
+            _log.error("beckn request failed", action=arrival.path[:40], error=repr(error)[:300])
+            refusal = Refusal(
+                Code.NET_INTERNAL_ERROR, "it could not be written down", retry_after=10
+            )
+            reply = self._node.gate.refuse(arrival, refusal)
         finally:
             self._busy -= 1
         if reply.status == 200:

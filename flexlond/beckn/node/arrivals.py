@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from flexlond.beckn.contract.machine import RemoteViolation, event_of
 from flexlond.beckn.contract.table import DRAFTS, Event
@@ -171,10 +170,10 @@ class Gate:
             )
         context.check_audience(envelope, message.action, self.us.id)
         claimed = envelope.uri(sender)
-        if claimed and urlsplit(claimed).netloc.lower() != peer.host:
+        if claimed and trust.host_of(claimed) != peer.host:
             raise Refusal(
                 Code.CTX_INVALID_FIELD,
-                f"{urlsplit(claimed).netloc[:80]!r}; expected the registered {peer.host!r}",
+                f"{trust.host_of(claimed)[:80]!r}; expected the registered {peer.host!r}",
                 f"$.context.{sender.value.lower()}Uri",
             )
         network = self._settings.network_id

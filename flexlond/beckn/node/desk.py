@@ -73,7 +73,7 @@ class Desk:
         self._settings = settings
         self._journal = journal
         self._business = business
-        self.faults: list[str] = []  # of the business; the last hundred, for logs
+        self.faults: list[str] = []  # of the business; the last hundred
 
     def work(self, now: float) -> bool:
         """Handle the oldest open message; False when there is none."""
@@ -317,6 +317,11 @@ class Desk:
         if after.is_ended and not before.is_ended:
             self._journal.book.release(after.transaction_id)
             self._business.ended(after, now)
+
+    def take_faults(self) -> list[str]:
+        """What went wrong since the last call, for the log."""
+        taken, self.faults = self.faults, []
+        return taken
 
     def _fault(self, action: str, error: Exception) -> None:
         self.faults = [*self.faults[-99:], f"{action}: {type(error).__name__}: {error}"]

@@ -41,7 +41,7 @@ class Subscriber:
     @property
     def host(self) -> str:
         """Host and port of its address, lower case."""
-        return urlsplit(self.url).netloc.lower()
+        return host_of(self.url)
 
 
 class Registry(Protocol):
@@ -126,6 +126,14 @@ class TrustFile:
         raise Refusal(
             Code.AUT_SUBSCRIBER_NOT_FOUND, f"{(subscriber or key_id)[:80]!r} is not registered"
         )
+
+
+def host_of(url: str) -> str:
+    """Host and port of an address, lower case; empty where it is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def check_url(url: str) -> str:

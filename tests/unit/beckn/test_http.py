@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sqlite3
 import time
 import uuid
 from contextlib import asynccontextmanager
@@ -57,7 +58,7 @@ async def listening(run: uvicorn.Server) -> AsyncIterator[int]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a condition of another's state
             await asyncio.sleep(0.01)
 
@@ -172,6 +173,55 @@ async def test_one_subscriber_too_often_is_429_too() -> None:
             reply = await post(port, "support", body, authorization=BAP.signer.header(body, now))
             statuses.append(reply.status_code)
         assert statuses == [400, 429, 429]  # no such transaction, then too often
+
+
+class FullDisk:
+    """Makes a journal's next transactions fail as a full disk does."""
+
+    def __init__(self, site: Site, times: int) -> None:
+        self.left = times
+        real = site.journal.transaction
+
+        def transaction() -> Any:
+            if self.left > 0:
+                self.left -= 1
+                raise sqlite3.OperationalError("database or disk is full")
+            return real()
+
+        site.journal.transaction = transaction  # type: ignore[method-assign]
+
+
+async def test_a_full_disk_is_a_signed_500_and_no_acknowledgement() -> None:
+    async with two_sites() as (_, bpp, _, port):
+        bpp.pump.stop()
+        now = time.time()
+        body = raw(whole("select", now, bapUri=None))
+        disk = FullDisk(bpp, 10**9)
+        reply = await post(port, "select", body, authorization=BAP.signer.header(body, now))
+        assert reply.status_code == 500
+        assert reply.json()["message"]["error"]["code"] == "NET_INTERNAL_ERROR"
+        assert "disk" not in reply.text
+        assert reply.headers["signature"].startswith("Signature keyId=")
+        disk.left = 0
+        again = await post(port, "select", body, authorization=BAP.signer.header(body, now))
+        assert again.status_code == 200
+
+
+async def test_the_loop_outlives_a_full_disk_and_the_order_is_finished() -> None:
+    async with two_sites() as (bap, bpp, registry, _):
+        disks = [FullDisk(bap, 0), FullDisk(bpp, 3)]
+        txn = str(uuid.uuid4())
+        seller = registry.found[BPP.id, "k1"]
+        bap.node.ask("select", seller, txn, {"contract": contract([40.0])}, time.time())
+        disks[0].left = 2
+        bap.pump.wake()
+
+        def active() -> bool:
+            found = bap.journal.contracts.get(txn)
+            return found is not None and found.state is State.ACTIVE
+
+        await until(active)
+        assert [disk.left for disk in disks] == [0, 0]
 
 
 def app_of(answer: Callable[[Any], Any]) -> Starlette:

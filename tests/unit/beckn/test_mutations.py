@@ -331,6 +331,11 @@ def callback_to_another_host(s: Scene) -> None:
     s.context[f"{s.side}Uri"] = "http://127.0.0.1:22/beckn"
 
 
+@mutation(Code.CTX_INVALID_FIELD)
+def an_address_that_is_none(s: Scene) -> None:
+    s.context[f"{s.side}Uri"] = "http://[::1/beckn"
+
+
 @mutation(Code.SCH_REQUIRED_FIELD_MISSING)
 def no_message(s: Scene) -> None:
     del s.plain["message"]
