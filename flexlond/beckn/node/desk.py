@@ -59,7 +59,10 @@ class Business(Protocol):
         ...
 
     def ended(self, standing: Standing, now: float) -> None:
-        """A contract ended, or a request was given up; `standing` is what it is now."""
+        """Our answer, push or clock ended a contract, or a request was given up; `standing` is as it is now.
+
+        What the peer's callback ends is told to `heard`.
+        """
         ...
 
 
@@ -316,7 +319,15 @@ class Desk:
     def _end(self, before: Standing, after: Standing, now: float) -> None:
         if after.is_ended and not before.is_ended:
             self._journal.book.release(after.transaction_id)
-            self._business.ended(after, now)
+            self.tell(after, now)
+
+    def tell(self, standing: Standing, now: float) -> None:
+        """Tell the business of an end; its fault does not undo it."""
+        try:
+            with self._journal.transaction():
+                self._business.ended(standing, now)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fault("end", error)
 
     def take_faults(self) -> list[str]:
         """What went wrong since the last call, for the log."""

@@ -44,7 +44,6 @@ class Node:
         self.journal = journal
         self.gate = Gate(us, settings, journal)
         self.desk = Desk(us, settings, journal, business)
-        self._business = business
 
     async def receive(self, arrival: Arrival, registry: Registry) -> Reply:
         """Judge and write down what came, and answer it."""
@@ -187,7 +186,7 @@ class Node:
             return
         if standing.awaited == item.message_id:
             after = self.journal.contracts.step(standing, Event.UNDELIVERED, now)
-            self._business.ended(after, now)
+            self.desk.tell(after, now)
 
     # ---- the clock
 
@@ -201,7 +200,7 @@ class Node:
                 except LocalViolation:  # a confirm has come in: it decides
                     continue
                 self.journal.book.release(after.transaction_id)
-                self._business.ended(after, now)
+                self.desk.tell(after, now)
                 count += 1
         self.journal.inbox.forget_signatures(now)
         return count

@@ -161,6 +161,7 @@ class Seller:
         self.calls: list[str] = []
         self.refuse: Refusal | None = None
         self.fault: Exception | None = None
+        self.fault_at_end: Exception | None = None
 
     def answer(self, message: Message, standing: Standing, now: float) -> Answer:
         assert self.journal is not None
@@ -197,6 +198,8 @@ class Seller:
 
     def ended(self, standing: Standing, now: float) -> None:
         self.calls.append(f"ended {standing.state.value}")
+        if self.fault_at_end:
+            raise self.fault_at_end
 
 
 class Buyer:

@@ -162,6 +162,20 @@ def test_a_fault_of_the_business_is_an_error_answer_and_is_kept_for_the_log(pair
     assert pair.states(txn) == ("CANCELLED", "CANCELLED")
 
 
+def test_a_fault_at_the_end_of_an_order_does_not_undo_the_end(pair: Pair) -> None:
+    pair.seller.fault_at_end = ZeroDivisionError("oops")
+    refused = pair.order(kw=[140.0])
+    pair.settle(T0)
+    assert pair.states(refused) == ("CANCELLED", "CANCELLED")
+    pair.buyer.goes_on = False
+    left = pair.order()
+    pair.settle(T0)
+    assert pair.bpp.lapse(T0 + 900) == 1
+    assert pair.states(left)[1] == "CANCELLED"
+    assert pair.bpp.desk.take_faults() == ["end: ZeroDivisionError: oops"] * 2
+    assert pair.bpp.desk.take_faults() == []
+
+
 def test_what_the_contract_does_not_admit_is_acknowledged_and_refused_in_the_callback(
     pair: Pair,
 ) -> None:
