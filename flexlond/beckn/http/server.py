@@ -76,10 +76,8 @@ class Front:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001 - our fault (a full disk, say); the peer may come again
             _log.error("beckn request failed", action=arrival.path[:40], error=repr(error)[:300])
-            refusal = Refusal(
-                Code.NET_INTERNAL_ERROR, "it could not be written down", retry_after=10
-            )
-            reply = self._node.gate.refuse(arrival, refusal)
+            ours = Refusal(Code.NET_INTERNAL_ERROR, "it could not be written down", retry_after=10)
+            reply = self._node.gate.refuse(arrival, ours)
         finally:
             self._busy -= 1
         if reply.status == 200:
