@@ -18,6 +18,8 @@ local KEYS = {
         form = "write start-by=TIME as for sbatch --begin: 08:00, 2026-11-23T08:00, tomorrow-08:00 or now+8hours" },
     { name = "max-delay", kind = "duration",
         form = "write max-delay=LENGTH as for sbatch --time: minutes, hours:minutes:seconds or days-hours" },
+    { name = "latency", kind = "latency",
+        form = "write latency=LENGTH as for sbatch --time: minutes, hours:minutes:seconds or days-hours" },
     { name = "preempt", kind = "preempt",
         form = "write preempt=none, preempt=requeue or preempt=suspend" },
     { name = "checkpoint", kind = "checkpoint",
@@ -32,6 +34,10 @@ local KEYS = {
         form = "write max-price=NUMBER in GBP/MWh, such as max-price=80 or max-price=80GBP/MWh" },
     { name = "max-carbon", kind = "carbon",
         form = "write max-carbon=NUMBER in g/kWh, such as max-carbon=150 or max-carbon=150g/kWh" },
+    { name = "work", kind = "work",
+        form = "write work=NUMBER with unit=NAME, such as work=2.5e6 unit=inference" },
+    { name = "unit", kind = "unit",
+        form = "write unit=NAME with work=NUMBER, such as work=2.5e6 unit=inference" },
     { name = "off", kind = "off",
         form = "write 'flex: off' with no other word" },
 }
@@ -59,7 +65,7 @@ local MESSAGES = {
     ["no-class"] = { "unknown class '%s'",
         "" },
     ["no-default"] = { "the site has no default class",
-        "write class=NAME, or a deadline=, start-by= or max-delay=" },
+        "write class=NAME, or a deadline=, start-by=, max-delay= or latency=" },
     ["bad-time"] = { "not a time",
         "" },
     ["bad-day"] = { "no such day",
@@ -88,6 +94,10 @@ local MESSAGES = {
         "" },
     ["bad-power"] = { "not a power above 0 and below 100000 kW",
         "" },
+    ["bad-work"] = { "not an amount above 0 and below 1e18",
+        "" },
+    ["bad-name"] = { "not a name of 1 to 32 of a-z 0-9 _ . - that begins with a letter",
+        "" },
     ["bad-unit"] = { "wrong unit '%s'",
         "" },
     ["no-unit"] = { "no unit",
@@ -100,10 +110,16 @@ local MESSAGES = {
         "give a later deadline or a shorter --time" },
     ["before-begin"] = { "the job cannot start by then: its --begin is %s",
         "give a later start-by or an earlier --begin" },
+    ["latency-begin"] = { "the job cannot start by then: its --begin is %s",
+        "give a longer latency or an earlier --begin" },
     ["min-run"] = { "not below the time limit of %s",
         "give a shorter min-run or a longer --time" },
     ["no-preempt"] = { "the job is not to be preempted",
         "add preempt=requeue or preempt=suspend, or leave it out" },
+    ["work-alone"] = { "the work has no unit",
+        "add unit=NAME, such as unit=inference" },
+    ["unit-alone"] = { "the unit has no work",
+        "add work=NUMBER, such as work=2.5e6, or leave it out" },
 }
 local PREEMPT_ONLY = { "checkpoint", "min-run", "max-preempts" }
 local SIGNALS = {
@@ -460,6 +476,12 @@ local READERS = {
         if not value then return reject(code, name, nil, key) end
         return value
     end,
+    latency = function(text, key, name, now) -- the moment it reaches from the submission on
+        local value, code = parse_duration(text)
+        if value then value, code = in_reach(now + value) end
+        if not value then return reject(code, name, nil, key) end
+        return value
+    end,
     preempt = function(text, key, name)
         text = ascii_lower(text)
         if text ~= "none" and text ~= "requeue" and text ~= "suspend" then
@@ -502,6 +524,20 @@ local READERS = {
     end,
     price = function(text, key, name) return read_rate(text, key, name, "gbp/mwh", true) end,
     carbon = function(text, key, name) return read_rate(text, key, name, "g/kwh", false) end,
+    work = function(text, key, name)
+        local number, rest = split_number(text)
+        local plain = number and sub(number, 1, 1) ~= "-"
+            and (rest == "" or match(rest, "^[eE][+-]?[0-9][0-9]?$"))
+        if not plain then return reject("bad-number", name, nil, key) end
+        local amount = tonumber(text)
+        if amount <= 0 or amount >= 1e18 then return reject("bad-work", name, nil, key) end
+        return amount
+    end,
+    unit = function(text, key, name)
+        local unit = ascii_lower(text)
+        if #unit > 32 or not match(unit, "^[a-z][a-z0-9_.-]*$") then return reject("bad-name", name, nil, key) end
+        return unit
+    end,
 }
 
 -- The key and value of one word; nil and the refusal otherwise. `name` is how the refusal calls it.
@@ -546,6 +582,7 @@ local function clash_in_time(values, words, now, job)
     local begin = job.begin
     local earliest = max(now, begin)
     local deadline, start_by, min_run = values.deadline, values["start-by"], values["min-run"]
+    local latency = values.latency
     local limit
     if deadline or min_run then limit = job:limit() end
     if deadline then
@@ -559,6 +596,9 @@ local function clash_in_time(values, words, now, job)
     if start_by then
         if start_by < now then return reject("past", words["start-by"]) end
         if start_by < begin then return reject("before-begin", words["start-by"], { format_moment(begin) }) end
+    end
+    if latency and latency < begin then
+        return reject("latency-begin", words.latency, { format_moment(begin) })
     end
     if min_run and type(limit) == "number" and min_run >= limit then
         return reject("min-run", words["min-run"], { format_duration(limit) })
@@ -577,6 +617,11 @@ local function settle(source, class, values, words, own, now, job)
         end
     elseif not values["max-preempts"] then
         values["max-preempts"] = 1
+    end
+    if values.work and not values.unit then return reject("work-alone", words.work) end
+    if values.unit and not values.work then
+        if own and own.unit then return reject("unit-alone", words.unit) end
+        values.unit = nil
     end
     values.class = class
     return { source = source, values = values }
@@ -639,7 +684,8 @@ local function read(comment, now, job)
     local class
     if values.class then
         class = find_class(values.class)
-    elseif not values.deadline and not values["start-by"] and not values["max-delay"] then
+    elseif not values.deadline and not values["start-by"] and not values["max-delay"]
+        and not values.latency then
         class = find_class(SITE.default_class)
         if not class then return reject("no-default", "flex:") end
     end
@@ -697,6 +743,7 @@ end
 local function can_wait(values, now, job, earliest)
     local latest
     if values["start-by"] then latest = values["start-by"] end
+    if values.latency then latest = min(latest or LAST_MOMENT, values.latency) end
     if values["max-delay"] then latest = min(latest or LAST_MOMENT, max(now, job.begin) + values["max-delay"]) end
     local limit = job:limit()
     if not limit or limit == UNLIMITED then return false end

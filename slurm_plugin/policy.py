@@ -297,10 +297,10 @@ def _suspend(action: Action, facts: Facts) -> Go | Refusal:
     if due <= facts.now:
         return refuse("past", f"the time to resume, {format_moment(due)}, is not in the future")
     # Resuming at `due` with this much done is as good as having started this much earlier. It has started
-    # in time, so start-by no longer binds.
+    # in time, so start-by and latency no longer bind.
     ran = max(0, facts.now - job.start - facts.record.suspended)
     assert isinstance(facts.consent, Directive)  # noqa: S101 # _consented ran before
-    consent = replace(facts.consent, start_by=0)
+    consent = replace(facts.consent, start_by=0, latency=0)
     late = _too_late(due - ran, replace(facts, consent=consent))
     return late or Go(Verb.SUSPEND, due)
 

@@ -29,7 +29,7 @@ SECTIONS = {
     ),
     "directive.classes.NAME": (
         "A named set of directive values, written as a user would write them. A class needs at least "
-        "one of deadline, start_by and max_delay. Words in a comment override the class."
+        "one of deadline, start_by, max_delay and latency. Words in a comment override the class."
     ),
     "signals": "Price and carbon feeds.",
     "signals.price[]": "Price feeds in order of preference: the first that is good serves.",
@@ -141,6 +141,11 @@ DOCS: dict[str, KeyDoc] = {
         "The longest wait beyond the first moment it could have started: a Slurm duration.",
         '"12:00:00"',
     ),
+    "directive.classes.NAME.latency": KeyDoc(
+        "",
+        "The longest wait from the submission on, whatever the job waits for: a Slurm duration.",
+        '"00:10:00"',
+    ),
     "directive.classes.NAME.preempt": KeyDoc(
         "", "What may be done once it runs: none, requeue or suspend.", '"requeue"'
     ),
@@ -159,6 +164,12 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "directive.classes.NAME.max_carbon": KeyDoc(
         "", "Wait for a slot at or below this intensity, never past the latest start.", '"150"'
+    ),
+    "directive.classes.NAME.work": KeyDoc(
+        "", "The useful work of each such job, counted in `unit`.", '"2.5e6"'
+    ),
+    "directive.classes.NAME.unit": KeyDoc(
+        "", "What the work of such jobs is counted in; a job may give its own work.", '"inference"'
     ),
     "directive.opt_in[].partition": KeyDoc("", "The partition that the job asks for.", '"batch"'),
     "directive.opt_in[].qos": KeyDoc("", "The job's QOS.", '"low"'),

@@ -23,6 +23,7 @@ class FlexClass(_Base, frozen=True):
     deadline: str = ""
     start_by: str = ""
     max_delay: str = ""
+    latency: str = ""
     preempt: str = ""
     checkpoint: str = ""
     min_run: str = ""
@@ -30,6 +31,8 @@ class FlexClass(_Base, frozen=True):
     power: str = ""
     max_price: str = ""
     max_carbon: str = ""
+    work: str = ""
+    unit: str = ""
 
 
 class OptIn(_Base, frozen=True):

@@ -80,6 +80,8 @@ BAD = [
     ("no bound", "[directive.classes.standard]\npreempt = 'requeue'", "directive.classes.standard", "no time bound", "max_delay"),
     ("class value", "[directive.classes.standard]\nmax_delay = 'soon'", "directive.classes.standard.max_delay", "not a length of time", "write max-delay="),
     ("class power", "[directive.classes.standard]\nmax_delay='1'\npower='3 horses'", "directive.classes.standard.power", "", "power=350W/node"),
+    ("class work", "[directive.classes.standard]\nmax_delay='1'\nwork='5'", "directive.classes.standard.work", "no unit", "unit=NAME"),
+    ("class latency", "[directive.classes.standard]\nlatency='soon'", "directive.classes.standard.latency", "not a length of time", "write latency="),
     ("fixed date", "[directive.classes.standard]\ndeadline = '2027-01-01T08:00'", "directive.classes.standard.deadline", "fixed date", "08:00"),
     ("case", "[directive.classes.standard]\nmax_delay='1'\n[directive.classes.Standard]\nmax_delay='1'", "directive.classes.Standard", "upper and lower case", ""),
     ("class name", "[directive.classes.standard]\nmax_delay='1'\n[directive.classes.'a b']\nmax_delay='1'", 'directive.classes."a b"', "no usable name", "A-Z"),
