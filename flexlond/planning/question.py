@@ -111,7 +111,9 @@ def ask(
     earliest = np.maximum(problem.earliest[jobs], problem.now)
     first = (earliest - grid.start) // grid.slot_seconds
     lead = int(settings.spread * grid.slot_seconds)
-    last = (blocks.latest[jobs] - lead - grid.start) // grid.slot_seconds
+    # A job that may wait minutes only is spread over as little as that allows.
+    leads = np.clip((blocks.latest[jobs] - earliest) // 4, 0, lead)
+    last = (blocks.latest[jobs] - leads - grid.start) // grid.slot_seconds
     last = np.minimum(last, grid.count - 1)
     limits = _limits_in_force(problem, jobs, first, last)
     ratio = np.round(blocks.amount[jobs] / scale[:, None], _DIGITS)
