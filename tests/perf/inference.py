@@ -1,4 +1,4 @@
-"""Cost per inference beside batch jobs (bar 7); run: python tests/perf/inference.py [--days N] [--latency MIN ...]
+"""Cost per inference beside batch jobs; run: python tests/perf/inference.py [--days N] [--latency MIN ...]
 
 Requests of the Azure LLM inference trace (one recorded hour, tiled over days) become Slurm-size jobs: all
 requests of ten minutes, in jobs of one GPU node, with the requests as their work and a latency of minutes. The
@@ -6,7 +6,7 @@ speed and power of a node are measured ones (ML.ENERGY, Llama-3.1-70B on four H1
 of KTH-SP2, of which 60 % of the node-hours may wait 2 to 24 hours. Prices are the German day-ahead prices as
 they were published each noon, carbon as it was measured. The same jobs run as soon as possible and under
 FlexLon; `--shared` puts both kinds on the same nodes. Data: ../shared/data (not part of the project). Printed:
-cost and CO2 per inference, jobs past their latency, and of those the ones that were in time as soon as possible.
+cost and CO2 per inference, jobs past their latency, and how many of those were in time as soon as possible.
 """
 
 from __future__ import annotations
@@ -169,7 +169,9 @@ def main() -> None:
     power = PowerCoefficients(kw_per_node=BATCH_KW)
     where = "the same nodes" if options.shared else "partitions of their own"
     print(f"{options.days} days, {where}, slots of {options.slot} s; per 1,000 inferences")
-    print("latency  policy    GBP      change   gCO2   change    late  of them new  batch late   took")
+    print(
+        "latency  policy    GBP      change   gCO2   change    late  of them new  batch late   took"
+    )
     for latency in options.latency:
         trace = mixed(options.days, latency, shared=options.shared)
         assert trace.said is not None
