@@ -1,0 +1,244 @@
+"""Caps on the CO2 of a day: kept by a price of carbon of their own, which is their shadow price.
+
+Law: `keep_caps` plans again and again, each time with a price (GBP per kg) on what the jobs of a cap emit in
+its slots, until every cap is kept at about the least such price, or no price keeps it. Like jobs answer a price
+all at once; so in the end only a part of the jobs, drawn by their ids, pays the price that is enough and the
+others the one that was too low. It plans through the function it is given; without caps nobody calls it. A cap
+counts what the movable jobs that it names emit in its slots; an unknown intensity counts as none. Where a cap
+cannot be kept the plan is the cleanest found, and says so. The bound is a priced plan's, less the price of all
+that the caps allow: weak duality, so it holds for any price that all pay. Each plan costs as much as one
+without caps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.planning.capacity import blocks_of
+from flexlond.planning.problem import CapKept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.capacity import Blocks
+    from flexlond.planning.problem import CarbonCap, Plan, Problem
+    from flexlond.planning.solve import Budget
+
+_PLANS = 10  # at most, to find the prices
+_PARTS = 5  # at most, to find the part of the jobs that pays
+_SECONDS = 2.0  # for all of them, where the budget has a clock
+_FIRST = 0.25  # of the price at which the carbon of energy costs as much as the energy
+_STEP = 4.0  # by which a price that is too low is raised
+_MOST = 64.0  # of that price: what is not kept there is not to be kept
+_NEAR = 1e-6
+_LITTLE = 1e-5  # kg
+_CLOSE = 1.2  # a price is known when what is too low and what is enough are within this ratio
+_FULL = 0.97  # of a cap: nothing better is looked for
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: neighbouring ids land far apart
+
+
+@dataclass(slots=True)
+class _Search:
+    """The price of one cap: too low at `low`, enough at `high` (0: not known)."""
+
+    price: float
+    low: float = 0.0
+    high: float = 0.0
+    settled: bool = False
+
+    def learn(self, kg: float, cap: float, unit: float) -> None:
+        """The next price, after a plan at this one that emits `kg`."""
+        most = _MOST * unit
+        self.settled = False
+        if kg > cap * (1 + _NEAR) + _LITTLE:
+            self.settled = self.price >= most
+            self.low = max(self.low, self.price)
+            if self.high <= self.low:  # not known, or other prices have changed meanwhile
+                self.high = 0.0
+                self.price = min(most, max(_STEP * self.price, _FIRST * unit))
+            else:
+                self._between(unit)
+        elif self.price == 0 or kg >= _FULL * cap:
+            self.settled = True
+        else:
+            self.high = self.price
+            self._between(unit)
+
+    def _between(self, unit: float) -> None:
+        low = max(self.low, self.high / _STEP**2)
+        self.settled = self.high <= _CLOSE * low or self.high <= _FIRST * unit / _STEP
+        if not self.settled:
+            self.price = float(np.sqrt(low * self.high))
+
+
+@dataclass(slots=True)
+class _Caps:
+    """The caps of one problem, and the best plan so far."""
+
+    problem: Problem
+    plan_once: Callable[[Problem, Plan | None], Plan]
+    last: Plan | None
+    best: Plan | None = None
+    rank: tuple[float, float] = (np.inf, np.inf)
+    bound: float = -np.inf  # GBP, of all plans that keep the caps
+    blocks: Blocks = field(init=False)
+    group: NDArray[np.int64] = field(init=False)  # (J,) jobs under the same caps
+    applies: NDArray[np.bool_] = field(init=False)  # (G, caps)
+    drawn: NDArray[np.float64] = field(init=False)  # (J,) in [0, 1), by job id
+
+    def __post_init__(self) -> None:
+        self.blocks = blocks_of(self.problem)
+        masks = np.array([cap.jobs for cap in self.problem.carbon_caps], np.bool_).T
+        self.applies, group = np.unique(masks, axis=0, return_inverse=True)
+        self.group = group.ravel().astype(np.int64)
+        mixed = self.problem.job_id.astype(np.uint64) * _GOLDEN
+        self.drawn = (mixed >> np.uint64(32)).astype(np.float64) / 2.0**32
+
+    def try_at(
+        self, prices: NDArray[np.float64], rest: NDArray[np.float64], part: float = 1.0
+    ) -> NDArray[np.float64]:
+        """Plan with `part` of the jobs paying `prices` (caps,), the others `rest`; (caps,) kg emitted."""
+        caps = self.problem.carbon_caps
+        pays = self.drawn < part
+        priced = self._priced(prices, rest, pays)
+        found = self.plan_once(priced, self.last)
+        each = [emitted_kg(self.problem, self.blocks, cap, found.start) for cap in caps]
+        kg = np.array([one.sum() for one in each])
+        paid = sum(
+            float(one[pays].sum() * price + one[~pays].sum() * low)
+            for one, price, low in zip(each, prices.tolist(), rest.tolist(), strict=True)
+        )
+        room = np.array([cap.kg for cap in caps])
+        if pays.all():
+            self.bound = max(self.bound, found.proof.bound_gbp - float(prices @ room))
+        objective = found.proof.objective_gbp - paid
+        over = float(np.maximum(0.0, kg - room).sum())
+        rank = (over if over > _LITTLE else 0.0, round(objective, 9))
+        if rank <= self.rank:  # of equals the later: at a lower price
+            self.rank = rank
+            self.best = self._told(found, priced, objective, kg, prices)
+        self.last = found
+        return kg
+
+    def _priced(
+        self,
+        prices: NDArray[np.float64],
+        rest: NDArray[np.float64],
+        pays: NDArray[np.bool_],
+    ) -> Problem:
+        """The problem with the caps' prices on carbon in their place."""
+        problem = self.problem
+        if not (prices.any() or rest.any()):
+            return replace(problem, carbon_caps=())
+        groups = len(self.applies)
+        extra = np.zeros((2 * groups, problem.grid.count))
+        for row, cap in enumerate(problem.carbon_caps):
+            under = np.flatnonzero(self.applies[:, row])
+            extra[under, cap.first : cap.end] += rest[row]
+            extra[groups + under, cap.first : cap.end] += prices[row]
+        group = self.group + np.where(pays, groups, 0)
+        return replace(problem, carbon_caps=(), carbon_extra=extra, extra_group=group)
+
+    def _told(
+        self,
+        found: Plan,
+        priced: Problem,
+        objective: float,
+        kg: NDArray[np.float64],
+        prices: NDArray[np.float64],
+    ) -> Plan:
+        """The plan with what became of the caps; the bound is put in at the end."""
+        caps = self.problem.carbon_caps
+        kept = tuple(
+            CapKept(cap.name, cap.total_kg, cap.spent_kg, one, price)
+            for cap, one, price in zip(caps, kg.tolist(), prices.tolist(), strict=True)
+        )
+        words = tuple(
+            f"the {one.name}, {one.total_kg:g} kg, cannot be kept: {one.spent_kg:.4g} kg are emitted or"
+            f" under way, and the cleanest plan found adds {one.planned_kg:.4g} kg"
+            for one in kept
+            if not one.kept
+        )
+        proof = replace(found.proof, objective_gbp=objective)
+        return replace(
+            found,
+            proof=proof,
+            carbon_caps=kept,
+            carbon_extra=priced.carbon_extra,
+            extra_group=priced.extra_group,
+            problems=(*found.problems, *words),
+        )
+
+
+def keep_caps(
+    problem: Problem,
+    settings: PlanningSettings,
+    plan_once: Callable[[Problem, Plan | None], Plan],
+    last: Plan | None,
+    budget: Budget,
+) -> Plan:
+    """The plan of `problem` within its `carbon_caps`; `last` is the plan before this one.
+
+    `plan_once` plans a problem without caps, from an earlier plan. Of the plans that keep all caps the one with
+    the least objective is taken; where none does, the one that is least above them.
+    """
+    names = [cap.name for cap in problem.carbon_caps]
+    room = np.array([cap.kg for cap in problem.carbon_caps])
+    unit = _unit(problem, settings)
+    before = {one.name: one.price_gbp_kg for one in last.carbon_caps} if last else {}
+    searches = [_Search(min(before.get(name, 0.0), _MOST * unit)) for name in names]
+    until = budget.clock() + _SECONDS  # never, where the budget's clock stands still
+    caps = _Caps(problem, plan_once, last)
+    none = np.zeros(len(names))
+    for _ in range(_PLANS):
+        kg = caps.try_at(np.array([search.price for search in searches]), none)
+        for search, one, cap in zip(searches, kg.tolist(), room.tolist(), strict=True):
+            search.learn(one, cap, unit)
+        if all(search.settled for search in searches) or budget.clock() > until:
+            break
+    assert caps.best is not None  # noqa: S101 - there is a first plan; tells mypy
+    prices = np.array([one.price_gbp_kg for one in caps.best.carbon_caps])
+    rest = np.minimum([search.low for search in searches], prices)
+    low, high = 0.0, 1.0
+    for _ in range(_PARTS):
+        planned = np.array([one.planned_kg for one in caps.best.carbon_caps])
+        full = (planned >= _FULL * room) | (prices == 0)
+        if caps.rank[0] or full.all() or budget.clock() > until:
+            break
+        part = (low + high) / 2
+        kg = caps.try_at(prices, rest, part)
+        low, high = (part, high) if (kg > room * (1 + _NEAR) + _LITTLE).any() else (low, part)
+    proof = caps.best.proof
+    bound = min(caps.bound, proof.objective_gbp)
+    return replace(caps.best, proof=replace(proof, bound_gbp=bound))
+
+
+def emitted_kg(
+    problem: Problem, blocks: Blocks, cap: CarbonCap, start: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(J,) kg CO2 that the cap's movable jobs emit in its slots when they start at `start` (J,)."""
+    grid = problem.grid
+    slots = np.arange(grid.count)
+    counted = (slots >= cap.first) & (slots < cap.end)
+    rate = np.where(counted, np.nan_to_num(problem.carbon), 0.0) * grid.slot_seconds / 3.6e6
+    total = np.concatenate([[0.0], np.cumsum(rate)])
+    begin = (start - grid.start) / grid.slot_seconds
+    end = begin + blocks.span / grid.slot_seconds
+    edges = np.arange(grid.count + 1, dtype=np.float64)
+    kg = (np.interp(end, edges, total) - np.interp(begin, edges, total)) * blocks.kw
+    return np.where(cap.jobs & problem.movable & (start > 0), kg, 0.0)
+
+
+def _unit(problem: Problem, settings: PlanningSettings) -> float:
+    """GBP per kg at which the carbon of energy costs about what the energy does."""
+    price, carbon = np.abs(problem.price), problem.carbon
+    known = np.isfinite(price) & np.isfinite(carbon) & (carbon > 0)
+    if not known.any():
+        return max(settings.carbon_price / 1000.0, 0.1)
+    return max(float(price[known].mean() / carbon[known].mean()), 0.01)
