@@ -17,18 +17,20 @@ import structlog
 
 from flexlond.agents import windows
 from flexlond.agents.actuator import Actuator, Helper
+from flexlond.agents.carbon_days import CarbonDays
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.peaks import PeakWatch
-from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
+from flexlond.agents.planning_step import Hub, PlanningStep, emitters, outlook_of
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
 from flexlond.agents.state import LoopState
 from flexlond.model.action import Action, Outcome, Result
 from flexlond.model.job import Cluster, JobState
-from flexlond.model.series import Quality
+from flexlond.model.series import Kind, Quality
+from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.problem import Reason
 from flexlond.slurm.command import SlurmCommandError
 
@@ -79,7 +81,8 @@ class Loop(LoopState):
             windows=tuple(store.windows()),
         )
         self._store = store
-        self._planning = PlanningStep(hub)
+        self._carbon = CarbonDays(store, tz)
+        self._planning = PlanningStep(hub, carbon=self._carbon)
         self._read_cluster = read_cluster
         self._tz = tz
         self._clock = clock
@@ -124,6 +127,7 @@ class Loop(LoopState):
             await self._look_at_cluster()
             results: Sequence[Result] = ()
             if await self._look(now):
+                self._note_carbon(now)
                 if self._may_plan():
                     await self._plan(now, exact=True)
                 results = await self._carry_out(now, only=None)
@@ -220,6 +224,16 @@ class Loop(LoopState):
         assert self.snapshot is not None  # noqa: S101 - as above
         recent = self._ramp.recent(now)
         await self._planning.run(self, self.snapshot, self.cluster, now, recent, exact=exact)
+
+    def _note_carbon(self, now: int) -> None:
+        """What flexible jobs emitted since the last cycle, where a cap of a day counts it."""
+        carbon, snapshot = self.series.get(Kind.CARBON), self.snapshot
+        if carbon is None or snapshot is None or not caps_wanted(self.settings.planning):
+            return
+        if not carbon.grid.start <= now < carbon.grid.end:
+            return
+        running = emitters(self, snapshot, self.kw, self.outlook, now)
+        self._carbon.note(now, running, float(carbon.values[carbon.grid.slot_of(now)]))
 
     def _wanted(self, now: int) -> Mapping[int, Wanted]:
         """What the last plan wants of each movable job; empty when it is not of this moment.

@@ -65,8 +65,12 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "milp_seconds",
         "site_kw",
         "co2_cap_kg",
+        "carbon_cap_kg_per_day",
     ):
         yield from within(f"planning.{name}", getattr(chosen, name), 0)
+    for account, kg in chosen.account_carbon_cap_kg_per_day.items():
+        key = f"planning.account_carbon_cap_kg_per_day.{toml_key(account)}"
+        yield from within(key, kg, 0)
     if chosen.rebound_cap and not 1 <= chosen.rebound_cap <= 100:
         yield from within("planning.rebound_cap", chosen.rebound_cap, 1, 100)
     yield from within("planning.min_benefit", chosen.min_benefit, 0, 1)
@@ -81,13 +85,23 @@ def planning(settings: Settings) -> Iterator[Problem]:
             "planning.milp_seconds below half of daemon.cycle_seconds, or 0",
             "daemon",
         )
-    if chosen.co2_cap_kg > 0 and not settings.signals.carbon:
-        yield problem_of(
-            "planning.co2_cap_kg",
-            "caps CO2, but no carbon feed is configured: nothing could be counted",
-            "a [[signals.carbon]] feed, or co2_cap_kg = 0",
-            "signals",
-        )
+    caps = (
+        ("co2_cap_kg", chosen.co2_cap_kg > 0, "co2_cap_kg = 0"),
+        ("carbon_cap_kg_per_day", chosen.carbon_cap_kg_per_day > 0, "carbon_cap_kg_per_day = 0"),
+        (
+            "account_carbon_cap_kg_per_day",
+            bool(chosen.account_carbon_cap_kg_per_day),
+            "no account_carbon_cap_kg_per_day",
+        ),
+    )
+    for name, wanted, without in caps:
+        if wanted and not settings.signals.carbon:
+            yield problem_of(
+                f"planning.{name}",
+                "caps CO2, but no carbon feed is configured: nothing could be counted",
+                f"a [[signals.carbon]] feed, or {without}",
+                "signals",
+            )
     if 0 <= chosen.margin_seconds < settings.helper.margin_seconds:
         yield problem_of(
             "planning.margin_seconds",

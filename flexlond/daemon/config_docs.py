@@ -264,6 +264,14 @@ DOCS: dict[str, KeyDoc] = {
     "planning.co2_cap_kg": KeyDoc(
         "kg", "The most CO2 that the planned runs together may cause; 0: no cap.", "250.0"
     ),
+    "planning.carbon_cap_kg_per_day": KeyDoc(
+        "kg",
+        "The most CO2 that flexible jobs may emit in a day of the controller's time zone; 0: no cap.",
+        "500.0",
+    ),
+    "planning.account_carbon_cap_kg_per_day": KeyDoc(
+        "kg", "The same for the flexible jobs of an account.", "{climate = 120.0}"
+    ),
     "prediction.enabled": KeyDoc(
         "", "Whether to learn; without it every job counts for its time limit.", "true"
     ),

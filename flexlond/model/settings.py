@@ -154,6 +154,8 @@ class PlanningSettings(_Base, frozen=True):
     site_kw: float = 0.0  # the most that the site may draw; 0: no cap
     rebound_cap: float = 1.1  # after a window, in peaks of the last day or the plan; 0: no cap
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
+    carbon_cap_kg_per_day: float = 0.0  # of all flexible jobs; 0: no cap
+    account_carbon_cap_kg_per_day: dict[str, float] = {}  # account -> kg
 
 
 class PredictionSettings(_Base, frozen=True):

@@ -2,9 +2,9 @@
 
 Law: `keep_caps` plans again and again, each time with a price (GBP per kg) on what the jobs of a cap emit in
 its slots, until every cap is kept at about the least such price, or no price keeps it. Like jobs answer a price
-all at once; so in the end only a part of the jobs, drawn by their ids, pays the price that is enough and the
-others the one that was too low. It plans through the function it is given; without caps nobody calls it. A cap
-counts what the movable jobs that it names emit in its slots; an unknown intensity counts as none. Where a cap
+all at once; so where that is too much or too little, each job pays more or less than the price, as its id
+draws, and they answer one by one. It plans through the function it is given; without caps nobody calls it. A
+cap counts what the movable jobs that it names emit in its slots; an unknown intensity counts as none. Where a cap
 cannot be kept the plan is the cleanest found, and says so. The bound is a priced plan's, less the price of all
 that the caps allow: weak duality, so it holds for any price that all pay. Each plan costs as much as one
 without caps.
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from flexlond.planning.solve import Budget
 
 _PLANS = 10  # at most, to find the prices
-_PARTS = 5  # at most, to find the part of the jobs that pays
+_UNEVEN = 8  # at most, with prices that are not the same for all
+_LEVELS = 8  # of such prices
+_WIDE = 0.5  # how far they are from the price, at most
 _SECONDS = 2.0  # for all of them, where the budget has a clock
 _FIRST = 0.25  # of the price at which the carbon of energy costs as much as the energy
 _STEP = 4.0  # by which a price that is too low is raised
@@ -70,6 +72,12 @@ class _Search:
             self.high = self.price
             self._between(unit)
 
+    def wider(self, most: float) -> _Search:
+        """The same search for prices that are not the same for all."""
+        low, high = self.low / (1 + _WIDE), self.high / (1 - _WIDE)
+        price = float(np.sqrt(self.low * self.high)) if self.low and self.high else self.price
+        return _Search(min(price, most), low, high)
+
     def _between(self, unit: float) -> None:
         low = max(self.low, self.high / _STEP**2)
         self.settled = self.high <= _CLOSE * low or self.high <= _FIRST * unit / _STEP
@@ -90,7 +98,7 @@ class _Caps:
     blocks: Blocks = field(init=False)
     group: NDArray[np.int64] = field(init=False)  # (J,) jobs under the same caps
     applies: NDArray[np.bool_] = field(init=False)  # (G, caps)
-    drawn: NDArray[np.float64] = field(init=False)  # (J,) in [0, 1), by job id
+    level: NDArray[np.int64] = field(init=False)  # (J,) by job id
 
     def __post_init__(self) -> None:
         self.blocks = blocks_of(self.problem)
@@ -98,24 +106,19 @@ class _Caps:
         self.applies, group = np.unique(masks, axis=0, return_inverse=True)
         self.group = group.ravel().astype(np.int64)
         mixed = self.problem.job_id.astype(np.uint64) * _GOLDEN
-        self.drawn = (mixed >> np.uint64(32)).astype(np.float64) / 2.0**32
+        self.level = (mixed >> np.uint64(61)).astype(np.int64)  # the upper three bits: 8 levels
 
-    def try_at(
-        self, prices: NDArray[np.float64], rest: NDArray[np.float64], part: float = 1.0
-    ) -> NDArray[np.float64]:
-        """Plan with `part` of the jobs paying `prices` (caps,), the others `rest`; (caps,) kg emitted."""
+    def try_at(self, prices: NDArray[np.float64], *, uneven: bool = False) -> NDArray[np.float64]:
+        """Plan at `prices` (caps,), about which the jobs' own are spread if `uneven`; (caps,) kg emitted."""
         caps = self.problem.carbon_caps
-        pays = self.drawn < part
-        priced = self._priced(prices, rest, pays)
+        own = prices * (_factors(len(caps)) if uneven else np.ones((_LEVELS, 1)))
+        priced = self._priced(own)
         found = self.plan_once(priced, self.last)
         each = [emitted_kg(self.problem, self.blocks, cap, found.start) for cap in caps]
         kg = np.array([one.sum() for one in each])
-        paid = sum(
-            float(one[pays].sum() * price + one[~pays].sum() * low)
-            for one, price, low in zip(each, prices.tolist(), rest.tolist(), strict=True)
-        )
+        paid = sum(float(one @ own[self.level, row]) for row, one in enumerate(each))
         room = np.array([cap.kg for cap in caps])
-        if pays.all():
+        if not uneven:
             self.bound = max(self.bound, found.proof.bound_gbp - float(prices @ room))
         objective = found.proof.objective_gbp - paid
         over = float(np.maximum(0.0, kg - room).sum())
@@ -126,24 +129,26 @@ class _Caps:
         self.last = found
         return kg
 
-    def _priced(
-        self,
-        prices: NDArray[np.float64],
-        rest: NDArray[np.float64],
-        pays: NDArray[np.bool_],
-    ) -> Problem:
-        """The problem with the caps' prices on carbon in their place."""
+    def _priced(self, own: NDArray[np.float64]) -> Problem:
+        """The problem with prices on carbon in place of its caps; `own` is (levels, caps)."""
         problem = self.problem
-        if not (prices.any() or rest.any()):
+        if not own.any():
             return replace(problem, carbon_caps=())
-        groups = len(self.applies)
-        extra = np.zeros((2 * groups, problem.grid.count))
+        pattern = self.applies[:, None, :] * own[None, :, :]
+        distinct, place = np.unique(pattern[self.group, self.level], axis=0, return_inverse=True)
+        extra = np.zeros((len(distinct), problem.grid.count))
         for row, cap in enumerate(problem.carbon_caps):
-            under = np.flatnonzero(self.applies[:, row])
-            extra[under, cap.first : cap.end] += rest[row]
-            extra[groups + under, cap.first : cap.end] += prices[row]
-        group = self.group + np.where(pays, groups, 0)
+            extra[:, cap.first : cap.end] += distinct[:, [row]]
+        group = place.ravel().astype(np.int64)
         return replace(problem, carbon_caps=(), carbon_extra=extra, extra_group=group)
+
+    def is_good(self) -> bool:
+        """The best plan keeps every cap, and no room under one that binds is left unused."""
+        assert self.best is not None  # noqa: S101 - asked after a first plan; tells mypy
+        return all(
+            one.kept and (one.price_gbp_kg == 0 or one.planned_kg >= _FULL * cap.kg)
+            for one, cap in zip(self.best.carbon_caps, self.problem.carbon_caps, strict=True)
+        )
 
     def _told(
         self,
@@ -195,28 +200,27 @@ def keep_caps(
     searches = [_Search(min(before.get(name, 0.0), _MOST * unit)) for name in names]
     until = budget.clock() + _SECONDS  # never, where the budget's clock stands still
     caps = _Caps(problem, plan_once, last)
-    none = np.zeros(len(names))
-    for _ in range(_PLANS):
-        kg = caps.try_at(np.array([search.price for search in searches]), none)
-        for search, one, cap in zip(searches, kg.tolist(), room.tolist(), strict=True):
-            search.learn(one, cap, unit)
-        if all(search.settled for search in searches) or budget.clock() > until:
+    for uneven, plans in ((False, _PLANS), (True, _UNEVEN)):
+        for _ in range(plans):
+            kg = caps.try_at(np.array([search.price for search in searches]), uneven=uneven)
+            for search, one, cap in zip(searches, kg.tolist(), room.tolist(), strict=True):
+                search.learn(one, cap, unit)
+            if all(search.settled for search in searches) or budget.clock() > until:
+                break
+        if caps.is_good() or budget.clock() > until:
             break
+        searches = [search.wider(_MOST * unit) for search in searches]
     assert caps.best is not None  # noqa: S101 - there is a first plan; tells mypy
-    prices = np.array([one.price_gbp_kg for one in caps.best.carbon_caps])
-    rest = np.minimum([search.low for search in searches], prices)
-    low, high = 0.0, 1.0
-    for _ in range(_PARTS):
-        planned = np.array([one.planned_kg for one in caps.best.carbon_caps])
-        full = (planned >= _FULL * room) | (prices == 0)
-        if caps.rank[0] or full.all() or budget.clock() > until:
-            break
-        part = (low + high) / 2
-        kg = caps.try_at(prices, rest, part)
-        low, high = (part, high) if (kg > room * (1 + _NEAR) + _LITTLE).any() else (low, part)
     proof = caps.best.proof
     bound = min(caps.bound, proof.objective_gbp)
     return replace(caps.best, proof=replace(proof, bound_gbp=bound))
+
+
+def _factors(caps: int) -> NDArray[np.float64]:
+    """(levels, caps) around 1, in another order for each cap: not the same jobs give way to each."""
+    spread = 1 + _WIDE * (2 * (np.arange(_LEVELS) + 0.5) / _LEVELS - 1)
+    rows = [np.roll(spread if cap % 2 else spread[::-1], cap // 2) for cap in range(caps)]
+    return np.array(rows).T
 
 
 def emitted_kg(
