@@ -26,16 +26,19 @@ from flexlond.backtest.case import PowerCoefficients, Said, Trace
 from flexlond.backtest.engine import replay
 from flexlond.backtest.flexible import flexibility
 from flexlond.backtest.metrics import Case, Metrics, compare, study_grid
-from flexlond.backtest.ours import Flexlon
+from flexlond.backtest.ours import Flexlon, Runtimes
 from flexlond.backtest.peers import AsSoonAsPossible
 from flexlond.backtest.signal_files import load_signals
 from flexlond.backtest.trace import load_trace, shift_trace, window
+from flexlond.model.settings import PlanningSettings
+from flexlond.planning.account import slot_power
 from flexlond.planning.pools import Room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.backtest.case import Run, Signals
+    from flexlond.backtest.policy import Policy
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 REQUESTS = DATA / "jobs" / "AzureLLMInferenceTrace_conv.csv.gz"
@@ -62,7 +65,7 @@ factor = 0.73
 [carbon]
 path = "{path}"
 column = "gco2_kwh"
-kind = "measured"
+kind = "{carbon}"
 """
 
 
@@ -135,11 +138,13 @@ def mixed(days: int, latency: float, *, shared: bool) -> Trace:
     )
 
 
-def signals() -> Signals:
-    """Day-ahead prices in GBP/MWh and measured carbon."""
+def signals(*, foresight: bool) -> Signals:
+    """Day-ahead prices in GBP/MWh and carbon, measured or known in advance."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "signals.toml"
-        path.write_text(SIGNALS.format(path=PRICES), "utf-8")
+        path.write_text(
+            SIGNALS.format(path=PRICES, carbon="known" if foresight else "measured"), "utf-8"
+        )
         return load_signals(str(path))
 
 
@@ -147,6 +152,19 @@ def past(trace: Trace, run: Run) -> NDArray[np.bool_]:
     """Which jobs started after the latency they say."""
     assert trace.said is not None
     return np.asarray(run.start - trace.submit > trace.said.latency)
+
+
+def by_day(case: Case, run: Run) -> NDArray[np.float64]:
+    """Kg that flexible jobs emitted on each day (UTC) of the replay."""
+    mine = case.flexibility.flexible & (run.start > 0)
+    kw = case.power.kw_per_node * case.trace.nodes[mine]
+    grid = case.grid
+    curve = slot_power(
+        grid, run.start[mine].astype(np.float64), run.end[mine].astype(np.float64), kw
+    )
+    kg = curve * np.nan_to_num(case.signals.actual(grid)[1]) * grid.slot_seconds / 3.6e6
+    day = (grid.starts() - grid.start // DAY * DAY) // DAY
+    return np.bincount(day, kg)
 
 
 def figures(one: Metrics) -> tuple[float, float]:
@@ -161,14 +179,21 @@ def main() -> None:
     parser.add_argument("--latency", type=float, nargs="+", default=[10.0, 20.0, 30.0, 60.0])
     parser.add_argument("--shared", action="store_true")
     parser.add_argument("--slot", type=int, default=1800, help="seconds")
+    parser.add_argument(
+        "--cap", type=float, default=0.0, help="carbon cap of a day, of asap's mean"
+    )
     options = parser.parse_args()
     missing = [path for path in (REQUESTS, BATCH, PRICES) if not path.is_file()]
     if missing:
         sys.exit(f"not there: {', '.join(map(str, missing))}")
-    known = signals()
+    known = signals(foresight=options.cap > 0)
     power = PowerCoefficients(kw_per_node=BATCH_KW)
     where = "the same nodes" if options.shared else "partitions of their own"
     print(f"{options.days} days, {where}, slots of {options.slot} s; per 1,000 inferences")
+    if options.cap:
+        print(
+            "carbon and runtimes known in advance, so that a cap that is planned for is a cap kept"
+        )
     print(
         "latency  policy    GBP      change   gCO2   change    late  of them new  batch late   took"
     )
@@ -180,11 +205,23 @@ def main() -> None:
         runs: list[Run] = []
         took: list[float] = []
         horizon = 48 * 3600 // options.slot
-        for policy in (AsSoonAsPossible(), Flexlon(known, power, horizon_slots=horizon)):
+        nodes = float(BATCH_NODES + INFERENCE_NODES)
+        runtimes: Runtimes = "actual" if options.cap else "learned"
+        chosen, cap = PlanningSettings(), 0.0
+        for number in range(2):
+            policy: Policy = AsSoonAsPossible()
+            if number:
+                if options.cap:
+                    first = study_grid(trace, runs, options.slot)
+                    usual = by_day(Case(trace, wait, known, power, first, nodes), runs[0])
+                    cap = options.cap * float(usual[1 : options.days].mean())
+                    chosen = PlanningSettings(carbon_cap_kg_per_day=cap)
+                policy = Flexlon(
+                    known, power, runtimes=runtimes, settings=chosen, horizon_slots=horizon
+                )
             began = time.perf_counter()
             runs.append(replay(trace, wait, policy, slot_seconds=options.slot))
             took.append(time.perf_counter() - began)
-        nodes = float(BATCH_NODES + INFERENCE_NODES)
         case = Case(trace, wait, known, power, study_grid(trace, runs, options.slot), nodes)
         rows = compare(case, runs)
         base = figures(rows[0].metrics)
@@ -198,6 +235,14 @@ def main() -> None:
                 f" {co2 / base[1] - 1:+7.2%} {int(late.sum()):6} {int(new.sum()):12} {batch:11}"
                 f" {seconds:6.0f} s  cost of all {row.cost_change:+.2%}"
             )
+            if cap:
+                days = by_day(case, run)
+                over = days > cap * 1.0005
+                most = float(days.max() / cap - 1)
+                print(
+                    f"         cap {cap:.1f} kg a day: {int(over.sum())} of {len(days)} days above it, "
+                    f"the most by {most:+.1%}"
+                )
 
 
 if __name__ == "__main__":
