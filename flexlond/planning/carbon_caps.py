@@ -5,8 +5,8 @@ its slots, until every cap is kept at about the least such price, or no price ke
 all at once; so where that is too much or too little, each job pays more or less than the price, as its id
 draws, and they answer one by one. It plans through the function it is given; without caps nobody calls it.
 A cap counts what the movable jobs that it names emit in its slots; an unknown intensity counts as none. Where
-a cap cannot be kept the plan is the cleanest found, and says so. The bound is a priced plan's, less the price of
-all that the caps allow: weak duality, so it holds for any price that all pay. Each plan costs as much as one
+a cap cannot be kept the plan is the cleanest found, and says so. The bound is a priced plan's, less the price
+of all that the caps allow: weak duality, so it holds for any price that all pay. Each plan costs as much as one
 without caps.
 """
 
