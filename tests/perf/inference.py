@@ -171,7 +171,7 @@ def by_day(case: Case, run: Run) -> NDArray[np.float64]:
 def impossible(case: Case, cap: float, count: int) -> NDArray[np.bool_]:
     """(count,) days that belong to some days in a row which no schedule could keep under `cap` (kg a day).
 
-    For each row of up to three days: what the flexible jobs cannot but emit in it, each alone on an empty cluster.
+    For each row of up to three days: what flexible jobs cannot but emit in it, each alone on an empty cluster.
     """
     trace, grid = case.trace, case.grid
     mine = np.flatnonzero(case.flexibility.flexible)
@@ -273,8 +273,8 @@ def main() -> None:
                 cannot = impossible(case, cap, len(days))
                 print(
                     f"         cap {cap:.1f} kg a day: {int(over.sum())} of {len(days)} days above it, by "
-                    f"{np.round(100 * (days[over] / cap - 1), 1).tolist()} %; of these {int((cannot & over).sum())} "
-                    f"in days that no schedule keeps under it"
+                    f"{np.round(100 * (days[over] / cap - 1), 1).tolist()} %; of these "
+                    f"{int((cannot & over).sum())} in days that no schedule keeps under it"
                 )
 
 
