@@ -40,6 +40,20 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
 
 def because(agent: LoopState) -> str:
     """Why there are no new holds, or what the plan saves."""
+    why = obstacle(agent)
+    if why:
+        return why
+    found = agent.last_plan
+    if found is None:
+        return "nothing to plan"
+    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
+    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
+    said = f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    return "; ".join([said, *_caps(found)])
+
+
+def obstacle(agent: LoopState) -> str:
+    """Why nothing new is held now; "" when nothing is in the way."""
     bad = [s for s in agent.series.values() if s.quality in (Quality.STALE, Quality.ABSENT)]
     snapshot = agent.snapshot
     reasons = (
@@ -69,16 +83,7 @@ def because(agent: LoopState) -> str:
             f"no new holds, the helper does not answer ({agent.actuator.detail})",
         ),
     )
-    for applies, why in reasons:
-        if applies:
-            return why
-    found = agent.last_plan
-    if found is None:
-        return "nothing to plan"
-    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
-    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
-    said = f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
-    return "; ".join([said, *_caps(found)])
+    return next((why for applies, why in reasons if applies), "")
 
 
 def _caps(found: Plan) -> list[str]:
