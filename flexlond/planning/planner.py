@@ -77,7 +77,10 @@ def plan(
 
     if not problem.carbon_caps:
         return once(problem, last)
-    return keep_caps(problem, settings, once, last, budget or budget_of(settings))
+    found = keep_caps(problem, settings, once, last, budget or budget_of(settings))
+    # Each plan was checked as it was made, but for the caps, in whose place it had prices.
+    wrong = check(problem, settings, found)
+    return replace(found, problems=(*found.problems, *wrong[:1])) if wrong else found
 
 
 def place(
