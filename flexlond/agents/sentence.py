@@ -87,12 +87,12 @@ def obstacle(agent: LoopState) -> str:
 
 
 def _caps(found: Plan) -> list[str]:
-    """The carbon caps that bind, and those that cannot be kept."""
+    """The carbon caps that bind, and those that are not kept."""
     words = []
     for one in found.carbon_caps:
         planned = f"{one.name}: {one.spent_kg + one.planned_kg:.4g} of {one.total_kg:g} kg"
         if not one.kept:
-            words.append(f"{planned}, it cannot be kept")
+            words.append(f"{planned}, it is not kept")
         elif one.price_gbp_kg > 0:
             words.append(f"{planned}, worth {1000.0 * one.price_gbp_kg:.4g} GBP/t")
     return words

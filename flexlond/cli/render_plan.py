@@ -87,7 +87,7 @@ def carbon_cap(one: Any) -> str:
     total = number(one.spent_kg + one.planned_kg)
     words = f"{one.name}: {total} of {number(one.cap_kg)} kg ({number(one.spent_kg)} emitted or under way)"
     if not one.kept:
-        return f"{words}: it cannot be kept, this is the least that was found"
+        return f"{words}: it is not kept, this is the least that was found"
     if one.shadow_gbp_t > 0:
         return (
             f"{words}; it binds: room under it is worth £{one.shadow_gbp_t:,.2f}/t (shadow price)"

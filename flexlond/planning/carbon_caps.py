@@ -34,7 +34,8 @@ _PLANS = 10  # at most, to find the prices
 _UNEVEN = 8  # at most, with prices that are not the same for all
 _LEVELS = 8  # of such prices
 _WIDE = 0.5  # how far they are from the price, at most
-_SECONDS = 2.0  # for all of them, where the budget has a clock
+_SECONDS = 2.0  # for all of them but the first two, where the budget has a clock
+_FADES = 0.25  # of what was too low in the last cycle: the queue has changed since
 _FIRST = 0.25  # of the price at which the carbon of energy costs as much as the energy
 _STEP = 4.0  # by which a price that is too low is raised
 _MOST = 64.0  # of that price: what is not kept there is not to be kept
@@ -53,6 +54,12 @@ class _Search:
     low: float = 0.0
     high: float = 0.0
     settled: bool = False
+
+    @classmethod
+    def after(cls, before: tuple[float, float, float], unit: float) -> _Search:
+        """The search where the last cycle left it."""
+        price, low, high = (min(one, _MOST * unit) for one in before)
+        return cls(price, low * _FADES, high)
 
     def learn(self, kg: float, cap: float, unit: float) -> None:
         """The next price, after a plan at this one that emits `kg`."""
@@ -158,17 +165,11 @@ class _Caps:
         kg: NDArray[np.float64],
         prices: NDArray[np.float64],
     ) -> Plan:
-        """The plan with what became of the caps; the bound is put in at the end."""
+        """The plan with what became of the caps; bound and words are put in at the end."""
         caps = self.problem.carbon_caps
         kept = tuple(
             CapKept(cap.name, cap.total_kg, cap.spent_kg, one, price)
             for cap, one, price in zip(caps, kg.tolist(), prices.tolist(), strict=True)
-        )
-        words = tuple(
-            f"the {one.name}, {one.total_kg:g} kg, cannot be kept: {one.spent_kg:.4g} kg are emitted or"
-            f" under way, and the cleanest plan found adds {one.planned_kg:.4g} kg"
-            for one in kept
-            if not one.kept
         )
         proof = replace(found.proof, objective_gbp=objective)
         return replace(
@@ -177,7 +178,6 @@ class _Caps:
             carbon_caps=kept,
             carbon_extra=priced.carbon_extra,
             extra_group=priced.extra_group,
-            problems=(*found.problems, *words),
         )
 
 
@@ -196,24 +196,42 @@ def keep_caps(
     names = [cap.name for cap in problem.carbon_caps]
     room = np.array([cap.kg for cap in problem.carbon_caps])
     unit = _unit(problem, settings)
-    before = {one.name: one.price_gbp_kg for one in last.carbon_caps} if last else {}
-    searches = [_Search(min(before.get(name, 0.0), _MOST * unit)) for name in names]
+    before = {one.name: one.search for one in last.carbon_caps} if last else {}
+    searches = [_Search.after(before.get(name, (0.0, 0.0, 0.0)), unit) for name in names]
     until = budget.clock() + _SECONDS  # never, where the budget's clock stands still
     caps = _Caps(problem, plan_once, last)
+    made = 0
     for uneven, plans in ((False, _PLANS), (True, _UNEVEN)):
         for _ in range(plans):
+            made += 1
             kg = caps.try_at(np.array([search.price for search in searches]), uneven=uneven)
             for search, one, cap in zip(searches, kg.tolist(), room.tolist(), strict=True):
                 search.learn(one, cap, unit)
-            if all(search.settled for search in searches) or budget.clock() > until:
+            late = made > 1 and budget.clock() > until
+            if late or all(search.settled for search in searches):
                 break
-        if caps.is_good() or budget.clock() > until:
+        if late or uneven or caps.is_good():
             break
         searches = [search.wider(_MOST * unit) for search in searches]
     assert caps.best is not None  # noqa: S101 - there is a first plan; tells mypy
     proof = caps.best.proof
-    bound = min(caps.bound, proof.objective_gbp)
-    return replace(caps.best, proof=replace(proof, bound_gbp=bound))
+    kept = tuple(
+        replace(one, search=(search.price, search.low, search.high))
+        for one, search in zip(caps.best.carbon_caps, searches, strict=True)
+    )
+    words = tuple(_not_kept(one, late=late) for one in kept if not one.kept)
+    return replace(
+        caps.best,
+        proof=replace(proof, bound_gbp=min(caps.bound, proof.objective_gbp)),
+        carbon_caps=kept,
+        problems=(*caps.best.problems, *words),
+    )
+
+
+def _not_kept(one: CapKept, *, late: bool) -> str:
+    so_far = f"{one.spent_kg:.4g} kg are emitted or under way, and the cleanest plan found adds"
+    why = "is not kept yet, the search for its price goes on" if late else "cannot be kept"
+    return f"the {one.name}, {one.total_kg:g} kg, {why}: {so_far} {one.planned_kg:.4g} kg"
 
 
 def _factors(caps: int) -> NDArray[np.float64]:

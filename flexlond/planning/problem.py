@@ -112,6 +112,8 @@ class CapKept:
     spent_kg: float
     planned_kg: float  # by the planned runs, besides what is spent
     price_gbp_kg: float  # its shadow price; 0 where it does not bind
+    search: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Where the search for the price stands (GBP per kg): what to try next, too low, enough."""
 
     @property
     def kept(self) -> bool:

@@ -109,7 +109,7 @@ def test_plan_says_what_a_unit_costs_and_what_became_of_carbon_caps() -> None:
         "carbon cap of 2026-11-29 (site): 100.00 of 500.00 kg (0.00 emitted or under way)\n"
         in output
     )
-    assert "(account a): 2.50 of 1.00 kg (0.50 emitted or under way): it cannot be kept" in output
+    assert "(account a): 2.50 of 1.00 kg (0.50 emitted or under way): it is not kept" in output
     assert (
         "per inference: £0.00048 instead of £0.0048, 0.48 g CO2 instead of 4.8 g (3 jobs, 1500 inference)"
         in output

@@ -15,7 +15,7 @@ from flexlond.model.settings import PlanningSettings
 from flexlond.planning.capacity import blocks_of
 from flexlond.planning.carbon_caps import emitted_kg
 from flexlond.planning.check import check
-from flexlond.planning.planner import plan
+from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.problem import CarbonCap
 from tests.unit.planning.conftest import SLOT, build
 
@@ -121,6 +121,21 @@ def test_the_last_price_is_where_the_next_search_begins() -> None:
     assert check(problem, PLAIN, again) == ()
     assert again.carbon_caps[0].kept
     assert again.proof.objective_gbp <= first.proof.objective_gbp * 1.05
+
+
+def test_a_search_that_time_cuts_short_says_so_and_goes_on_in_the_next_plan() -> None:
+    problem = problem_of(10, ("cap", list(range(10)), 0, 5, 2.5))
+    ticks = itertools.count()
+    hasty = replace(budget_of(PLAIN), clock=lambda: 100.0 * next(ticks))
+    found = plan(problem, PLAIN, budget=hasty)
+    seen = [found.carbon_caps[0].kept]
+    while not seen[-1] and len(seen) < 10:
+        assert "is not kept yet" in found.problems[0]
+        assert check(problem, PLAIN, found) == ()
+        found = plan(problem, PLAIN, budget=hasty, last=found)
+        seen.append(found.carbon_caps[0].kept)
+    assert seen[-1]
+    assert found.problems == ()
 
 
 def test_latest_starts_come_before_the_cap() -> None:
