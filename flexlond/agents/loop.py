@@ -20,6 +20,7 @@ from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
+from flexlond.agents.power_log import PowerLog, modelled_now
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from flexlond.agents.learning import Learner
+    from flexlond.agents.power_log import Meter
     from flexlond.agents.records import JobRecord, Store
     from flexlond.model.job import Job
     from flexlond.model.settings import Settings
@@ -61,6 +63,7 @@ class Loop(LoopState):
         clock: Callable[[], int],
         version: str,
         learner: Learner | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
         super().__init__(
@@ -74,6 +77,7 @@ class Loop(LoopState):
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
             learner=learner,
+            power=PowerLog(store.power, meter, clock()),
         )
         self._store = store
         self._planning = PlanningStep(hub)
@@ -124,7 +128,10 @@ class Loop(LoopState):
                     await self._plan(now, exact=True)
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
+                self.power.see(modelled_now(self, now), now)
                 self._say(now, began, results)
+            else:
+                self.power.see(None, now)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from flexlond.agents import power_log
 from flexlond.agents.decide import is_held
 from flexlond.model.action import Outcome
 from flexlond.model.series import Quality
@@ -30,7 +31,9 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
     if undone:
         parts.append(f"{undone} refused or unknown")
     parts.append(f"{held} held before that, {len(agent.flex)} flexible")
-    return f"{'; '.join(parts)}: {because(agent)}"
+    said = f"{'; '.join(parts)}: {because(agent)}"
+    power = power_log.words(agent)
+    return f"{said}; {power}" if power else said
 
 
 def because(agent: LoopState) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flexlond.agents.actuator import Actuator
     from flexlond.agents.consent import ConsentReader, FlexJob
     from flexlond.agents.learning import Learner
+    from flexlond.agents.power_log import PowerLog
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
@@ -36,6 +37,7 @@ class LoopState:
     consents: ConsentReader
     paused: bool
     draining: bool
+    power: PowerLog
     learner: Learner | None = None
     outlook: Outlook = field(default_factory=Outlook)
     snapshot: Snapshot | None = None

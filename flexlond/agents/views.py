@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flexlond.agents.decide import is_held
 from flexlond.agents.plan_views import signal_lines
 from flexlond.agents.ports import JobView, StatusView
+from flexlond.agents.power_views import power_view
 from flexlond.model.directive import Directive
 from flexlond.model.job import Job, JobState
 from flexlond.planning.problem import Reason
@@ -77,6 +78,7 @@ def status(agent: LoopState, now: int) -> StatusView:
         warnings=tuple(warnings),
         started_at=agent.started_at,
         prediction=_prediction(agent),
+        power=power_view(agent, now),
     )
 
 

@@ -58,7 +58,7 @@ class SiteMeter:
         self._driver = _driver(settings)
         self._last: tuple[int, float] | None = None
         self._error = ""
-        self._untaken: list[Reading] = []
+        self._untaken: tuple[Reading, ...] = ()
 
     @property
     def configured(self) -> bool:
@@ -90,7 +90,7 @@ class SiteMeter:
         self._error = ""
         before, self._last = self._last, (at, value * _KW[self._settings.unit])
         if (found := self.reading(now)).good and self._last != before:
-            self._untaken = [*self._untaken, found][-KEPT:]
+            self._untaken = (*self._untaken, found)[-KEPT:]
 
     def reading(self, now: int) -> Reading:
         """The last reading as it is worth at `now`; from memory."""
@@ -108,7 +108,7 @@ class SiteMeter:
 
     def take(self) -> Sequence[Reading]:
         """The good readings since the last call, oldest first, one for each time of the meter's."""
-        taken, self._untaken = self._untaken, []
+        taken, self._untaken = self._untaken, ()
         return taken
 
     async def exchange(self, settings: MeterSettings) -> bool:

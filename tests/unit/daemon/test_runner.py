@@ -69,6 +69,7 @@ class Bench:
         settings: Settings = FAST,
         hub: Hub | None = None,
         learner: Learner | None = None,
+        meter: Hub | None = None,
     ) -> None:
         self.agent = agent
         self.shell = Shell(settings, folder / "flexlon.toml")
@@ -84,6 +85,7 @@ class Bench:
             clock=lambda: NOON,
             on_health=self._heard,
             learner=learner,
+            meter=meter,
         )
 
     async def _heard(self, healthy: bool) -> None:  # noqa: FBT001 -- a callback's one argument
