@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from flexlond.agents import windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
 from flexlond.agents.margin import DAY, WaitWatch
+from flexlond.agents.peaks import PeakWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
 from flexlond.agents.power_log import PowerLog, modelled_now
 from flexlond.agents.ramp import RampLog
@@ -78,6 +80,7 @@ class Loop(LoopState):
             draining=store.get("draining") == "yes",
             learner=learner,
             power=PowerLog(store.power, meter, clock()),
+            windows=tuple(store.windows()),
         )
         self._store = store
         self._planning = PlanningStep(hub)
@@ -85,6 +88,7 @@ class Loop(LoopState):
         self._tz = tz
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
+        self._peaks = PeakWatch(store)
         self._ramp = RampLog()
         self._pruned_at = 0
         self._complete = False
@@ -130,6 +134,9 @@ class Loop(LoopState):
                 self._complete = await self._helper_answers()
                 self.power.see(modelled_now(self, now), now)
                 self._say(now, began, results)
+                windows.store_all(self, self._store, now)
+                if self.planned_at == now:
+                    self._peaks.note(now, self.observed_kw)
             else:
                 self.power.see(None, now)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)

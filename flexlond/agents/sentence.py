@@ -1,7 +1,8 @@
 """The cycle's one sentence: what it did and why.
 
 Law: the same string is the log line, the status and the tests' assertion (Patroni's habit). It says the
-first reason that keeps new holds from being made, and the plan's saving when nothing does.
+first reason that keeps new holds from being made, and the plan's saving when nothing does; then what is seen
+and foreseen of each window in force.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flexlond.agents import power_log
+from flexlond.agents import power_log, windows
 from flexlond.agents.decide import is_held
 from flexlond.model.action import Outcome
 from flexlond.model.series import Quality
@@ -32,8 +33,8 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
         parts.append(f"{undone} refused or unknown")
     parts.append(f"{held} held before that, {len(agent.flex)} flexible")
     said = f"{'; '.join(parts)}: {because(agent)}"
-    power = power_log.words(agent)
-    return f"{said}; {power}" if power else said
+    more = (power_log.words(agent), windows.words(agent, now))
+    return "; ".join([said, *(text for text in more if text)])
 
 
 def because(agent: LoopState) -> str:
