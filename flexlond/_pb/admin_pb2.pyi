@@ -518,20 +518,24 @@ class Window(_message.Message):
     def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ...) -> None: ...
 
 class WindowSlot(_message.Message):
-    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in")
+    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share")
     START_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_KW_FIELD_NUMBER: _ClassVar[int]
     SHORTFALL_KW_FIELD_NUMBER: _ClassVar[int]
     RAMP_IN_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    METERED_SHARE_FIELD_NUMBER: _ClassVar[int]
     start: int
     cap_kw: float
     planned_kw: float
     observed_kw: float
     shortfall_kw: float
     ramp_in: bool
-    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ...) -> None: ...
+    observed_source: str
+    metered_share: float
+    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ..., observed_source: _Optional[str] = ..., metered_share: _Optional[float] = ...) -> None: ...
 
 class ListWindowsReply(_message.Message):
     __slots__ = ("windows",)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from flexlond.agents import windows
+from flexlond.agents import window_power, windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.peaks import PeakWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
-from flexlond.agents.power_log import PowerLog, modelled_now
+from flexlond.agents.power_log import PowerLog
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
@@ -132,13 +132,15 @@ class Loop(LoopState):
                     await self._plan(now, exact=True)
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
-                self.power.see(modelled_now(self, now), now)
+                modelled = self.modelled if self.planned_at == now else None
+                self.power.see(modelled, now)
                 self._say(now, began, results)
                 windows.store_all(self, self._store, now)
-                if self.planned_at == now:
-                    self._peaks.note(now, self.observed_kw)
+                if modelled is not None:
+                    self._peaks.note(now, modelled.kw)
             else:
                 self.power.see(None, now)
+            window_power.record(self, self._store.power, now)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)

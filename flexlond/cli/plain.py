@@ -37,6 +37,7 @@ MOMENTS = frozenset(
         "not_before",
         "planned_start",
         "start",
+        "rebound_end",
         "started_at",
         "submit",
         "to",
