@@ -1,7 +1,7 @@
 """Windows for people: what one costs and moves, how it goes slot by slot.
 
 Law: as in render.py: times in the user's own zone, unknown figures are "-", nothing from outside is markup.
-Observed power is the modelled estimate of what runs, and the table says so.
+Observed power is metered or modelled, and the table says which.
 """
 
 from __future__ import annotations
