@@ -115,6 +115,10 @@ BAD = [
     ("two types", "[power.node_types.a]\npartitions=['x']\n[power.node_types.b]\npartitions=['x']", "power.node_types.b.partitions", 'already of type "a"', "one node type"),
     ("two defaults", "[power.node_types.a]\n[power.node_types.b]", "power.node_types.b.partitions", "not named elsewhere", ""),
     ("nobody", "[admin]\noperators = ['']", "admin.operators#1", "empty name", ""),
+    ("licence total", "[licence]\npartitions = { a = 'flexible' }", "licence.total_kw", "take part", "Licenses=kw:N"),
+    ("licence consent", "[licence]\ntotal_kw = 9\npartitions = { a = 'all' }", "licence.consent", "names nobody who agreed", "J. Doe"),
+    ("licence mode", "[licence]\npartitions = { a = 'some' }", "licence.partitions", "not of the right type", "flexible"),
+    ("licence file", "[licence]\nconf = 'slurm.conf'", "licence.conf", "not an absolute path", ""),
     ("toml", "[daemon\n", "", "not TOML", "mode ="),
 ]  # fmt: skip
 
