@@ -125,7 +125,8 @@ def _licence_lines(settings: Settings) -> list[str]:
         )
         lines += [
             f"            [{quote(name)}] = {{ mode = {quote(mode)}, cpu = {kind.cpu_watts!r},",
-            f"                idle = {kind.idle_watts * kind.idle_share!r}, cpus = {max(1, kind.cpus_per_node)},",
+            f"                idle = {kind.idle_watts * kind.idle_share!r},",
+            f"                cpus = {max(1, kind.cpus_per_node)},",
             f"                gpu = {max(kind.gpu_watts.values(), default=0.0)!r}, gpus = {{ {watts} }} }},",
         ]
     return [*lines, "        },", "    },"]
