@@ -813,7 +813,7 @@ local function held_too_long(values, now, job)
     if not latest then return true end
     for name, window in pairs(slurm.reservations) do
         if find(name, OURS) and window.end_time + START_MARGIN > latest
-            and window.start_time < latest + job:limit() then
+            and window.start_time < latest + job:limit() + START_MARGIN then
             return true
         end
     end

@@ -9,7 +9,6 @@ changed or deleted stays as they left it; what slurmctld forgot is put back. Epo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from flexlond.model.action import Outcome
@@ -75,10 +74,8 @@ def allowed(
 ) -> list[StretchResult]:
     """Those of `wanted` that the policy refuses, with the reason; `total` are the licences that Slurm has."""
     most = min(total, settings.total_kw)
-    overlapping = {
-        later for one, later in pairwise(sorted(wanted)) if later.start < one.end
-    }  # the earlier one stays
     found = []
+    over = 0  # when all those before it are over
     for number, one in enumerate(sorted(wanted)):
         length, ahead = one.end - one.start, one.end - now
         checks = (
@@ -100,7 +97,7 @@ def allowed(
                 "too-far",
                 f"it ends {ahead} s from now, at most {settings.ahead_seconds} s (licence.ahead_seconds)",
             ),
-            (one in overlapping, "overlap", "another one is not over when it begins"),
+            (one.start < over, "overlap", "an earlier one is not over when it begins"),
             (
                 not 1 <= one.kw <= most,
                 "over-total",
@@ -110,6 +107,7 @@ def allowed(
         why = next(((code, detail) for applies, code, detail in checks if applies), None)
         if why is not None:
             found.append(refused(one, *why))
+        over = max(over, one.end)
     return found
 
 

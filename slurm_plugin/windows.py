@@ -62,13 +62,13 @@ class Windows:
         for name in made.keys() - seen.keys() - {one.name for one in wanted}:
             self._p.state.drop_reservation(name)  # whoever deleted it: it is no longer wanted
         complaints = self._act(todo, now)
-        outcome, seen = self._observe(todo, made, seen, complaints, now)
-        by_stretch = no | {one.stretch: one for one in (*todo.settled, *outcome)}
-        ordered = [by_stretch.pop(one) for one in dict.fromkeys(wanted)]
-        self._say(ordered, list(by_stretch.values()), reason)
+        sent, gone, seen = self._observe(todo, made, seen, complaints, now)
+        by_stretch = no | {one.stretch: one for one in (*todo.settled, *sent)}
+        ordered = [by_stretch[one] for one in wanted]
+        self._say(ordered, gone, reason)
         mine = {**made, **{one.name: one for one in remembered}}
         in_force = tuple(sorted(one for name, one in seen.items() if name in mine))
-        return Reserved((*ordered, *by_stretch.values()), in_force, total, used)
+        return Reserved((*ordered, *gone), in_force, total, used)
 
     def _within_rate(self, todo: Todo, no: dict[Stretch, StretchResult]) -> Todo:
         """What this minute still allows; deleting is always allowed."""
@@ -94,17 +94,20 @@ class Windows:
         before: dict[str, Stretch],
         complaints: dict[str, str],
         now: int,
-    ) -> tuple[list[StretchResult], dict[str, Stretch]]:
-        """Read again: the results, and what is in force; a record of what was not done is taken back."""
+    ) -> tuple[list[StretchResult], list[StretchResult], dict[str, Stretch]]:
+        """Read again: what came of what was sent, what was taken away, and what is in force.
+
+        The record of one that was never made is taken back.
+        """
         sent = [*todo.change, *todo.create]
         if not complaints:
-            return [], before
+            return [], [], before
         try:
             seen = reserving.seen_of(self._p.calls.reservations(), now)
         except SlurmCommandError as error:
             detail = f"sent, but the reservations could not be read again: {error}"
-            return [StretchResult(one, Outcome.UNKNOWN, "unseen", detail) for one in sent], {}
-        results = []
+            return [StretchResult(one, Outcome.UNKNOWN, "unseen", detail) for one in sent], [], {}
+        results, gone = [], []
         for one in sent:
             said = complaints[one.name]
             if seen.get(one.name) == one:
@@ -117,15 +120,15 @@ class Windows:
         for name in todo.delete:
             was = before[name]
             if name in seen:
-                results.append(reserving.refused(was, "slurm-refused", complaints[name]))
+                gone.append(reserving.refused(was, "slurm-refused", complaints[name]))
             else:
-                results.append(StretchResult(was, Outcome.APPLIED, "deleted", "it is taken away"))
+                gone.append(StretchResult(was, Outcome.APPLIED, "deleted", "it is taken away"))
                 self._p.state.drop_reservation(name)
         never = [one.name for one in todo.create if one.name not in seen and complaints[one.name]]
         for name in never:
             if name not in made:
                 self._p.state.drop_reservation(name)
-        return results, seen
+        return results, gone, seen
 
     @staticmethod
     def _say(

@@ -217,7 +217,7 @@ def windows(begin: int, end: int, name: str = "flexlon_1") -> dict[str, Any]:
             windows(10000, 12000),
             False,
         ),  # its hour would reach into the window
-        ("flex: max-delay=2:00:00", windows(10800, 12000), True),  # it is over before the window
+        ("flex: max-delay=2:00:00", windows(10860, 12000), True),  # it is over before the window
         ("flex: max-delay=2:00:00", windows(0, 9000, "maintenance"), True),
         ("flex: deadline=now+2hours", windows(0, 3500), True),
         ("flex: deadline=now+2hours", windows(0, 3600), False),
