@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flexlond.agents.consent import ConsentReader, FlexJob
     from flexlond.agents.learning import Learner
     from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.licence import Stretch
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
     from flexlond.model.window import Window
@@ -50,6 +51,8 @@ class LoopState:
     series: Mapping[Kind, Series] = field(default_factory=dict)
     kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
     windows: tuple[Window, ...] = ()  # every window there was, oldest first
+    in_force: tuple[Stretch, ...] = ()  # our reservations, as the helper saw them last
+    kept_said: tuple[str, ...] = ()  # what there is to say of them
     observed_kw: float = 0.0  # the modelled estimate of what the site draws, at `planned_at`
     whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"

@@ -164,14 +164,14 @@ def view(
 
 
 def warnings(agent: LoopState, now: int) -> list[str]:
-    """The shortfalls that are foreseen, one line a window."""
+    """The shortfalls that are foreseen, one line a window; then what there is to say of Slurm's keeping."""
     found = []
     for window in agent.windows:
         if window.binds(now):
             text = _reason(window, agent.problem, agent.last_plan, now)
             if text:
                 found.append(f"window {window.window_id} {text}")
-    return found
+    return [*found, *agent.kept_said]
 
 
 def words(agent: LoopState, now: int) -> str:

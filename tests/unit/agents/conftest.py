@@ -17,6 +17,7 @@ from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.daemon.store import SqliteStore
 from flexlond.model.action import Action, Outcome, Result, Verb
 from flexlond.model.job import Cluster, Job, JobState, Pool, Snapshot
+from flexlond.model.licence import Reserved, StretchResult, kw_of, without_kw
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.model.settings import Feed, Settings
 from flexlond.slurm.command import SlurmCommandError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from flexlond.model.licence import Stretch
     from flexlond.model.timegrid import TimeGrid
 
 START = 1_795_000_200 - 1_795_000_200 % 1800
@@ -47,6 +49,8 @@ class SimSlurm:
     complete: bool = True
     answers_lost: bool = False
     effects: list[Action] = field(default_factory=list)
+    reserved: list[tuple[Stretch, ...]] = field(default_factory=list)
+    licences: int = 1000
     next_id: int = 1
     name: str = "squeue"
 
@@ -134,6 +138,15 @@ class SimSlurm:
             raise HelperUnavailable("no socket")
         return object()
 
+    async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved:  # the port's
+        if self.helper_down:
+            raise HelperUnavailable("no socket")
+        self.reserved.append(tuple(wanted))
+        results = tuple(StretchResult(one, Outcome.APPLIED, "applied", "") for one in wanted)
+        running = (j for j in self.jobs.values() if j.state is JobState.RUNNING)
+        used = sum(kw_of(j.licenses) or 0 for j in running)
+        return Reserved(results, tuple(wanted), self.licences, used)
+
     async def apply(self, actions: Sequence[Action]) -> Sequence[Result]:
         if self.helper_down:
             raise HelperUnavailable("no socket")
@@ -156,6 +169,8 @@ class SimSlurm:
         self.effects.append(action)
         if action.verb is Verb.HOLD_UNTIL:
             self.edit(action.job_id, begin=action.not_before)
+        elif action.verb is Verb.LET_OFF:
+            self.edit(action.job_id, licenses=without_kw(job.licenses) or "")
         elif action.verb is Verb.RELEASE:
             self.edit(action.job_id, begin=max(self.now, action.not_before))
         return end(Outcome.APPLIED, "applied")
