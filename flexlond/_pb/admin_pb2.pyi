@@ -384,18 +384,20 @@ class DrainReply(_message.Message):
     def __init__(self, restored: _Optional[int] = ..., left: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class AddWindowRequest(_message.Message):
-    __slots__ = ("start", "end", "cap_kw", "down_kw", "dry_run")
+    __slots__ = ("start", "end", "cap_kw", "down_kw", "dry_run", "replaces")
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     DOWN_KW_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_FIELD_NUMBER: _ClassVar[int]
     start: int
     end: int
     cap_kw: float
     down_kw: float
     dry_run: bool
-    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    replaces: int
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ..., replaces: _Optional[int] = ...) -> None: ...
 
 class AddWindowReply(_message.Message):
     __slots__ = ("window", "added", "cost_gbp", "carbon_gbp", "delay_gbp", "moves", "detail")
@@ -428,7 +430,7 @@ class WindowMove(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., kw: _Optional[float] = ...) -> None: ...
 
 class Window(_message.Message):
-    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots")
+    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end")
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
@@ -444,6 +446,8 @@ class Window(_message.Message):
     SHORT_SLOTS_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_KW_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_END_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     start: int
     end: int
@@ -459,7 +463,9 @@ class Window(_message.Message):
     short_slots: int
     detail: str
     slots: _containers.RepeatedCompositeFieldContainer[WindowSlot]
-    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ...) -> None: ...
+    rebound_kw: float
+    rebound_end: int
+    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ...) -> None: ...
 
 class WindowSlot(_message.Message):
     __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in")

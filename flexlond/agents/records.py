@@ -122,8 +122,8 @@ class Store(Protocol):
         """Every window that was ever accepted, oldest first."""
         ...
 
-    def add_window(self, window: Window) -> Window:
-        """Durable when it returns; the window with its number."""
+    def add_window(self, window: Window, replaces: int = 0) -> Window:
+        """Durable when it returns; the window with its number. `replaces` ends in the same moment."""
         ...
 
     def cancel_window(self, window_id: int, at: int) -> None:

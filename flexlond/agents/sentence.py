@@ -39,6 +39,19 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
 
 def because(agent: LoopState) -> str:
     """Why there are no new holds, or what the plan saves."""
+    why = obstacle(agent)
+    if why:
+        return why
+    found = agent.last_plan
+    if found is None:
+        return "nothing to plan"
+    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
+    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
+    return f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+
+
+def obstacle(agent: LoopState) -> str:
+    """Why nothing new is held now; "" when nothing is in the way."""
     bad = [s for s in agent.series.values() if s.quality in (Quality.STALE, Quality.ABSENT)]
     snapshot = agent.snapshot
     reasons = (
@@ -68,12 +81,4 @@ def because(agent: LoopState) -> str:
             f"no new holds, the helper does not answer ({agent.actuator.detail})",
         ),
     )
-    for applies, why in reasons:
-        if applies:
-            return why
-    found = agent.last_plan
-    if found is None:
-        return "nothing to plan"
-    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
-    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
-    return f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    return next((why for applies, why in reasons if applies), "")

@@ -18,6 +18,7 @@ class WindowOrder:
     cap_kw: float
     down_kw: float
     by: str
+    replaces: int = 0  # the window that it takes the place of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class WindowView:
     created: int
     created_by: str
     cancelled: int
+    rebound_kw: float  # inf: no cap after it
+    rebound_end: int
     shortfall_kw: float  # the largest of its slots
     short_slots: int
     detail: str  # why it is not kept, or what it does

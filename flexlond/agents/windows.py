@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from flexlond.model.timegrid import TimeGrid
     from flexlond.planning.problem import Plan, Problem
 
+REBOUND_SECONDS = 12 * 3600
+"""So long after its end at most a window's rebound cap counts: the peak that it is taken from is then old."""
 _NEAR = 1e-3  # kW above a cap that nobody minds
 
 
@@ -57,8 +59,15 @@ def why_not(order: WindowOrder, grid: TimeGrid, now: int) -> str:
     return ""
 
 
-def make(order: WindowOrder, plan: Plan, settings: PlanningSettings, now: int) -> Window:
-    """The window with its caps: from the first slot that is not over, by the plan of this moment."""
+def make(
+    order: WindowOrder, plan: Plan, settings: PlanningSettings, now: int, *, peak_kw: float
+) -> Window:
+    """The window with its caps: from the first slot that is not over, by the plan of this moment.
+
+    `peak_kw` is the highest power of the last day. Where it is not known (NaN) there is no rebound cap: the
+    plan knows nothing of the jobs to come.
+    """
+    usual = max(peak_kw, float(plan.kw.max())) if math.isfinite(peak_kw) else math.inf
     grid = plan.grid
     start, end = covering(order.start, order.end, grid.slot_seconds)
     start = max(start, grid.start)
@@ -81,6 +90,8 @@ def make(order: WindowOrder, plan: Plan, settings: PlanningSettings, now: int) -
         ramp_slots=ramp,
         created=now,
         created_by=order.by,
+        rebound_kw=settings.rebound_cap * usual if settings.rebound_cap else math.inf,
+        rebound_end=min(grid.end, end + REBOUND_SECONDS),
     )
 
 
@@ -156,6 +167,8 @@ def view(
         created=window.created,
         created_by=window.created_by,
         cancelled=window.cancelled,
+        rebound_kw=window.rebound_kw,
+        rebound_end=window.rebound_end,
         shortfall_kw=max((slot.shortfall_kw for slot in short), default=0.0),
         short_slots=len(short),
         detail=detail,

@@ -39,6 +39,12 @@ def added(out: Console, reply: Any) -> None:
                 f"the first {window.ramp_slots} slots are the ramp-in: above the order for the ramp cap"
             )
         )
+    if math.isfinite(window.rebound_kw):
+        out.print(
+            Text(
+                f"what comes back stays under {number(window.rebound_kw)} kW until {moment(window.rebound_end)}"
+            )
+        )
     if not reply.moves:
         out.print(Text("no job moves"))
         return

@@ -281,9 +281,12 @@ class SqliteStore:
         """Every window, oldest first."""
         return self._windows.all()
 
-    def add_window(self, window: Window) -> Window:
-        """Durable when it returns; the window with its number."""
-        return self._windows.add(window)
+    def add_window(self, window: Window, replaces: int = 0) -> Window:
+        """Durable when it returns; the window with its number. `replaces` ends with it, or neither happens."""
+        with self._transaction():
+            if replaces:
+                self._windows.cancel(replaces, window.created)
+            return self._windows.add(window)
 
     def cancel_window(self, window_id: int, at: int) -> None:
         """It ends at `at`."""

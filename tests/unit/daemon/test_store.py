@@ -181,7 +181,9 @@ def test_a_window_and_what_was_seen_of_it_survive_a_reopen(tmp_path: Path) -> No
     path = tmp_path / "s.db"
     with SqliteStore(path) as store:
         added = store.add_window(a_window())
-        down = store.add_window(a_window(cap_kw=math.nan, down_kw=5.0))
+        down = store.add_window(
+            a_window(cap_kw=math.nan, down_kw=5.0, rebound_kw=90.0, rebound_end=9000)
+        )
         store.add_samples(
             [WindowSample(added.window_id, 3600, at, 800.0, 790.0, 780.5) for at in (5, 6)]
         )
@@ -192,6 +194,7 @@ def test_a_window_and_what_was_seen_of_it_survive_a_reopen(tmp_path: Path) -> No
         assert store.samples(down.window_id) == []
     assert (added.window_id, down.window_id) == (1, 2)
     assert first.caps == (812.3456789012345, 800.0)
+    assert (first.rebound_kw, second.rebound_kw, second.rebound_end) == (math.inf, 90.0, 9000)
     assert math.isnan(first.down_kw)
     assert (math.isnan(second.cap_kw), second.down_kw) == (True, 5.0)
     assert [(one.at, one.observed_kw) for one in seen] == [(5, 780.5), (6, 780.5)]
@@ -205,6 +208,16 @@ def test_a_cancelled_window_stays_cancelled_at_the_first_moment(tmp_path: Path) 
         store.prune(10**10)
         (window,) = store.windows()
     assert window.cancelled == 100
+
+
+def test_a_window_and_the_end_of_the_one_it_replaces_are_stored_together(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        first = store.add_window(a_window())
+        store.add_window(a_window(created=90), first.window_id)
+        assert [one.cancelled for one in store.windows()] == [90, 0]
+        with pytest.raises(sqlite3.Error):
+            store.add_window(a_window(created=99, slot_seconds=None), 2)
+        assert [one.cancelled for one in store.windows()] == [90, 0]
 
 
 def test_a_store_from_before_windows_gets_their_tables(tmp_path: Path) -> None:
