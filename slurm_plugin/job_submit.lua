@@ -887,6 +887,8 @@ local function keep_licence(jd, rec, parts, uid)
     local others, asked = without_kw(jd.licenses or rec.licenses or "")
     local _, had = without_kw(rec.licenses or "")
     if not others then others, asked = "", -1 end -- alternatives would let the licence go
+    if had == 0 then had = nil end
+    if asked == 0 then asked = nil end
     local job = setmetatable({ jd = jd, parts = parts, begin = 0, known = rec.time_limit * 60 }, Job)
     if rec.time_limit == INFINITE then job.known = UNLIMITED end
     local directive = read(said or rec.comment or "", rec.submit_time or now, job)
@@ -905,7 +907,7 @@ local function keep_licence(jd, rec, parts, uid)
     if jd.licenses then
         slurm.log_user("%s", format("flexlon: the kw licence is the site's: the job has %d", number or 0))
     end
-    jd.licenses = wanted
+    jd.licenses = wanted ~= "" and wanted or LICENCE .. ":0" -- Slurm takes an empty text for no change
 end
 
 -- Reads the directive of a submission and acts on it; SUCCESS or ERROR, and the directive in force.

@@ -281,6 +281,15 @@ def test_an_opt_out_from_flexible_takes_the_licence_away(site: Site) -> None:
     assert got["licenses"] == ""  # it was let off (or opted out): that stays
 
 
+def test_the_last_licence_is_taken_away_by_a_count_of_none(site: Site) -> None:
+    rec = {**REC, "licenses": f"kw:{KW}"}
+    assert site.one({"partition": "green"}, more={"rec": rec})["licenses"] == "kw:0"
+    gone = {**rec, "licenses": "kw:0", "comment": FLEX}  # opted out: no later change gives it back
+    for change in ({"min_cpus": 64}, {"licenses": ""}, {"licenses": "kw:0"}):
+        got = site.one(change, more={"rec": gone}, cpu="flexible")
+        assert got["licenses"] == change.get("licenses", ""), change
+
+
 def test_an_operators_word_stands(site: Site) -> None:
     for uid in (0, 64030):
         got = site.one({"licenses": "kw:1"}, more={"rec": REC, "uid": uid})
