@@ -270,6 +270,7 @@ class Loop(LoopState):
         """Bring the reservations of the `kw` licence to what the windows ask for (keeping.py)."""
         taking_part = self.settings.licence.taking_part
         if not self._acting() or not (taking_part or self.in_force):
+            self.kept_said = ()
             return
         if not taking_part:
             await self._reserve_nothing("no partition takes part any more")

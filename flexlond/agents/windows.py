@@ -184,6 +184,10 @@ def warnings(agent: LoopState, now: int) -> list[str]:
             text = _reason(window, agent.problem, agent.last_plan, now)
             if text:
                 found.append(f"window {window.window_id} {text}")
+    if found and agent.in_force:
+        found.append(
+            "by the plan, which does not count that Slurm holds back jobs with the kw licence"
+        )
     return [*found, *agent.kept_said]
 
 

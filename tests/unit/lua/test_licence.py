@@ -278,7 +278,7 @@ def test_an_opt_out_from_flexible_takes_the_licence_away(site: Site) -> None:
     got = site.one({"comment": FLEX}, more={"rec": plain}, cpu="flexible")
     assert got["licenses"] == f"kw:{KW}"
     got = site.one({"licenses": "kw:5"}, more={"rec": {**plain, "comment": FLEX}}, cpu="flexible")
-    assert got["licenses"] == ""  # it was let off (or opted out): that stays
+    assert got["licenses"] == "kw:0"  # it was let off (or opted out): that stays
 
 
 def test_the_last_licence_is_taken_away_by_a_count_of_none(site: Site) -> None:
