@@ -16,7 +16,7 @@ import numpy as np
 
 from flexlond.model.action import Action, Outcome, Verb
 from flexlond.model.job import ACTIVE_STATES, JobState
-from flexlond.model.licence import kw_of
+from flexlond.model.licence import PREFIX, Stretch, kw_of
 from flexlond.model.slurmtime import format_moment
 from flexlond.model.window import caps_on
 from flexlond.planning.account import slot_power
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.state import LoopState
     from flexlond.model.job import Job, Snapshot
-    from flexlond.model.licence import Reserved, Stretch
+    from flexlond.model.licence import Reserved
     from flexlond.model.settings import LicenceSettings
     from flexlond.planning.problem import Plan, Problem
 
@@ -65,7 +65,7 @@ def kept_by_slurm(state: LoopState, now: int) -> Kept | None:
 def wanted(kept: Kept, state: LoopState, now: int) -> tuple[Stretch, ...]:
     """Those of its reservations that may be made by now, named as what is in force."""
     chosen = state.settings.licence
-    named = steady(kept.stretches, state.in_force, total=chosen.total_kw, now=now)
+    named = steady(kept.stretches, _in_force(state, now), total=chosen.total_kw, now=now)
     return tuple(one for one in named if one.end - now <= chosen.ahead_seconds)[: chosen.most]
 
 
@@ -130,6 +130,19 @@ def said(kept: Kept, reserved: Reserved | None, state: LoopState, now: int) -> t
             f"{state.settings.licence.total_kw}: correct one of them, then run flexlond lua"
         )
     return tuple(lines)
+
+
+def _in_force(state: LoopState, now: int) -> tuple[Stretch, ...]:
+    """What the helper saw last; after a start of the daemon, what slurmctld has under our prefix."""
+    if state.in_force or state.cluster is None:
+        return state.in_force
+    return tuple(
+        Stretch(int(one.name.removeprefix(PREFIX)), one.end, kw_of(one.licenses) or 0)
+        for one in state.cluster.reservations
+        if one.name.startswith(PREFIX)
+        and one.name.removeprefix(PREFIX).isdecimal()
+        and one.end > now
+    )
 
 
 def _latest(job: Job, state: LoopState, now: int) -> int | None:

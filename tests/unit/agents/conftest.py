@@ -16,7 +16,7 @@ import pytest
 from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.daemon.store import SqliteStore
 from flexlond.model.action import Action, Outcome, Result, Verb
-from flexlond.model.job import Cluster, Job, JobState, Pool, Snapshot
+from flexlond.model.job import Cluster, Job, JobState, Pool, Reservation, Snapshot
 from flexlond.model.licence import Reserved, StretchResult, kw_of, without_kw
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.model.settings import Feed, Settings
@@ -178,7 +178,14 @@ class SimSlurm:
     def read_cluster(self) -> Cluster:
         names = tuple(f"n{i}" for i in range(2))
         pool = Pool("main", 2, self.cpus, 0, (), names, None, 3600, is_default=True)
-        return Cluster("sim", "24.11.5", (pool,), 30, accrue_always=True, kill_wait=30)
+        found = Cluster("sim", "24.11.5", (pool,), 30, accrue_always=True, kill_wait=30)
+        windows = (
+            Reservation(
+                one.name, one.start, one.end, "", f"kw:{one.kw}", ("ANY_NODES",), active=True
+            )
+            for one in (self.reserved[-1] if self.reserved else ())
+        )
+        return replace(found, reservations=tuple(windows))
 
 
 @dataclass

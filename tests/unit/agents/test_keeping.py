@@ -68,6 +68,16 @@ async def test_a_window_is_reserved_once_and_taken_away_on_cancel(bench: Bench) 
     assert len(bench.slurm.reserved) == told
 
 
+async def test_a_new_daemon_takes_up_a_window_that_runs(bench: Bench) -> None:
+    await bench.cycle()
+    await order(bench, 2, 5, 300.5)
+    want = bench.slurm.reserved[-1]
+    bench.restart()
+    bench.slurm.now = at(3) + 60
+    await bench.cycle()
+    assert bench.slurm.reserved[-1] == want
+
+
 async def test_overlapping_windows_become_one_sequence(bench: Bench) -> None:
     await bench.cycle()
     await order(bench, 2, 6, 300.0)
