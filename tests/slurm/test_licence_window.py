@@ -80,8 +80,12 @@ def order(scene: Any, notice: int = 3, slots: int = SLOTS) -> tuple[int, int]:
     words = ("window", "add", "--from", moments[0], "--to", moments[1], "--cap", f"{CAP}kW")
     added = scene.ctl(*words)
     assert "Slurm itself keeps it" in added["detail"], added
-    expected = {f"flexlon_{begin}": (begin, end, f"kw:{1000 - CAP}")}
-    scene.wait_for(lambda: reservations() == expected, 20, what=f"reserved: {expected}")
+    scene.wait_for(reservations, 20, what="slurmctld has a reservation")
+    found = reservations()
+    assert list(found) == [f"flexlon_{begin}"]
+    assert found[f"flexlon_{begin}"][:2] == (begin, end)
+    # Deeper by what jobs without the licence draw in it.
+    assert int(found[f"flexlon_{begin}"][2].removeprefix("kw:")) >= 1000 - CAP
     return begin, end
 
 
@@ -200,7 +204,7 @@ def test_no_owner_lowers_the_licence(site: Any, as_user: Any) -> None:
     update("NumCPUs=5")
     assert licence() == f"kw:{5 * KW}"
     update("Partition=gpu")
-    assert licence() == "kw:0"
+    assert licence() in {"kw:0", "(null)"}  # 26.05 shows the latter
     update("Partition=main")
     assert licence() == f"kw:{5 * KW}"
     update("Licenses=kw:2", user="flexop")  # an operator may
