@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
-from flexlond.daemon.config_checks_planning import meter, planning, power, prediction
+from flexlond.daemon.config_checks_planning import (
+    licence,
+    meter,
+    planning,
+    power,
+    prediction,
+)
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
 
@@ -255,5 +261,6 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     planning,
     prediction,
     _helper,
+    licence,
     _admin,
 )

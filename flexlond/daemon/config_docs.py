@@ -50,6 +50,11 @@ SECTIONS = {
         "start always uses the time limit, whatever was learnt."
     ),
     "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
+    "licence": (
+        "Windows that Slurm itself keeps, whatever happens to FlexLon: job_submit.lua gives the jobs of the "
+        "partitions that take part the licence `kw`, and a window is a reservation of it. Read by flexlond, "
+        "flexlon-helper and `flexlond lua`."
+    ),
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -345,6 +350,35 @@ DOCS: dict[str, KeyDoc] = {
     "helper.resume_grace": KeyDoc(
         "s", "How long after its time a suspended job may wait for the independent resume.", "0"
     ),
+    "licence.total_kw": KeyDoc(
+        "kW",
+        "N of the line Licenses=kw:N in slurm.conf: the most that the jobs can draw together; 0: no licence.",
+        "1000",
+    ),
+    "licence.conf": KeyDoc(
+        "",
+        "The file that has this line. The plugin looks at it with each job and gives no licence without the "
+        "line, because Slurm refuses jobs that ask for a licence that it does not know.",
+        '"/etc/slurm/slurm.conf"',
+    ),
+    "licence.partitions": KeyDoc(
+        "",
+        "Whose jobs get the licence: off (also where a partition is not named), flexible (jobs that consent "
+        "to be moved) or all (needs licence.consent).",
+        '{ batch = "flexible", night = "all" }',
+    ),
+    "licence.consent": KeyDoc(
+        "",
+        "For all: a sentence that says who agreed that jobs without a directive wait for windows.",
+        '"All jobs of night may wait for windows: J. Doe, head of computing, 2026-11-28"',
+    ),
+    "licence.longest_seconds": KeyDoc(
+        "s", "The longest reservation that the helper makes.", "43200"
+    ),
+    "licence.ahead_seconds": KeyDoc(
+        "s", "How far ahead the end of a reservation may be.", "172800"
+    ),
+    "licence.most": KeyDoc("", "The most reservations of ours at one time.", "48"),
     "admin.operators": KeyDoc(
         "", "Users who may see and ask everything, by name or uid.", '["root"]'
     ),

@@ -196,6 +196,23 @@ class HelperSettings(_Base, frozen=True):
     resume_grace: int = 0
 
 
+class LicenceSettings(_Base, frozen=True):
+    """[licence]: windows that Slurm itself keeps, by reservations of the `kw` licence."""
+
+    total_kw: int = 0  # N of Licenses=kw:N in slurm.conf; 0: there is none
+    conf: str = "/etc/slurm/slurm.conf"  # the file with the Licenses= line
+    partitions: dict[str, Literal["off", "flexible", "all"]] = msgspec.field(default_factory=dict)
+    consent: str = ""  # who agreed, for the site, that jobs without a directive wait for windows
+    longest_seconds: int = 43200  # of one reservation
+    ahead_seconds: int = 172800  # its end, from now
+    most: int = 48  # reservations at once
+
+    @property
+    def taking_part(self) -> bool:
+        """Whether the jobs of any partition get the licence."""
+        return any(mode != "off" for mode in self.partitions.values())
+
+
 class AdminSettings(_Base, frozen=True):
     """[admin]: who may do what."""
 
@@ -216,4 +233,5 @@ class Settings(_Base, frozen=True):
     planning: PlanningSettings = PlanningSettings()
     prediction: PredictionSettings = PredictionSettings()
     helper: HelperSettings = HelperSettings()
+    licence: LicenceSettings = LicenceSettings()
     admin: AdminSettings = AdminSettings()

@@ -128,6 +128,10 @@ BAD = [
     ("meter's password", "[meter]\nsource='prometheus'\nmax_kw=9.0\nurl='http://a:b@p:9090'\nquery='q'", "meter.url", "the status shows the address", "address alone"),
     ("meter's query", "[meter]\nsource='prometheus'\nmax_kw=9.0\nurl='http://p:9090'", "meter.query", "is empty", "site_power_watts"),
     ("nobody", "[admin]\noperators = ['']", "admin.operators#1", "empty name", ""),
+    ("licence total", "[licence]\npartitions = { a = 'flexible' }", "licence.total_kw", "take part", "Licenses=kw:N"),
+    ("licence consent", "[licence]\ntotal_kw = 9\npartitions = { a = 'all' }", "licence.consent", "names nobody who agreed", "J. Doe"),
+    ("licence mode", "[licence]\npartitions = { a = 'some' }", "licence.partitions", "not of the right type", "flexible"),
+    ("licence file", "[licence]\nconf = 'slurm.conf'", "licence.conf", "not an absolute path", ""),
     ("toml", "[daemon\n", "", "not TOML", "mode ="),
 ]  # fmt: skip
 

@@ -60,8 +60,10 @@ class Plugin:
         *scenarios: dict[str, Any],
         directive: DirectiveSettings | None = None,
         mode: str = "plain",
+        **tables: Any,
     ) -> list[dict[str, Any]]:
         settings = Settings(
+            **tables,
             directive=directive or DirectiveSettings(),
             daemon=DaemonSettings(heartbeat_file=str(self.heartbeat)),
         )
