@@ -1,0 +1,275 @@
+"""Jobs and assets together under the site's cap on import.
+
+Law: pure but for the solver it is given. The jobs' plan is always one of planner.plan's, checked there, under a cap
+that leaves the assets their power; the dispatch is checked here (check.py). Several divisions of the cap are
+tried: the assets' own wish first, then what is left after the jobs, then the division of a model that has both
+(exact where few jobs make it small, and then its starts too). The best of them stands: the least above the cap,
+then the least cost. Without a dispatch that passes, the assets keep to their neutral and the jobs' plan leaves
+them that. An asset with a stale reading is left out, and said so; the cap then leaves it what it may draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.assets.check import check_dispatch
+from flexlond.assets.dispatch import Dispatch, Site, dispatch
+from flexlond.assets.model import Division, divide
+from flexlond.assets.plant import usable
+from flexlond.planning.capacity import blocks_of
+from flexlond.planning.planner import plan
+from flexlond.planning.ranking import run_costs, score_of
+from flexlond.solver.improve import adopt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from flexlond.assets.dispatch import Solver
+    from flexlond.assets.plant import Asset, Reading
+    from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.question import Question
+    from flexlond.planning.solve import Budget, Solution
+
+    Improve = Callable[[Solution, Question], Solution]
+
+_ROUNDS = 3  # in which jobs and assets give way to each other
+_SAME = 1e-9  # GBP
+_OVER = 1e-3  # kWh above the cap that count as none
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one division of the cap came to."""
+
+    name: str  # "assets first", "in turn", "relaxed", "exact"
+    cost_gbp: float
+    over_kwh: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joint:
+    """The jobs' plan and the assets' dispatch that belong together."""
+
+    plan: Plan
+    dispatch: Dispatch
+    cost_gbp: float  # energy, carbon and delay of the jobs; energy, carbon and wear of the assets
+    stages: tuple[Stage, ...]
+    problems: tuple[str, ...]  # of the assets and the cap; the jobs' own are in the plan
+    proven: bool = False  # the exact model was solved to its end and its answer was taken
+    room_kw: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """(S,) the cap that the jobs were planned under; empty: none."""
+
+
+def high_kw(problem: Problem, start: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(S,) kW that may be drawn: base, running and jobs from `start` (J,), in whole slots while room is kept."""
+    grid, blocks, running = problem.grid, blocks_of(problem), problem.running
+    placed = (start > 0) & (start < grid.end)
+    first = (start[placed] - grid.start) // grid.slot_seconds
+    earliest = np.maximum(problem.earliest[placed], problem.now)
+    begin = np.maximum(grid.start + first * grid.slot_seconds, earliest)
+    last = np.ceil((begin + blocks.hold[placed] - grid.start) / grid.slot_seconds).astype(np.int64)
+    since = np.full(len(running.end), grid.start)
+    if len(running.begin):
+        since = np.maximum(since, running.begin)
+    from_slot = (since - grid.start) // grid.slot_seconds
+    # What overruns its end takes the first slot still.
+    until = np.ceil((running.end - grid.start) / grid.slot_seconds).astype(np.int64)
+    until = np.maximum(until, np.minimum(from_slot + 1, 1))
+    begins = np.clip(np.concatenate([first, from_slot]), 0, grid.count)
+    ends = np.maximum(np.clip(np.concatenate([last, until]), 0, grid.count), begins)
+    kw = np.concatenate([blocks.step_kw[placed], running.kw])
+    size = grid.count + 1
+    step = np.bincount(begins, kw, size) - np.bincount(ends, kw, size)
+    power: NDArray[np.float64] = problem.base_kw + np.cumsum(step)[: grid.count]
+    return power
+
+
+class _Search:
+    """Tries divisions of the cap and keeps the best."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        settings: PlanningSettings,
+        assets: Sequence[Asset],
+        readings: Mapping[str, Reading],
+        *,
+        cap_kw: NDArray[np.float64],
+        export_kw: float,
+        solver: Solver,
+        seconds: float,
+        budget: Budget | None,
+        last: Plan | None,
+    ) -> None:
+        self.problem, self.settings = problem, settings
+        self.assets, self.readings = assets, readings
+        self.cap_kw, self.export_kw = cap_kw, export_kw
+        self.solver, self.seconds = solver, seconds
+        self.budget, self.last = budget, last
+        self.capped = bool(np.isfinite(cap_kw).any())
+        self.score = score_of(problem.price, problem.carbon, settings)
+        grid = problem.grid
+        hours = np.full(grid.count, grid.slot_seconds / 3600.0)
+        hours[0] = max(grid.start + grid.slot_seconds - problem.now, 1) / 3600.0
+        self.hours = hours
+        self.stages: list[Stage] = []
+        self.best: Joint | None = None
+        self.question: Question | None = None
+        self.question_kw = np.zeros(grid.count)
+
+    def site(self, high: NDArray[np.float64], low: NDArray[np.float64]) -> Site:
+        """The assets' site beside a load."""
+        return Site(self.hours, self.score, self.cap_kw, high, low, self.export_kw)
+
+    def attempt(
+        self, name: str, kw: NDArray[np.float64], slots: Mapping[int, int] | None = None
+    ) -> Joint | None:
+        """Jobs under what assets at `kw` (A, S) leave, then the assets beside them; keeps the better one."""
+        room = self.cap_kw - kw.sum(axis=0) if self.capped else np.zeros(0)
+        under = replace(self.problem, site_kw=room)
+
+        def improve(solution: Solution, question: Question) -> Solution:
+            self.question, self.question_kw = question, kw.sum(axis=0)
+            if slots is None:
+                return solution
+            wanted = [slots.get(job, -1) for job in question.jobs.tolist()]
+            better = adopt(solution, question.instance, np.array(wanted, np.int64), 0.0)
+            return solution if isinstance(better, str) else better
+
+        last = self.best.plan if self.best else self.last
+        found = plan(under, self.settings, budget=self.budget, last=last, improve=improve)
+        site = self.site(high_kw(self.problem, found.start), found.kw)
+        made = dispatch(site, self.assets, self.readings, self.solver, self.seconds)
+        if made is None or check_dispatch(site, self.assets, self.readings, made):
+            return None
+        cost = self._jobs_cost(found) + made.cost_gbp
+        over = float((made.over_kw * self.hours).sum())
+        self.stages.append(Stage(name, cost, over))
+        joint = Joint(found, made, cost, (), made.problems, room_kw=room)
+        if self.best is None or self._beats(joint, self.best):
+            self.best = joint
+        return joint
+
+    def alone(self) -> Dispatch | None:
+        """The assets beside what cannot be moved: what they would like to do."""
+        none = np.zeros(self.problem.jobs, np.int64)
+        load = high_kw(self.problem, none)
+        return dispatch(
+            self.site(load, load), self.assets, self.readings, self.solver, self.seconds
+        )
+
+    def divide(self, *, exact: bool) -> Division | None:
+        """The division of the model that has jobs and assets."""
+        if self.question is None or self.best is None:
+            return None
+        joint, question = self.best, self.question
+        return divide(
+            self.problem,
+            question,
+            self.site(high_kw(self.problem, joint.plan.start), joint.plan.kw),
+            self.assets,
+            self.readings,
+            room_kw=question.instance.free[-2] + self.question_kw,
+            plan=joint.plan,
+            solver=self.solver,
+            seconds=self.seconds,
+            exact=exact,
+        )
+
+    def _jobs_cost(self, found: Plan) -> float:
+        """GBP of energy, carbon and delay of the jobs whose cost is known."""
+        problem, blocks = self.problem, blocks_of(self.problem)
+        gbp = run_costs(problem.grid, self.score, blocks.kw, found.start, blocks.span)
+        delay = self.settings.delay_price * problem.delay_weight / 86400.0
+        gbp += delay * (found.start - np.maximum(problem.earliest, problem.now))
+        return float(gbp[np.isfinite(gbp)].sum())
+
+    def _beats(self, one: Joint, other: Joint) -> bool:
+        over = float(((one.dispatch.over_kw - other.dispatch.over_kw) * self.hours).sum())
+        if abs(over) > _OVER:
+            return over < 0
+        return one.cost_gbp < other.cost_gbp - _SAME
+
+
+def plan_jointly(
+    problem: Problem,
+    settings: PlanningSettings,
+    assets: Sequence[Asset],
+    readings: Mapping[str, Reading],
+    *,
+    solver: Solver,
+    seconds: float = 5.0,
+    export_kw: float = 0.0,
+    exact: bool = True,
+    budget: Budget | None = None,
+    last: Plan | None = None,
+) -> Joint:
+    """Plan jobs and assets; `problem.site_kw` is the site's cap on import, assets included.
+
+    `seconds` bounds each call of the solver (a dozen at most); `exact` allows the model with whole jobs.
+    """
+    good, words = usable(assets, readings, problem.now)
+    absent = sum(asset.absent_kw for asset in assets if asset not in good)
+    own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
+    search = _Search(
+        problem,
+        settings,
+        good,
+        readings,
+        cap_kw=own - absent,
+        export_kw=export_kw,
+        solver=solver,
+        seconds=seconds,
+        budget=budget,
+        last=last,
+    )
+    wish = search.alone()
+    if wish is None:
+        return _without(search, words)
+    turn = search.attempt("assets first", wish.kw)
+    proven = False
+    if search.capped and good and turn is not None:
+        for _ in range(_ROUNDS):
+            turn = search.attempt("in turn", turn.dispatch.kw)
+            if turn is None or turn is not search.best:
+                break
+        relaxed = search.divide(exact=False)
+        if relaxed is not None:
+            search.attempt("relaxed", relaxed.kw)
+        division = search.divide(exact=True) if exact else None
+        if division is not None:
+            taken = search.attempt("exact", division.kw, division.slots)
+            proven = division.proven and taken is not None and taken is search.best
+    best = search.best
+    if best is None:
+        return _without(search, words)
+    return replace(
+        best,
+        stages=tuple(search.stages),
+        problems=(*words, *best.problems),
+        proven=proven,
+    )
+
+
+def _without(search: _Search, words: Sequence[str]) -> Joint:
+    """The jobs alone, the assets at their neutral: there is no dispatch that passes."""
+    slots = search.problem.grid.count
+    neutral = sum(max(asset.absent_kw, asset.neutral_kw) for asset in search.assets)
+    room = search.cap_kw - neutral if search.capped else np.zeros(0)
+    found = plan(
+        replace(search.problem, site_kw=room),
+        search.settings,
+        budget=search.budget,
+        last=search.last,
+    )
+    nothing = Dispatch(
+        (), np.zeros((0, slots)), np.zeros((0, slots)), 0.0, np.zeros(slots), np.zeros(slots)
+    )
+    said = "no dispatch of the assets was found that passes its check: they keep to their neutral"
+    return Joint(found, nothing, float("nan"), (), (*words, said), room_kw=room)
