@@ -20,9 +20,11 @@ from flexlond.assets.dispatch import Dispatch, Site, dispatch
 from flexlond.assets.model import Division, divide
 from flexlond.assets.plant import usable
 from flexlond.planning.capacity import blocks_of
+from flexlond.planning.check import check_instance
+from flexlond.planning.instance import NOWHERE
 from flexlond.planning.planner import plan
 from flexlond.planning.ranking import run_costs, score_of
-from flexlond.solver.improve import adopt
+from flexlond.planning.room import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 _ROUNDS = 3  # in which jobs and assets give way to each other
 _SAME = 1e-9  # GBP
+_LOOSE = 1e9  # kW, kg: a cap that binds nobody
 _OVER = 1e-3  # kWh above the cap that count as none
 
 
@@ -121,29 +124,43 @@ class _Search:
         self.stages: list[Stage] = []
         self.best: Joint | None = None
         self.question: Question | None = None
-        self.question_kw = np.zeros(grid.count)
 
     def site(self, high: NDArray[np.float64], low: NDArray[np.float64]) -> Site:
         """The assets' site beside a load."""
         return Site(self.hours, self.score, self.cap_kw, high, low, self.export_kw)
 
     def attempt(
-        self, name: str, kw: NDArray[np.float64], slots: Mapping[int, int] | None = None
+        self,
+        name: str,
+        kw: NDArray[np.float64] | None,
+        slots: Mapping[int, int] | None = None,
     ) -> Joint | None:
-        """Jobs under what assets at `kw` (A, S) leave, then the assets beside them; keeps the better one."""
-        room = self.cap_kw - kw.sum(axis=0) if self.capped else np.zeros(0)
-        under = replace(self.problem, site_kw=room)
+        """Jobs under what assets at `kw` (A, S) leave, then the assets beside them; keeps the better one.
+
+        `kw` None: the jobs are not capped, so that the question has all of them; `slots` then are the model's,
+        which keeps the cap by itself.
+        """
+        room = np.zeros(0)
+        if self.capped:
+            loose = np.full(self.problem.grid.count, _LOOSE)
+            room = loose if kw is None else self.cap_kw - kw.sum(axis=0)
 
         def improve(solution: Solution, question: Question) -> Solution:
-            self.question, self.question_kw = question, kw.sum(axis=0)
-            if slots is None:
-                return solution
-            wanted = [slots.get(job, -1) for job in question.jobs.tolist()]
-            better = adopt(solution, question.instance, np.array(wanted, np.int64), 0.0)
-            return solution if isinstance(better, str) else better
+            if kw is None:
+                self.question = question
+            return solution if slots is None else _placed(solution, question, slots)
 
-        last = self.best.plan if self.best else self.last
-        found = plan(under, self.settings, budget=self.budget, last=last, improve=improve)
+        asked = replace(self.problem, site_kw=room)
+        if slots is not None:
+            # What keeps a cap may cost more than as soon as possible: the planner asks less only without one.
+            asked = replace(asked, co2_cap_kg=min(self.problem.co2_cap_kg, _LOOSE))
+        found = plan(
+            asked,
+            self.settings,
+            budget=self.budget,
+            last=self.best.plan if self.best else self.last,
+            improve=improve,
+        )
         site = self.site(high_kw(self.problem, found.start), found.kw)
         made = dispatch(site, self.assets, self.readings, self.solver, self.seconds)
         if made is None or check_dispatch(site, self.assets, self.readings, made):
@@ -164,19 +181,17 @@ class _Search:
             self.site(load, load), self.assets, self.readings, self.solver, self.seconds
         )
 
-    def divide(self, *, exact: bool) -> Division | None:
-        """The division of the model that has jobs and assets."""
-        if self.question is None or self.best is None:
+    def divide(self, loose: Joint, *, exact: bool) -> Division | None:
+        """The division of the model that has jobs and assets; `loose` is the plan that had no cap."""
+        if self.question is None:
             return None
-        joint, question = self.best, self.question
         return divide(
             self.problem,
-            question,
-            self.site(high_kw(self.problem, joint.plan.start), joint.plan.kw),
+            self.question,
+            self.site(high_kw(self.problem, loose.plan.start), loose.plan.kw),
             self.assets,
             self.readings,
-            room_kw=question.instance.free[-2] + self.question_kw,
-            plan=joint.plan,
+            plan=loose.plan,
             solver=self.solver,
             seconds=self.seconds,
             exact=exact,
@@ -230,22 +245,24 @@ def plan_jointly(
         last=last,
     )
     wish = search.alone()
-    if wish is None:
-        return _without(search, words)
-    turn = search.attempt("assets first", wish.kw)
     proven = False
-    if search.capped and good and turn is not None:
+    if wish is not None and not (search.capped and good):
+        search.attempt("assets first", wish.kw)
+    elif wish is not None:
+        loose = search.attempt("jobs first", None)
+        turn = search.attempt("assets first", wish.kw)
         for _ in range(_ROUNDS):
-            turn = search.attempt("in turn", turn.dispatch.kw)
             if turn is None or turn is not search.best:
                 break
-        relaxed = search.divide(exact=False)
-        if relaxed is not None:
-            search.attempt("relaxed", relaxed.kw)
-        division = search.divide(exact=True) if exact else None
-        if division is not None:
-            taken = search.attempt("exact", division.kw, division.slots)
-            proven = division.proven and taken is not None and taken is search.best
+            turn = search.attempt("in turn", turn.dispatch.kw)
+        if loose is not None:
+            relaxed = search.divide(loose, exact=False)
+            if relaxed is not None:
+                search.attempt("relaxed", relaxed.kw)
+            division = search.divide(loose, exact=True) if exact else None
+            if division is not None:
+                taken = search.attempt("exact", None, division.slots)
+                proven = division.proven and taken is not None and taken is search.best
     best = search.best
     if best is None:
         return _without(search, words)
@@ -254,6 +271,22 @@ def plan_jointly(
         stages=tuple(search.stages),
         problems=(*words, *best.problems),
         proven=proven,
+    )
+
+
+def _placed(solution: Solution, question: Question, slots: Mapping[int, int]) -> Solution:
+    """The model's own starts, where they fit; else `solution`."""
+    instance = question.instance
+    wanted = np.array([slots.get(job, NOWHERE) for job in question.jobs.tolist()], np.int64)
+    if check_instance(instance, wanted):
+        return solution
+    placement = Placement(instance, solution.prices)
+    placement.adopt(wanted)
+    return replace(
+        solution,
+        slot=placement.slot,
+        objective=instance.objective(wanted),
+        placement=placement,
     )
 
 

@@ -7,7 +7,7 @@ may be broken; exact, they are whole, within the seconds given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from flexlond.planning.question import Question
 
 _ALL = 20_000  # jobs x slots up to which every slot of a job is an option
-_MOST = 300  # jobs above which only the relaxation is asked for
-_GAP = 1e-4  # at which the exact model is good enough
+_MOST = 1500  # jobs above which only the relaxation is asked for
+_GAP = 1e-3  # at which the exact model is good enough
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,13 +51,12 @@ def divide(
     assets: Sequence[Asset],
     readings: Mapping[str, Reading],
     *,
-    room_kw: NDArray[np.float64],
     plan: Plan,
     solver: Solver,
     seconds: float,
     exact: bool,
 ) -> Division | None:
-    """The division of `room_kw` (S,), the cap that is left to the question's jobs and the assets.
+    """The division of the cap between the question's jobs and the assets.
 
     `plan` is one of these jobs' plans, `site` what the assets stood beside in it. None without an answer, or
     where there are too many jobs for an exact one.
@@ -76,8 +75,9 @@ def divide(
     once = into.rows_of(1.0, 1.0, jobs)
     into.put(once[chosen.job], x, 1.0)
     low = site.low_kw - _mean_kw(problem, question.jobs, plan)
-    high = np.where(np.isfinite(site.cap_kw), site.cap_kw - room_kw, 0.0)
-    beside = type(site)(site.hours, site.score, site.cap_kw, high, low, site.export_kw)
+    placed = np.where(plan.slot < instance.slots, plan.slot, -1)[question.jobs]
+    power = instance.usage(np.arange(jobs), placed)[-2]  # the site's row is the last but the unbounded one
+    beside = replace(site, high_kw=site.high_kw - power, low_kw=low)
     plant = build(beside, assets, readings, into)
     _jobs_rows(instance, chosen, into, x, plant.cap_rows)
     _floor_rows(problem, question, chosen, into, x, plant.floor_rows)

@@ -17,10 +17,6 @@ from flexlond.planning.room import Placement
 from flexlond.solver.child import call
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from flexlond.planning.instance import Instance
     from flexlond.planning.question import Question
     from flexlond.planning.solve import Solution
 
@@ -47,30 +43,21 @@ class Improver:
         )
         if slot is None:
             return solution
-        better = adopt(solution, instance, slot, time.perf_counter() - began)
-        if isinstance(better, str):
-            self.detail = better
+        wrong = check_instance(instance, slot)
+        if wrong:
+            self.detail = f"the solver's answer is refused: {wrong[0]}"
             return solution
-        return better
-
-
-def adopt(
-    solution: Solution, instance: Instance, slot: NDArray[np.int64], seconds: float
-) -> Solution | str:
-    """`solution` with the solver's `slot` (n,), which took `seconds`; or why it stands as it is."""
-    wrong = check_instance(instance, slot)
-    if wrong:
-        return f"the solver's answer is refused: {wrong[0]}"
-    objective = instance.objective(slot)
-    if not objective < solution.objective - _LESS * abs(solution.objective):
-        return "the solver found nothing better"
-    placement = Placement(instance, solution.prices)
-    placement.adopt(slot)
-    stage = Stage("milp", seconds, objective)
-    return replace(
-        solution,
-        slot=placement.slot,
-        objective=objective,
-        stages=(*solution.stages, stage),
-        placement=placement,
-    )
+        objective = instance.objective(slot)
+        if not objective < solution.objective - _LESS * abs(solution.objective):
+            self.detail = "the solver found nothing better"
+            return solution
+        placement = Placement(instance, solution.prices)
+        placement.adopt(slot)
+        stage = Stage("milp", time.perf_counter() - began, objective)
+        return replace(
+            solution,
+            slot=placement.slot,
+            objective=objective,
+            stages=(*solution.stages, stage),
+            placement=placement,
+        )

@@ -6,7 +6,7 @@ from the problem's arrays, with hard limits (no slack anywhere), and solved to 1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import highspy
@@ -15,6 +15,7 @@ import numpy as np
 from flexlond.assets.plant import Battery, Chiller, Reading
 from flexlond.model.settings import PlanningSettings
 from flexlond.planning.capacity import blocks_of
+from flexlond.planning.planner import plan
 from flexlond.planning.problem import Running
 from flexlond.planning.ranking import run_costs, score_of
 from tests.unit.planning.conftest import NOW, SLOT, build
@@ -55,7 +56,6 @@ def random_case(seed: int) -> Case:
     nodes = rng.integers(1, 9, jobs).astype(float)
     earliest = NOW + np.where(rng.random(jobs) < 0.6, 0, rng.integers(0, slots // 3, jobs)) * SLOT
     slack = rng.integers(2, slots, jobs) * SLOT
-    latest = np.minimum(earliest + slack, NOW + slots * SLOT - duration)
     kw = nodes * rng.uniform(8, 16, jobs)
     running_kw = float(rng.uniform(0, 60))
     base = float(rng.uniform(10, 60))
@@ -91,7 +91,6 @@ def random_case(seed: int) -> Case:
         room=float(rng.integers(14, 40)),
         carbon=np.clip(200 + 1.2 * (price - 90) + rng.normal(0, 15, slots), 30, None),
         earliest=earliest,
-        latest=latest,
         duration=duration.astype(float),
         kw=kw,
         demand=nodes,
@@ -103,9 +102,12 @@ def random_case(seed: int) -> Case:
             np.array([running_kw]),
             1,
         ),
-        site_kw=cap,
         base_kw=base,
     )
+    # Deadlines that can be met: some slots after the start that each job would have without us.
+    asap = plan(problem, SETTINGS).asap
+    latest = np.minimum(asap + slack, NOW + slots * SLOT - duration)
+    problem = replace(problem, latest=latest, site_kw=np.full(slots, cap))
     readings = {
         "battery": Reading(NOW - 5, float(rng.uniform(0.1, 0.9)) * size, 0.0),
         "chiller": Reading(NOW - 5, float(rng.uniform(15, 21)), 10.0),
