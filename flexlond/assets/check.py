@@ -1,8 +1,8 @@
 """Whether a dispatch keeps its word, by other code than made it.
 
-Law: trusts the plant models' figures and the readings, and of the dispatch only what it recomputes. Answers with
-sentences, none for a dispatch that may be sent. A battery outside its limits already may not go further out; a
-store may be outside only where it was so or full power (or none) brings it no nearer.
+Law: trusts the plant models' figures and the readings, and of the dispatch only what it recomputes. Answers
+with sentences, none for a dispatch that may be sent. A battery outside its limits already may not go further
+out; a store may be outside only where it was so or full power (or none) brings it no nearer.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The cheapest operation of the assets beside a given load, under the site's cap on import.
 
-Law: pure but for the solver it is given. Minimises score x kWh (price and carbon price together) and wear, GBP.
-Levels stay inside the plant's limits at every slot's end; never charge and discharge at once; a chiller is off or
-above its least power. The import of load and assets stays under the cap in every slot and above minus what may
-be exported: where that cannot be, by as little as can be, and it is said. At the horizon's end a battery holds at
-least what it held at first, a store is no warmer (or, where the cap takes it, as near to that as can be): what is
-stored is not sold off because the plan ends. Where the score is unknown nothing is charged, and a discharge earns
-nothing: it happens there for the cap alone.
+Law: pure but for the solver it is given. Minimises score x kWh (price and carbon price together) and wear,
+GBP. Levels stay inside the plant's limits at every slot's end; never charge and discharge at once; a chiller
+is off or above its least power. The import of load and assets stays under the cap in every slot and above
+minus what may be exported: where that cannot be, by as little as can be, and it is said. At the horizon's end
+a battery holds at least what it held at first, a store is no warmer (or, where the cap takes it, as near to
+that as can be): what is stored is not sold off because the plan ends. Where the score is unknown nothing is
+charged, and a discharge earns nothing: it happens there for the cap alone.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from flexlond.assets.plant import Asset, Chiller, Reading
     from flexlond.solver.linear import Answer
 
-_CAP = 100.0  # times the dearest kWh: what a kWh above the cap counts, so that it is the last resort
-_WARM = 1000.0  # times it: what a degree outside the limits counts, for the electricity that moves it
+_CAP = (
+    100.0  # times the dearest kWh: what a kWh above the cap counts, so that it is the last resort
+)
+_WARM = (
+    1000.0  # times it: what a degree outside the limits counts, for the electricity that moves it
+)
 _REST = 1.5  # times it: what a kWh that is missing at the end counts
 _LITTLE = 1e-6
 
@@ -144,12 +148,15 @@ class Builder:
     def model(self, *, whole: bool = True) -> Model:
         """The model; `whole` False: whole columns may be broken (the relaxation)."""
         return Model(
-            *(np.concatenate(part) for part in (self.cost, self.lower, self.upper)),
-            np.concatenate(self.whole) & whole,
-            *(np.concatenate(part) for part in (self.row_lower, self.row_upper)),
-            np.concatenate(self.row),
-            np.concatenate(self.column),
-            np.concatenate(self.value),
+            cost=np.concatenate(self.cost),
+            lower=np.concatenate(self.lower),
+            upper=np.concatenate(self.upper),
+            whole=np.concatenate(self.whole) & whole,
+            row_lower=np.concatenate(self.row_lower),
+            row_upper=np.concatenate(self.row_upper),
+            row=np.concatenate(self.row),
+            column=np.concatenate(self.column),
+            value=np.concatenate(self.value),
         )
 
 
@@ -180,7 +187,9 @@ def build(
     known = np.isfinite(site.score)
     per_kw = np.where(known, np.nan_to_num(site.score) / 1000.0, site.dearest) * site.hours
     limit = np.full(slots, _CAP * site.dearest) * site.hours
-    cap = into.rows_of(-np.inf, np.where(np.isfinite(site.cap_kw), site.cap_kw, np.inf) - site.high_kw, slots)
+    cap = into.rows_of(
+        -np.inf, np.where(np.isfinite(site.cap_kw), site.cap_kw, np.inf) - site.high_kw, slots
+    )
     floor = into.rows_of(-site.export_kw - site.low_kw, np.inf, slots)
     over = into.add(limit)
     into.put(cap, over, -1.0)

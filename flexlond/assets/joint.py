@@ -1,11 +1,12 @@
 """Jobs and assets together under the site's cap on import.
 
-Law: pure but for the solver it is given. The jobs' plan is always one of planner.plan's, checked there, under a cap
-that leaves the assets their power; the dispatch is checked here (check.py). Several divisions of the cap are
-tried: the assets' own wish first, then what is left after the jobs, then the division of a model that has both
-(exact where few jobs make it small, and then its starts too). The best of them stands: the least above the cap,
-then the least cost. Without a dispatch that passes, the assets keep to their neutral and the jobs' plan leaves
-them that. An asset with a stale reading is left out, and said so; the cap then leaves it what it may draw.
+Law: pure but for the solver it is given. The jobs' plan is always one of planner.plan's, checked there, under
+a cap that leaves the assets their power; the dispatch is checked here (check.py). Several divisions of the
+cap are tried: the assets' own wish first, then what is left after the jobs, then the division of a model that
+has both (exact where few jobs make it small, and then its starts too). The best of them stands: the fewest
+late, the least above the cap, then the least cost. Without a dispatch that passes, the assets keep to their
+neutral and the jobs' plan leaves them that. An asset with a stale reading is left out, and said so; the cap
+then leaves it what it may draw.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Joint:
 
 
 def high_kw(problem: Problem, start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(S,) kW that may be drawn: base, running and jobs from `start` (J,), in whole slots while room is kept."""
+    """(S,) kW that may be drawn: base, running, jobs from `start` (J,); whole slots while room is kept."""
     grid, blocks, running = problem.grid, blocks_of(problem), problem.running
     placed = (start > 0) & (start < grid.end)
     first = (start[placed] - grid.start) // grid.slot_seconds
@@ -91,6 +92,26 @@ def high_kw(problem: Problem, start: NDArray[np.int64]) -> NDArray[np.float64]:
     step = np.bincount(begins, kw, size) - np.bincount(ends, kw, size)
     power: NDArray[np.float64] = problem.base_kw + np.cumsum(step)[: grid.count]
     return power
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tried:
+    """An answer, and what it is judged by."""
+
+    joint: Joint
+    late: int  # jobs past their latest start
+    over_kwh: float
+    gbp: NDArray[np.float64]  # (J,) of the jobs, NaN unknown
+
+    def beats(self, other: _Tried) -> bool:
+        """Fewer late, less above the cap, cheaper: in this order; of jobs whose cost both know."""
+        if self.late != other.late:
+            return self.late < other.late
+        if abs(self.over_kwh - other.over_kwh) > _OVER:
+            return self.over_kwh < other.over_kwh
+        jobs = self.gbp - other.gbp
+        assets = self.joint.dispatch.cost_gbp - other.joint.dispatch.cost_gbp
+        return float(jobs[np.isfinite(jobs)].sum()) + assets < -_SAME
 
 
 class _Search:
@@ -122,7 +143,7 @@ class _Search:
         hours[0] = max(grid.start + grid.slot_seconds - problem.now, 1) / 3600.0
         self.hours = hours
         self.stages: list[Stage] = []
-        self.best: Joint | None = None
+        self.best: _Tried | None = None
         self.question: Question | None = None
 
     def site(self, high: NDArray[np.float64], low: NDArray[np.float64]) -> Site:
@@ -158,20 +179,26 @@ class _Search:
             asked,
             self.settings,
             budget=self.budget,
-            last=self.best.plan if self.best else self.last,
+            last=self.best.joint.plan if self.best else self.last,
             improve=improve,
         )
         site = self.site(high_kw(self.problem, found.start), found.kw)
         made = dispatch(site, self.assets, self.readings, self.solver, self.seconds)
         if made is None or check_dispatch(site, self.assets, self.readings, made):
             return None
-        cost = self._jobs_cost(found) + made.cost_gbp
+        late, gbp = self._jobs_cost(found)
+        cost = float(gbp[np.isfinite(gbp)].sum()) + made.cost_gbp
         over = float((made.over_kw * self.hours).sum())
         self.stages.append(Stage(name, cost, over))
         joint = Joint(found, made, cost, (), made.problems, room_kw=room)
-        if self.best is None or self._beats(joint, self.best):
-            self.best = joint
+        tried = _Tried(joint, late, over, gbp)
+        if self.best is None or tried.beats(self.best):
+            self.best = tried
         return joint
+
+    def stands(self, joint: Joint) -> bool:
+        """Whether `joint` is the best so far."""
+        return self.best is not None and self.best.joint is joint
 
     def alone(self) -> Dispatch | None:
         """The assets beside what cannot be moved: what they would like to do."""
@@ -197,19 +224,13 @@ class _Search:
             exact=exact,
         )
 
-    def _jobs_cost(self, found: Plan) -> float:
-        """GBP of energy, carbon and delay of the jobs whose cost is known."""
+    def _jobs_cost(self, found: Plan) -> tuple[int, NDArray[np.float64]]:
+        """How many jobs are late, and (J,) GBP of energy, carbon and delay of each; NaN unknown."""
         problem, blocks = self.problem, blocks_of(self.problem)
         gbp = run_costs(problem.grid, self.score, blocks.kw, found.start, blocks.span)
         delay = self.settings.delay_price * problem.delay_weight / 86400.0
         gbp += delay * (found.start - np.maximum(problem.earliest, problem.now))
-        return float(gbp[np.isfinite(gbp)].sum())
-
-    def _beats(self, one: Joint, other: Joint) -> bool:
-        over = float(((one.dispatch.over_kw - other.dispatch.over_kw) * self.hours).sum())
-        if abs(over) > _OVER:
-            return over < 0
-        return one.cost_gbp < other.cost_gbp - _SAME
+        return int((found.start > blocks.latest).sum()), gbp
 
 
 def plan_jointly(
@@ -252,7 +273,7 @@ def plan_jointly(
         loose = search.attempt("jobs first", None)
         turn = search.attempt("assets first", wish.kw)
         for _ in range(_ROUNDS):
-            if turn is None or turn is not search.best:
+            if turn is None or not search.stands(turn):
                 break
             turn = search.attempt("in turn", turn.dispatch.kw)
         if loose is not None:
@@ -262,10 +283,10 @@ def plan_jointly(
             division = search.divide(loose, exact=True) if exact else None
             if division is not None:
                 taken = search.attempt("exact", None, division.slots)
-                proven = division.proven and taken is not None and taken is search.best
-    best = search.best
-    if best is None:
+                proven = division.proven and taken is not None and search.stands(taken)
+    if search.best is None:
         return _without(search, words)
+    best = search.best.joint
     return replace(
         best,
         stages=tuple(search.stages),
@@ -293,7 +314,7 @@ def _placed(solution: Solution, question: Question, slots: Mapping[int, int]) ->
 def _without(search: _Search, words: Sequence[str]) -> Joint:
     """The jobs alone, the assets at their neutral: there is no dispatch that passes."""
     slots = search.problem.grid.count
-    neutral = sum(max(asset.absent_kw, asset.neutral_kw) for asset in search.assets)
+    neutral = sum(asset.absent_kw for asset in search.assets)
     room = search.cap_kw - neutral if search.capped else np.zeros(0)
     found = plan(
         replace(search.problem, site_kw=room),

@@ -1,8 +1,8 @@
 """One model of jobs and assets, from the planner's core question: how the cap is divided between them.
 
-Law: pure but for the solver, and decides nothing: the division is tried by whoever asked. Whole slots, the question's
-own options and costs (instance.py): few jobs have all their slots, many those of least reduced cost. Relaxed, jobs
-may be broken; exact, they are whole, within the seconds given.
+Law: pure but for the solver, and decides nothing: the division is tried by whoever asked. Whole slots, the
+question's own options and costs (instance.py): few jobs have all their slots, many those of least reduced
+cost. Relaxed, jobs may be broken; exact, they are whole, within the seconds given.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Division:
     """How the model divides the cap."""
 
     kw: NDArray[np.float64]  # (A, S) of the assets
-    slots: Mapping[int, int]  # job (index of the problem) -> slot, -1 for nowhere; empty when relaxed
+    slots: Mapping[
+        int, int
+    ]  # job (index of the problem) -> slot, -1 for nowhere; empty when relaxed
     proven: bool
 
 
@@ -76,17 +78,19 @@ def divide(
     into.put(once[chosen.job], x, 1.0)
     low = site.low_kw - _mean_kw(problem, question.jobs, plan)
     placed = np.where(plan.slot < instance.slots, plan.slot, -1)[question.jobs]
-    power = instance.usage(np.arange(jobs), placed)[-2]  # the site's row is the last but the unbounded one
+    power = instance.usage(np.arange(jobs), placed)[
+        -2
+    ]  # the site's row is the last but the unbounded one
     beside = replace(site, high_kw=site.high_kw - power, low_kw=low)
     plant = build(beside, assets, readings, into)
     _jobs_rows(instance, chosen, into, x, plant.cap_rows)
-    _floor_rows(problem, question, chosen, into, x, plant.floor_rows)
+    _floor_rows(problem, question, chosen, into, (x, plant.floor_rows))
     found = solver(into.model(whole=exact), seconds, gap=_GAP)
     if found is None:
         return None
     slots: dict[int, int] = {}
     if exact:
-        taken = found.x[x] > 0.5  # noqa: PLR2004 - 0 or 1 but for tolerances
+        taken = found.x[x] > 0.5  # 0 or 1 but for tolerances
         if not np.array_equal(chosen.job[taken], np.arange(jobs)):
             return None
         slots = dict(zip(question.jobs.tolist(), chosen.slot[taken].tolist(), strict=True))
@@ -101,9 +105,7 @@ def _mean_kw(problem: Problem, jobs: NDArray[np.int64], plan: Plan) -> NDArray[n
     """(S,) mean kW of `jobs` in `plan`."""
     blocks = blocks_of(problem)
     begin = plan.start[jobs].astype(np.float64)
-    return slot_power(
-        problem.grid, begin, begin + np.ceil(blocks.span[jobs]), blocks.kw[jobs]
-    )
+    return slot_power(problem.grid, begin, begin + np.ceil(blocks.span[jobs]), blocks.kw[jobs])
 
 
 def _spread(
@@ -151,10 +153,10 @@ def _floor_rows(
     question: Question,
     chosen: Options,
     into: Builder,
-    x: NDArray[np.int64],
-    floor_rows: NDArray[np.int64],
+    at: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> None:
-    """The mean power of the options, which a discharge may serve."""
+    """The mean power of the options, which a discharge may serve; `at`: their columns, the rows by slot."""
+    x, floor_rows = at
     blocks = blocks_of(problem)
     placed = np.flatnonzero(chosen.slot >= 0)
     job, slot = question.jobs[chosen.job[placed]], chosen.slot[placed]

@@ -1,9 +1,9 @@
 """What a battery or a chilled store is, what was read of it, and how it goes from one slot to the next.
 
 Law: pure. kW are electric, at the site's side of the plant, positive when they are imported into the asset; a
-discharge is negative. Energy is kWh, temperature degrees C, heat kW of heat. Efficiencies are one-way. A reading has
-a time: what is older than the asset's `max_age` is no reading, and such an asset is not planned with. Nothing
-here generates: what a battery gives was charged before.
+discharge is negative. Energy is kWh, temperature degrees C, heat kW of heat. Efficiencies are one-way. A
+reading has a time: what is older than the asset's `max_age` is no reading, and such an asset is not planned
+with. Nothing here generates: what a battery gives was charged before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Battery:
     reserve_kwh: float = 0.0  # kept back for others (an outage, say): never planned with
     charge_efficiency: float = 0.95  # kWh stored per kWh taken
     discharge_efficiency: float = 0.95  # kWh given per kWh out of the store
-    wear_gbp_per_kwh: float = 0.0  # for each kWh charged and for each kWh discharged, at its terminals
+    wear_gbp_per_kwh: float = (
+        0.0  # for each kWh charged and for each kWh discharged, at its terminals
+    )
     max_age: float = 120.0  # s after which a reading is stale
 
     @property
@@ -41,11 +43,6 @@ class Battery:
     @property
     def absent_kw(self) -> float:
         """What counts for it under the site's cap while it is not planned with: it rests."""
-        return 0.0
-
-    @property
-    def neutral_kw(self) -> float:
-        """The set-point that leaves it alone."""
         return 0.0
 
     def after(self, level: float, kw: float, hours: float) -> float:
@@ -90,11 +87,6 @@ class Chiller:
     @property
     def absent_kw(self) -> float:
         """What counts for it under the site's cap while it is not planned with: as much as it may draw."""
-        return self.max_kw
-
-    @property
-    def neutral_kw(self) -> float:
-        """Its own controller decides: no set-point of ours; see the drivers' `release`."""
         return self.max_kw
 
     def heat(self, slots: int) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Small random questions of jobs, battery and chiller, and their exact optimum by a model of its own.
 
-The reference shares nothing with flexlond/assets but the records: it is written in HiGHS' own modelling language
-from the problem's arrays, with hard limits (no slack anywhere), and solved to 1e-6.
+The reference shares nothing with flexlond/assets but the records: it is written in HiGHS' own modelling
+language from the problem's arrays, with hard limits (no slack anywhere), and solved to 1e-6.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ def random_case(seed: int) -> Case:
     rng = np.random.default_rng(seed)
     slots, jobs = int(rng.integers(24, 49)), int(rng.integers(5, 13))
     hour = np.arange(slots) / 2
-    price = 90 + 60 * np.sin((hour + rng.uniform(0, 24)) / 24 * 2 * np.pi * 2) + rng.normal(0, 12, slots)
+    price = (
+        90
+        + 60 * np.sin((hour + rng.uniform(0, 24)) / 24 * 2 * np.pi * 2)
+        + rng.normal(0, 12, slots)
+    )
     if rng.random() < 0.3:
         price -= 60  # some are negative then
     duration = rng.integers(1, 11, jobs) * SLOT // 2
@@ -115,7 +119,7 @@ def random_case(seed: int) -> Case:
     return Case(problem, battery, chiller, readings, float(rng.choice([0.0, 50.0])))
 
 
-def exact(case: Case, seconds: float = 120.0) -> float | None:
+def exact(case: Case, seconds: float = 120.0) -> float | None:  # noqa: PLR0915 - one model, one place
     """GBP of the best schedule of jobs and assets together; None where there is none, or none proven."""
     problem, battery, chiller = case.problem, case.battery, case.chiller
     grid, slots = problem.grid, problem.grid.count
@@ -165,8 +169,12 @@ def exact(case: Case, seconds: float = 120.0) -> float | None:
         h.addConstr(charge <= battery.charge_kw * way)
         h.addConstr(give + battery.discharge_kw * way <= battery.discharge_kw)
         last = slot == slots - 1
-        stored = h.addVariable(lb=max(battery.reserve_kwh, first if last else 0), ub=battery.capacity_kwh)
-        gain = battery.charge_efficiency * HOURS * charge - HOURS / battery.discharge_efficiency * give
+        stored = h.addVariable(
+            lb=max(battery.reserve_kwh, first if last else 0), ub=battery.capacity_kwh
+        )
+        gain = (
+            battery.charge_efficiency * HOURS * charge - HOURS / battery.discharge_efficiency * give
+        )
         h.addConstr(stored - gain - held == 0 if slot else stored - gain == held)
         held = stored
         cool = h.addVariable(lb=0, ub=chiller.max_kw)
