@@ -10,6 +10,7 @@ is ever written.
 from __future__ import annotations
 
 import asyncio
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -106,9 +107,10 @@ class ModbusDriver:
         order = [(device.setpoint, kw, "setpoint")]
         if device.lease is not None:
             order.insert(0 if lease > 0 else 1, (device.lease, lease, "lease"))
+        ready = [(one, self._encoded(one, value, name), name) for one, value, name in order]
         async with self._lock:
-            for register, value, name in order:
-                await self._put(register, value, name)
+            for register, words, name in ready:
+                await self._put(register, words, name)
 
     async def _connected(self) -> AsyncModbusTcpClient:
         client = self._client
@@ -138,8 +140,17 @@ class ModbusDriver:
         return raw * register.scale + register.offset
 
     async def _raw(self, register: Register, name: str) -> float:
+        words = await self._words(register, name)
+        kind = AsyncModbusTcpClient.DATATYPE[register.type.upper()]
+        value = AsyncModbusTcpClient.convert_from_registers(
+            words, kind, word_order=register.word_order
+        )
+        assert isinstance(value, (int, float))  # noqa: S101 - of one value of a number's type
+        return float(value)
+
+    async def _words(self, register: Register, name: str) -> list[int]:
         client = await self._connected()
-        kind = client.DATATYPE[register.type.upper()]
+        count = client.DATATYPE[register.type.upper()].value[1]
         ask = (
             client.read_holding_registers
             if register.table == "holding"
@@ -147,31 +158,30 @@ class ModbusDriver:
         )
         try:
             async with asyncio.timeout(self._device.timeout):
-                answer = await ask(
-                    register.address, count=kind.value[1], device_id=self._device.unit
-                )
+                answer = await ask(register.address, count=count, device_id=self._device.unit)
         except (OSError, TimeoutError, ModbusException) as error:
             raise await self._failed("read", register, name, error) from error
-        if answer.isError() or len(answer.registers) != kind.value[1]:
+        if answer.isError() or len(answer.registers) != count:
             raise await self._failed("read", register, name, answer)
-        value = client.convert_from_registers(
-            answer.registers, kind, word_order=register.word_order
-        )
-        assert isinstance(value, (int, float))  # noqa: S101 - of one value of a number's type
-        return float(value)
+        return list(answer.registers)
 
-    async def _put(self, register: Register, value: float, name: str) -> None:
-        client = await self._connected()
-        kind = client.DATATYPE[register.type.upper()]
+    def _encoded(self, register: Register, value: float, name: str) -> list[int]:
+        """The words of `value`; DriverError where the register cannot hold it."""
         raw = (value - register.offset) / register.scale
         exact: int | float = raw if register.type == "float32" else round(raw)
+        kind = AsyncModbusTcpClient.DATATYPE[register.type.upper()]
         try:
-            words = client.convert_to_registers(exact, kind, word_order=register.word_order)
-        except (ModbusException, ValueError, OverflowError) as error:
+            return AsyncModbusTcpClient.convert_to_registers(
+                exact, kind, word_order=register.word_order
+            )
+        except (struct.error, OverflowError) as error:
             raise DriverError(
                 f"{self._asset.name}: {value:g} does not fit the {name} register "
                 f"({register.type}, scale {register.scale:g}): nothing was written"
             ) from error
+
+    async def _put(self, register: Register, words: list[int], name: str) -> None:
+        client = await self._connected()
         try:
             async with asyncio.timeout(self._device.timeout):
                 answer = await client.write_registers(
@@ -182,10 +192,10 @@ class ModbusDriver:
         if answer.isError():
             raise await self._failed("write", register, name, answer)
         if name == "setpoint":
-            seen = await self._raw(register, name)
-            if abs(seen - exact) > 1e-3 * max(1.0, abs(exact)):
+            seen = await self._words(register, name)
+            if seen != words:
                 raise DriverError(
-                    f"{self._asset.name}: {self._where} took the set-point {exact:g} and shows {seen:g}: "
+                    f"{self._asset.name}: {self._where} took the set-point {words} and shows {seen}: "
                     "is it in remote control?"
                 )
 
