@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from flexlond.agents import windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
 from flexlond.agents.margin import DAY, WaitWatch
+from flexlond.agents.peaks import PeakWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
@@ -74,6 +76,7 @@ class Loop(LoopState):
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
             learner=learner,
+            windows=tuple(store.windows()),
         )
         self._store = store
         self._planning = PlanningStep(hub)
@@ -81,6 +84,7 @@ class Loop(LoopState):
         self._tz = tz
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
+        self._peaks = PeakWatch(store)
         self._ramp = RampLog()
         self._pruned_at = 0
         self._complete = False
@@ -125,6 +129,9 @@ class Loop(LoopState):
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
                 self._say(now, began, results)
+                windows.store_all(self, self._store, now)
+                if self.planned_at == now:
+                    self._peaks.note(now, self.observed_kw)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from flexlond.agents import windows
 from flexlond.agents.decide import is_held
 from flexlond.agents.plan_views import signal_lines
 from flexlond.agents.ports import JobView, StatusView
+from flexlond.agents.sentence import obstacle
 from flexlond.model.directive import Directive
 from flexlond.model.job import Job, JobState
 from flexlond.planning.problem import Reason
@@ -36,7 +38,7 @@ _WORDS = {
     Reason.RAMP: "its best slot is taken by the site's ramp cap",
     Reason.KEPT: "it keeps its begin time: a change would save too little",
     Reason.NOT_MOVABLE: "it is left to Slurm",
-    Reason.POWER_CAP: "better slots have no room under the site's power cap",
+    Reason.POWER_CAP: "better slots have no room under the cap on the site's power",
     Reason.CARBON_CAP: "the cap on CO2 keeps it from its cheapest slot",
 }
 
@@ -53,6 +55,9 @@ def status(agent: LoopState, now: int) -> StatusView:
     if snapshot is not None and snapshot.misfits:
         warnings.append(f"queue rows not understood: {'; '.join(snapshot.misfits[:3])}")
     warnings += _power_warnings(agent)
+    warnings += windows.warnings(agent, now)
+    if (why := obstacle(agent)) and any(window.binds(now) for window in agent.windows):
+        warnings.append(f"a window is in force and may fall short: {why}")
     return StatusView(
         version=agent.version,
         mode=agent.settings.daemon.mode,

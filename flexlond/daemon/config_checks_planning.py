@@ -67,6 +67,8 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "co2_cap_kg",
     ):
         yield from within(f"planning.{name}", getattr(chosen, name), 0)
+    if chosen.rebound_cap and not 1 <= chosen.rebound_cap <= 100:
+        yield from within("planning.rebound_cap", chosen.rebound_cap, 1, 100)
     yield from within("planning.min_benefit", chosen.min_benefit, 0, 1)
     yield from within("planning.spread", chosen.spread, 0, 1)
     yield from within("planning.search_seconds", chosen.search_seconds, 0, 60, "seconds")

@@ -239,8 +239,16 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "planning.site_kw": KeyDoc(
         "kW",
-        "The most that the site may draw in a slot: idle nodes, running and planned jobs together; 0: no cap.",
+        "The most that the site may draw in a slot: idle nodes, running and planned jobs together. Binds "
+        "flexible jobs alone: they share what the others leave; 0: no cap.",
         "800.0",
+    ),
+    "planning.rebound_cap": KeyDoc(
+        "",
+        "After a window flexible jobs keep the site under so many times the peak of the last day or of the "
+        "plan without it, whichever is higher, for twelve hours at most; 0, or before a day was watched: no "
+        "cap.",
+        "1.1",
     ),
     "planning.co2_cap_kg": KeyDoc(
         "kg", "The most CO2 that the planned runs together may cause; 0: no cap.", "250.0"

@@ -149,6 +149,7 @@ class PlanningSettings(_Base, frozen=True):
     search_seconds: float = 0.3  # and its limit in time
     milp_seconds: float = 0.0  # of the exact solver after it, in full cycles; 0: off
     site_kw: float = 0.0  # the most that the site may draw; 0: no cap
+    rebound_cap: float = 1.1  # after a window, in peaks of the last day or the plan; 0: no cap
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
 
 
