@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
+from flexlond.daemon.config_checks_assets import assets
 from flexlond.daemon.config_checks_planning import planning, power, prediction
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
@@ -252,6 +253,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     power,
     planning,
     prediction,
+    assets,
     _helper,
     _admin,
 )

@@ -65,6 +65,7 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "milp_seconds",
         "site_kw",
         "co2_cap_kg",
+        "export_kw",
     ):
         yield from within(f"planning.{name}", getattr(chosen, name), 0)
     if chosen.rebound_cap and not 1 <= chosen.rebound_cap <= 100:
