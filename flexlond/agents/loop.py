@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
+    from flexlond.agents.assets import AssetDesk
     from flexlond.agents.learning import Learner
     from flexlond.agents.records import JobRecord, Store
     from flexlond.model.job import Job
@@ -63,6 +64,7 @@ class Loop(LoopState):
         clock: Callable[[], int],
         version: str,
         learner: Learner | None = None,
+        assets: AssetDesk | None = None,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
         super().__init__(
@@ -76,6 +78,7 @@ class Loop(LoopState):
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
             learner=learner,
+            assets=assets,
             windows=tuple(store.windows()),
         )
         self._store = store
@@ -122,10 +125,14 @@ class Loop(LoopState):
             began = time.monotonic()
             self._complete = False
             await self._look_at_cluster()
+            if self.assets is not None:
+                await self.assets.look(now)
             results: Sequence[Result] = ()
             if await self._look(now):
                 if self._may_plan():
                     await self._plan(now, exact=True)
+                if self.assets is not None:
+                    await self.assets.act(now, allowed=self._acting())
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
                 self._say(now, began, results)

@@ -8,10 +8,16 @@ a chiller holds the middle of its band.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from flexlond.assets.drivers.port import DriverError, plausible, within_rating
 from flexlond.assets.plant import Asset, Battery, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STEP = 10.0  # s
 
@@ -19,7 +25,16 @@ STEP = 10.0  # s
 class SimulatedDriver:
     """AssetDriver on a plant model; `level` is where it begins, `lease` the seconds a set-point lasts."""
 
-    def __init__(self, asset: Asset, level: float, *, lease: float = 120.0) -> None:
+    def __init__(
+        self,
+        asset: Asset,
+        level: float,
+        *,
+        lease: float = 120.0,
+        heat: Callable[[float], float] | None = None,
+    ) -> None:
+        """`heat` is the load (kW) at an epoch second; None: the asset's own first figure."""
+        self._heat = heat
         self._asset, self._level, self._lease = asset, level, lease
         self._at: float | None = None
         self._setpoint, self._until = 0.0, 0.0
@@ -71,6 +86,8 @@ class SimulatedDriver:
             self._kw = min(max(kw, -there), room)
             self._level = asset.after(self._level, self._kw, hours)
             return
+        if self._heat is not None:
+            asset = replace(asset, heat_kw=(self._heat(at),))
         stays, per_kw, drift = (float(part[0]) for part in asset.step(np.array([hours])))
         off = stays * self._level + drift
         goal = (asset.low_c + asset.high_c) / 2
