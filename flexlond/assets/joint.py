@@ -28,7 +28,7 @@ from flexlond.planning.ranking import run_costs, score_of
 from flexlond.planning.room import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     Improve = Callable[[Solution, Question], Solution]
 
+_AGAIN = 5  # times that the exact model is asked
 _ROUNDS = 3  # in which jobs and assets give way to each other
 _SAME = 1e-9  # GBP
 _LOOSE = 1e9  # kW, kg: a cap that binds nobody
@@ -208,7 +209,27 @@ class _Search:
             self.site(load, load), self.assets, self.readings, self.solver, self.seconds
         )
 
-    def divide(self, loose: Joint, *, exact: bool) -> Division | None:
+    def exactly(self, loose: Joint) -> bool:
+        """Try the model's own starts; whether the answer that stands is one that was proven.
+
+        A start that the planner moves (for its margins, say) is barred, and the model asked again.
+        """
+        barred: set[tuple[int, int]] = set()
+        for _ in range(_AGAIN):
+            division = self.divide(loose, exact=True, barred=barred)
+            made = None if division is None else self.attempt("exact", None, division.slots)
+            if division is None or made is None:
+                return False
+            slot = made.plan.slot.tolist()
+            refused = {(job, at) for job, at in division.slots.items() if slot[job] != at}
+            if not refused:
+                return division.proven and not barred and self.stands(made)
+            barred |= refused
+        return False
+
+    def divide(
+        self, loose: Joint, *, exact: bool, barred: Collection[tuple[int, int]] = ()
+    ) -> Division | None:
         """The division of the model that has jobs and assets; `loose` is the plan that had no cap."""
         if self.question is None:
             return None
@@ -222,6 +243,7 @@ class _Search:
             solver=self.solver,
             seconds=self.seconds,
             exact=exact,
+            barred=barred,
         )
 
     def _jobs_cost(self, found: Plan) -> tuple[int, NDArray[np.float64]]:
@@ -280,10 +302,7 @@ def plan_jointly(
             relaxed = search.divide(loose, exact=False)
             if relaxed is not None:
                 search.attempt("relaxed", relaxed.kw)
-            division = search.divide(loose, exact=True) if exact else None
-            if division is not None:
-                taken = search.attempt("exact", None, division.slots)
-                proven = division.proven and taken is not None and search.stands(taken)
+            proven = exact and search.exactly(loose)
     if search.best is None:
         return _without(search, words)
     best = search.best.joint

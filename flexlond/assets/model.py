@@ -16,17 +16,16 @@ from flexlond.assets.dispatch import Builder, build, tidy
 from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import blocks_of
 from flexlond.planning.instance import Prices
-from flexlond.planning.milp import OPTIONS, options
+from flexlond.planning.milp import OPTIONS, Options, options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from flexlond.assets.dispatch import Site, Solver
     from flexlond.assets.plant import Asset, Reading
     from flexlond.planning.instance import Instance
-    from flexlond.planning.milp import Options
     from flexlond.planning.problem import Plan, Problem
     from flexlond.planning.question import Question
 
@@ -57,11 +56,12 @@ def divide(
     solver: Solver,
     seconds: float,
     exact: bool,
+    barred: Collection[tuple[int, int]] = (),
 ) -> Division | None:
     """The division of the cap between the question's jobs and the assets.
 
-    `plan` is one of these jobs' plans, `site` what the assets stood beside in it. None without an answer, or
-    where there are too many jobs for an exact one.
+    `barred` are (job of the problem, slot) that the planner does not take. `plan` is one of these jobs' plans,
+    `site` what the assets stood beside in it. None without an answer, or where there are too many jobs.
     """
     instance = question.instance
     jobs = instance.jobs
@@ -72,6 +72,14 @@ def divide(
     most = instance.slots if jobs * instance.slots <= _ALL else OPTIONS
     prices = Prices(_room_prices(plan, instance.free.shape), plan.proof.carbon_price)
     chosen = options(instance, np.where(allowed, slot, -1), prices, most)
+    if barred:
+        keep = [
+            (job, slot) not in barred
+            for job, slot in zip(
+                question.jobs[chosen.job].tolist(), chosen.slot.tolist(), strict=True
+            )
+        ]
+        chosen = Options(chosen.job[keep], chosen.slot[keep], chosen.cost[keep])
     into = Builder()
     x = into.add(chosen.cost, 0.0, 1.0, whole=True)
     once = into.rows_of(1.0, 1.0, jobs)
