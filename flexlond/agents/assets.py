@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,6 +88,7 @@ class AssetDesk:
             dict(self._readings),
             solver=self._solver,
             seconds=settings.assets_seconds,
+            clock=time.perf_counter,
             export_kw=settings.export_kw,
             budget=budget,
             last=last,

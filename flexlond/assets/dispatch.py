@@ -11,7 +11,7 @@ charged, and a discharge earns nothing: it happens there for the cap alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from flexlond.assets.plant import Asset, Chiller, Reading
     from flexlond.solver.linear import Answer
 
+    Switch = tuple[NDArray[np.int64], NDArray[np.int64]]
+
 _CAP = (
     100.0  # times the dearest kWh: what a kWh above the cap counts, so that it is the last resort
 )
@@ -35,6 +37,7 @@ _WARM = (
 )
 _REST = 1.5  # times it: what a kWh that is missing at the end counts
 _LITTLE = 1e-6
+_GAP = 1e-4  # at which a dispatch with whole columns is good enough
 
 
 class Solver(Protocol):
@@ -169,6 +172,7 @@ class Plant:
     cap_rows: NDArray[np.int64]  # (S,)
     floor_rows: NDArray[np.int64]  # (S,)
     over: NDArray[np.int64]  # (S,) columns
+    switch: list[Switch]  # by asset: slots, their whole columns
 
     def kw(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """(A, S) of an answer."""
@@ -196,19 +200,20 @@ def build(
     # What else is exported (solar panels of the site, say) is not the assets' doing.
     under = into.add(limit)
     into.put(floor, under, 1.0)
-    plant = Plant([], [], cap, floor, over)
+    plant = Plant([], [], cap, floor, over, [])
     for asset in assets:
         level = readings[asset.name].level
         if isinstance(asset, Battery):
-            taken, given = _battery(site, asset, level, into, (per_kw, known))
+            taken, given, switch = _battery(site, asset, level, into, (per_kw, known))
             plant.into.append(taken)
             plant.out.append(given)
             into.put(cap, given, -1.0)
             into.put(floor, given, -1.0)
         else:
-            taken = _chiller(site, asset, level, into, per_kw)
+            taken, switch = _chiller(site, asset, level, into, per_kw)
             plant.into.append(taken)
             plant.out.append(None)
+        plant.switch.append(switch)
         into.put(cap, taken, 1.0)
         into.put(floor, taken, 1.0)
     return plant
@@ -220,7 +225,7 @@ def _battery(
     level: float,
     into: Builder,
     price: tuple[NDArray[np.float64], NDArray[np.bool_]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Switch]:
     per_kw, known = price
     slots, wear = len(site.hours), asset.wear_gbp_per_kwh * site.hours
     taken = into.add(per_kw + wear, 0.0, np.where(known, asset.charge_kw, 0.0))
@@ -247,12 +252,12 @@ def _battery(
     end = into.rows_of(level, np.inf, 1)
     into.put(end, stored[-1:], 1.0)
     into.put(end, missing, 1.0)
-    return taken, given
+    return taken, given, (paid, charging)
 
 
 def _chiller(
     site: Site, asset: Chiller, level: float, into: Builder, per_kw: NDArray[np.float64]
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], Switch]:
     slots = len(site.hours)
     stays, cooling, drift = asset.step(site.hours)
     taken = into.add(per_kw, 0.0, asset.max_kw)
@@ -271,6 +276,7 @@ def _chiller(
     into.put(balance, warmth, 1.0)
     into.put(balance[1:], warmth[:-1], -stays[1:])
     into.put(balance, taken, cooling)
+    on = np.zeros(0, np.int64)
     if asset.min_kw > 0:
         on = into.add(np.zeros(slots), 0.0, 1.0, whole=True)
         least = into.rows_of(0.0, np.inf, slots)
@@ -283,7 +289,7 @@ def _chiller(
     end = into.rows_of(-np.inf, min(max(level, asset.low_c), asset.high_c), 1)
     into.put(end, warmth[-1:], 1.0)
     into.put(end, warmer, -1.0)
-    return taken
+    return taken, (np.arange(len(on)), on)
 
 
 def dispatch(
@@ -301,17 +307,56 @@ def dispatch(
         return Dispatch((), nothing, nothing, 0.0, none, over, _words(over))
     into = Builder()
     plant = build(site, assets, readings, into)
+    model = into.model()
     # Where prices are positive the relaxation already keeps to one direction: no branching is needed.
-    found = solver(into.model(whole=False), seconds)
+    found = solver(replace(model, whole=np.zeros_like(model.whole)), seconds)
     if found is None:
         return None
     price = np.maximum(-found.dual[plant.cap_rows], 0.0)
     if _mixed(plant, assets, found.x):
-        found = solver(into.model(), seconds)
+        found = _whole(model, plant, assets, found, (solver, seconds))
         if found is None:
             return None
     kw = tidy(plant, assets, found.x)
     return valued(site, assets, readings, kw, cap_price=price)
+
+
+def _whole(
+    model: Model,
+    plant: Plant,
+    assets: Sequence[Asset],
+    relaxed: Answer,
+    limits: tuple[Solver, float],
+) -> Answer | None:
+    """The answer with whole columns: the relaxed one rounded and mended, then bettered."""
+    solver, seconds = limits
+    first = mended(model, plant, assets, relaxed.x, limits)
+    better = solver(model, seconds, gap=_GAP, start=None if first is None else first.x)
+    if better is None or (first is not None and first.objective < better.objective):
+        return first
+    return better
+
+
+def mended(
+    model: Model,
+    plant: Plant,
+    assets: Sequence[Asset],
+    x: NDArray[np.float64],
+    limits: tuple[Solver, float],
+) -> Answer | None:
+    """The answer in which the assets' whole columns are those of `x`, rounded; other columns are free."""
+    solver, seconds = limits
+    lower, upper = model.lower.copy(), model.upper.copy()
+    for asset, into, out, (slots, columns) in zip(
+        assets, plant.into, plant.out, plant.switch, strict=True
+    ):
+        if isinstance(asset, Battery):
+            on = x[into[slots]] >= (x[out[slots]] if out is not None else 0.0)
+        else:
+            on = x[into[slots]] >= asset.min_kw / 2
+        lower[columns] = upper[columns] = on
+    fixed = replace(model, lower=lower, upper=upper, whole=np.zeros_like(model.whole))
+    return solver(fixed, seconds)
 
 
 def _mixed(plant: Plant, assets: Sequence[Asset], x: NDArray[np.float64]) -> bool:

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     Improve = Callable[[Solution, Question], Solution]
 
 _AGAIN = 5  # times that the exact model is asked
-_ROUNDS = 3  # in which jobs and assets give way to each other
+_ROUNDS = 2  # in which jobs and assets give way to each other
+_LEAST = 0.2  # s for any call of the solver
+_PART = 0.125  # of the time: the most for one dispatch
 _SAME = 1e-9  # GBP
 _LOOSE = 1e9  # kW, kg: a cap that binds nobody
 _OVER = 1e-3  # kWh above the cap that count as none
@@ -128,14 +130,15 @@ class _Search:
         cap_kw: NDArray[np.float64],
         export_kw: float,
         solver: Solver,
-        seconds: float,
+        until: Callable[[], float],
         budget: Budget | None,
         last: Plan | None,
     ) -> None:
+        self.left, self.seconds = until, until()
         self.problem, self.settings = problem, settings
         self.assets, self.readings = assets, readings
         self.cap_kw, self.export_kw = cap_kw, export_kw
-        self.solver, self.seconds = solver, seconds
+        self.solver = solver
         self.budget, self.last = budget, last
         self.capped = bool(np.isfinite(cap_kw).any())
         self.score = score_of(problem.price, problem.carbon, settings)
@@ -183,8 +186,8 @@ class _Search:
             last=self.best.joint.plan if self.best else self.last,
             improve=improve,
         )
-        site = self.site(high_kw(self.problem, found.start), found.kw)
-        made = dispatch(site, self.assets, self.readings, self.solver, self.seconds)
+        site = self.beside(found)
+        made = self.dispatch(site)
         if made is None or check_dispatch(site, self.assets, self.readings, made):
             return None
         late, gbp = self._jobs_cost(found)
@@ -197,6 +200,12 @@ class _Search:
             self.best = tried
         return joint
 
+    def beside(self, found: Plan) -> Site:
+        """The assets' site beside a plan of the jobs."""
+        high = high_kw(self.problem, found.start)
+        # A start that is spread inside its slot ends a little after the slots that are counted for it.
+        return self.site(high, np.minimum(found.kw, high))
+
     def stands(self, joint: Joint) -> bool:
         """Whether `joint` is the best so far."""
         return self.best is not None and self.best.joint is joint
@@ -205,9 +214,12 @@ class _Search:
         """The assets beside what cannot be moved: what they would like to do."""
         none = np.zeros(self.problem.jobs, np.int64)
         load = high_kw(self.problem, none)
-        return dispatch(
-            self.site(load, load), self.assets, self.readings, self.solver, self.seconds
-        )
+        return self.dispatch(self.site(load, load))
+
+    def dispatch(self, site: Site) -> Dispatch | None:
+        """The assets beside a load, in a small part of the time."""
+        seconds = max(_LEAST, min(self.seconds * _PART, self.left()))
+        return dispatch(site, self.assets, self.readings, self.solver, seconds)
 
     def exactly(self, loose: Joint) -> bool:
         """Try the model's own starts; whether the answer that stands is one that was proven.
@@ -216,6 +228,8 @@ class _Search:
         """
         barred: set[tuple[int, int]] = set()
         for _ in range(_AGAIN):
+            if self.left() <= 0:
+                return False
             division = self.divide(loose, exact=True, barred=barred)
             made = None if division is None else self.attempt("exact", None, division.slots)
             if division is None or made is None:
@@ -236,12 +250,13 @@ class _Search:
         return divide(
             self.problem,
             self.question,
-            self.site(high_kw(self.problem, loose.plan.start), loose.plan.kw),
+            self.beside(loose.plan),
             self.assets,
             self.readings,
             plan=loose.plan,
+            incumbent=loose.plan.slot if self.best is None else self.best.joint.plan.slot,
             solver=self.solver,
-            seconds=self.seconds,
+            seconds=max(_LEAST, self.left()),
             exact=exact,
             barred=barred,
         )
@@ -263,6 +278,7 @@ def plan_jointly(
     *,
     solver: Solver,
     seconds: float = 5.0,
+    clock: Callable[[], float] = lambda: 0.0,
     export_kw: float = 0.0,
     exact: bool = True,
     budget: Budget | None = None,
@@ -270,8 +286,10 @@ def plan_jointly(
 ) -> Joint:
     """Plan jobs and assets; `problem.site_kw` is the site's cap on import, assets included.
 
-    `seconds` bounds each call of the solver (a dozen at most); `exact` allows the model with whole jobs.
+    The solver has `seconds` of `clock` together, and _LEAST for each call that must be; without a clock each
+    call has that long, which is repeatable. `exact` allows the model with whole jobs.
     """
+    began = clock()
     good, words = usable(assets, readings, problem.now)
     absent = sum(asset.absent_kw for asset in assets if asset not in good)
     own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
@@ -283,7 +301,7 @@ def plan_jointly(
         cap_kw=own - absent,
         export_kw=export_kw,
         solver=solver,
-        seconds=seconds,
+        until=lambda: began + seconds - clock(),
         budget=budget,
         last=last,
     )
@@ -295,7 +313,7 @@ def plan_jointly(
         loose = search.attempt("jobs first", None)
         turn = search.attempt("assets first", wish.kw)
         for _ in range(_ROUNDS):
-            if turn is None or not search.stands(turn):
+            if turn is None or not search.stands(turn) or search.left() <= 0:
                 break
             turn = search.attempt("in turn", turn.dispatch.kw)
         if loose is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexlond.assets.dispatch import Builder, build, tidy
+from flexlond.assets.dispatch import Builder, build, mended, tidy
 from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import blocks_of
 from flexlond.planning.instance import Prices
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flexlond.assets.dispatch import Site, Solver
+    from flexlond.assets.dispatch import Plant, Site, Solver
     from flexlond.assets.plant import Asset, Reading
     from flexlond.planning.instance import Instance
     from flexlond.planning.problem import Plan, Problem
     from flexlond.planning.question import Question
+    from flexlond.solver.linear import Model
 
 _ALL = 20_000  # jobs x slots up to which every slot of a job is an option
 _MOST = 1500  # jobs above which only the relaxation is asked for
@@ -53,6 +54,7 @@ def divide(
     readings: Mapping[str, Reading],
     *,
     plan: Plan,
+    incumbent: NDArray[np.int64],
     solver: Solver,
     seconds: float,
     exact: bool,
@@ -61,17 +63,19 @@ def divide(
     """The division of the cap between the question's jobs and the assets.
 
     `barred` are (job of the problem, slot) that the planner does not take. `plan` is one of these jobs' plans,
-    `site` what the assets stood beside in it. None without an answer, or where there are too many jobs.
+    `site` what the assets stood beside in it; `incumbent` (J,) are slots to begin from. None without an
+    answer, or where there are too many jobs.
     """
     instance = question.instance
     jobs = instance.jobs
     if not jobs or (exact and jobs > _MOST):
         return None
-    slot = np.where(plan.slot[question.jobs] < instance.slots, plan.slot[question.jobs], -1)
+    slot = np.where(incumbent[question.jobs] < instance.slots, incumbent[question.jobs], -1)
     allowed = np.isfinite(instance.cost_at(np.arange(jobs), slot))
+    slot = np.where(allowed, slot, -1)
     most = instance.slots if jobs * instance.slots <= _ALL else OPTIONS
     prices = Prices(_room_prices(plan, instance.free.shape), plan.proof.carbon_price)
-    chosen = options(instance, np.where(allowed, slot, -1), prices, most)
+    chosen = options(instance, slot, prices, most)
     if barred:
         keep = [
             (job, slot) not in barred
@@ -93,7 +97,12 @@ def divide(
     plant = build(beside, assets, readings, into)
     _jobs_rows(instance, chosen, into, x, plant.cap_rows)
     _floor_rows(problem, question, chosen, into, (x, plant.floor_rows))
-    found = solver(into.model(whole=exact), seconds, gap=_GAP)
+    model = into.model(whole=exact)
+    start = None
+    if exact:
+        here = (chosen.slot == slot[chosen.job]).astype(np.float64)
+        start = _complete(model, plant, assets, (x, here), (solver, seconds))
+    found = solver(model, seconds, gap=_GAP, start=start)
     if found is None:
         return None
     slots: dict[int, int] = {}
@@ -103,6 +112,25 @@ def divide(
             return None
         slots = dict(zip(question.jobs.tolist(), chosen.slot[taken].tolist(), strict=True))
     return Division(tidy(plant, assets, found.x), slots, found.optimal)
+
+
+def _complete(
+    model: Model,
+    plant: Plant,
+    assets: Sequence[Asset],
+    jobs: tuple[NDArray[np.int64], NDArray[np.float64]],
+    limits: tuple[Solver, float],
+) -> NDArray[np.float64] | None:
+    """All columns of the answer in which the `jobs` have these values; None where there is none."""
+    (x, here), (solver, seconds) = jobs, limits
+    lower, upper = model.lower.copy(), model.upper.copy()
+    lower[x] = upper[x] = here
+    fixed = replace(model, lower=lower, upper=upper)
+    relaxed = solver(replace(fixed, whole=np.zeros_like(model.whole)), seconds)
+    if relaxed is None:
+        return None
+    whole = mended(fixed, plant, assets, relaxed.x, limits)
+    return None if whole is None else whole.x
 
 
 def _room_prices(plan: Plan, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _HOURS = 24
-_LONGEST = 60.0  # s of one call of the solver
+_LONGEST = 300.0  # s
 _CYCLES = 2  # that a set-point must outlast
 
 
 def assets(settings: Settings) -> Iterator[Problem]:
     """[[assets]], and the keys of [planning] that are theirs."""
-    yield from within(
-        "planning.assets_seconds", settings.planning.assets_seconds, 0.1, _LONGEST, "seconds"
-    )
+    seconds, cycle = settings.planning.assets_seconds, settings.daemon.cycle_seconds
+    yield from within("planning.assets_seconds", seconds, 0.1, _LONGEST, "seconds")
+    if settings.assets and seconds >= cycle / 2:
+        yield problem_of(
+            "planning.assets_seconds",
+            f"{seconds:g} s is half of daemon.cycle_seconds ({cycle:g} s) or more: cycles would be late",
+            "planning.assets_seconds below half of daemon.cycle_seconds",
+            "daemon",
+            "assets",
+        )
     seen: set[str] = set()
     for number, asset in enumerate(settings.assets, start=1):
         key = f"assets#{number}"

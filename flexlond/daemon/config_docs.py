@@ -288,8 +288,8 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "planning.assets_seconds": KeyDoc(
         "s",
-        "Time for each call of the solver that plans assets with jobs; a cycle makes up to a dozen.",
-        "2.0",
+        "Time for planning assets with jobs, in full cycles; under half of a cycle.",
+        "5.0",
     ),
     "assets[].name": KeyDoc("", "A name of your own, as it is shown.", '"battery"'),
     "assets[].kind": KeyDoc("", "What it is.", '"battery"'),

@@ -95,4 +95,6 @@ def test_a_chiller_that_may_be_set_needs_a_neutral_set_point() -> None:
 
 
 def test_the_solvers_time_is_bounded() -> None:
-    assert "0.1 to 60" in problems("[planning]\nassets_seconds = 0.0")[0]
+    assert "0.1 to 300" in problems("[planning]\nassets_seconds = 0.0")[0]
+    late = problems("[planning]\nassets_seconds = 15.0" + CHILLER)
+    assert "half of daemon.cycle_seconds (30 s) or more" in late[0]
