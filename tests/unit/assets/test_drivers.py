@@ -261,16 +261,9 @@ async def test_it_comes_back_after_the_device_was_away() -> None:
 
 
 async def test_a_silent_device_costs_no_more_than_the_time_out() -> None:
-    async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    silent = await asyncio.start_server(nothing, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    driver = ModbusDriver(BATTERY, device(port, timeout=0.2))
-    async with asyncio.timeout(5):
-        with pytest.raises(DriverError, match="level could not be read"):
-            await driver.read(NOW)
-    await driver.close()
-    silent.close()
-    await silent.wait_closed()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, says nothing
+        driver = ModbusDriver(BATTERY, device(silent.getsockname()[1], timeout=0.5))
+        async with asyncio.timeout(30):
+            with pytest.raises(DriverError, match="level could not be read"):
+                await driver.read(NOW)
+        await driver.close()
