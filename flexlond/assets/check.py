@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from flexlond.assets.dispatch import Dispatch, Site
     from flexlond.assets.plant import Asset, Chiller, Reading
 
-_NEAR = 1e-4  # kW, kWh, K
+_NEAR = 1e-4  # kW, kWh
+_DEGREE = 0.01  # K
 
 
 def check_dispatch(
@@ -82,8 +83,8 @@ def _chiller(site: Site, asset: Chiller, level: float, kw: NDArray[np.float64]) 
             level = settles + (level - settles) * float(np.exp(-leak * hours / mass))
         else:
             level += net * hours / mass
-        warm = level > asset.high_c + _NEAR and kw[slot] < asset.max_kw - _NEAR
-        cold = level < asset.low_c - _NEAR and running[slot]
+        warm = level > asset.high_c + _DEGREE and kw[slot] < asset.max_kw - _NEAR
+        cold = level < asset.low_c - _DEGREE and running[slot]
         if warm or cold:
             wrong.append(
                 f"{asset.name} is at {level:.4g} C, outside {asset.low_c:g} to {asset.high_c:g}"

@@ -29,7 +29,7 @@ def test_within_one_percent_of_the_exact_optimum(seed: int) -> None:
         case.assets,
         case.readings,
         solver=solve,
-        seconds=30.0,
+        seconds=300.0,
         export_kw=case.export_kw,
     )
     assert (found.cost_gbp - optimum) / abs(optimum) <= 0.01
