@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, views, windows
+from flexlond.agents import plan_views, views, window_power, windows
 from flexlond.agents.asset_ports import AssetsView
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
@@ -180,7 +180,7 @@ class ComputeFlex(Loop):
                 window = self._store.add_window(window, order.replaces)
                 ended = () if replaced is None else (replace(replaced, cancelled=now),)
                 self.windows = (*others, *ended, window)
-            shown = windows.view(window, (), trial.problem, trial.under, now)
+            shown = windows.view(window, (), trial.problem, trial.under, now, power={})
             held = "" if self._may_hold() else f"; for now nothing is held for it: {because(self)}"
             fixed = (
                 f"nothing was changed{held}"
@@ -213,8 +213,10 @@ class ComputeFlex(Loop):
         return next((one for one in self.windows if one.window_id == window_id), None)
 
     def _window_view(self, window: Window) -> WindowView:
+        now = self._clock()
         samples = self._store.samples(window.window_id)
-        return windows.view(window, samples, self.problem, self.last_plan, self._clock())
+        power = window_power.slots_of(self, self._store.power, window, now)
+        return windows.view(window, samples, self.problem, self.last_plan, now, power=power)
 
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what belongs to the process needs a restart."""

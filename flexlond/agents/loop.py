@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from flexlond.agents import windows
+from flexlond.agents import window_power, windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.peaks import PeakWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
+from flexlond.agents.power_log import PowerLog
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.assets import AssetDesk
     from flexlond.agents.learning import Learner
+    from flexlond.agents.power_log import Meter
     from flexlond.agents.records import JobRecord, Store
     from flexlond.model.job import Job
     from flexlond.model.settings import Settings
@@ -65,6 +67,7 @@ class Loop(LoopState):
         version: str,
         learner: Learner | None = None,
         assets: AssetDesk | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
         super().__init__(
@@ -79,6 +82,7 @@ class Loop(LoopState):
             draining=store.get("draining") == "yes",
             learner=learner,
             assets=assets,
+            power=PowerLog(store.power, meter, clock()),
             windows=tuple(store.windows()),
         )
         self._store = store
@@ -135,10 +139,15 @@ class Loop(LoopState):
                     await self.assets.act(now, allowed=self._acting())
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
+                modelled = self.modelled if self.planned_at == now else None
+                self.power.see(modelled, now)
                 self._say(now, began, results)
                 windows.store_all(self, self._store, now)
-                if self.planned_at == now:
-                    self._peaks.note(now, self.observed_kw)
+                if modelled is not None:
+                    self._peaks.note(now, modelled.kw)
+            else:
+                self.power.see(None, now)
+            window_power.record(self, self._store.power, now)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)

@@ -8,6 +8,7 @@ question and answer always belong together. Nothing is decided here but what the
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +19,8 @@ import structlog
 from flexlond.agents.build import build
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
-from flexlond.model.job import ACTIVE_STATES
+from flexlond.model.job import ACTIVE_STATES, JobState
+from flexlond.model.metering import Modelled
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, rebound_on
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+
+# A suspended job keeps its place but draws nothing above the idle power of its nodes.
+_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
 
 _log = structlog.get_logger()
 
@@ -114,12 +119,11 @@ class PlanningStep:
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
         # What the plan counts, as the cap does: idle power is in the base, not in the jobs.
-        running = sum(
-            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in ACTIVE_STATES
+        running = math.fsum(
+            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in _DRAWING
         )
-        state.observed_kw = problem.base_kw + running
-        if state.assets is not None:
-            state.observed_kw += state.assets.observed_kw()
+        beside = state.assets.observed_kw() if state.assets is not None else 0.0
+        state.modelled = Modelled(now, problem.base_kw + running + beside, running)
 
     async def trial(
         self,

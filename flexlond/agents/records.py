@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from flexlond.agents.power_log import PowerStore
     from flexlond.model.action import Action, Outcome, Result
     from flexlond.model.window import Window, WindowSample
 
@@ -116,6 +117,11 @@ class Store(Protocol):
 
     def put_blob(self, key: str, value: bytes, at: int) -> None:
         """Keep something learnt as of `at`."""
+        ...
+
+    @property
+    def power(self) -> PowerStore:
+        """Where the site's power is kept."""
         ...
 
     def windows(self) -> Sequence[Window]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flexlond.agents import windows
+from flexlond.agents import power_log, windows
 from flexlond.agents.decide import is_held
 from flexlond.model.action import Outcome
 from flexlond.model.series import Quality
@@ -33,8 +33,8 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
         parts.append(f"{undone} refused or unknown")
     parts.append(f"{held} held before that, {len(agent.flex)} flexible")
     said = f"{'; '.join(parts)}: {because(agent)}"
-    of_windows = windows.words(agent, now)
-    return f"{said}; {of_windows}" if of_windows else said
+    more = (power_log.words(agent), windows.words(agent, now))
+    return "; ".join([said, *(text for text in more if text)])
 
 
 def because(agent: LoopState) -> str:

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 _CAP = (
     100.0  # times the dearest kWh: what a kWh above the cap counts, so that it is the last resort
 )
-_WARM = (
-    1000.0  # times it: what a degree outside the limits counts, for the electricity that moves it
-)
+_WARM = 50_000.0  # times it: a degree outside the limits, for the electricity that moves it
 _REST = 1.5  # times it: what a kWh that is missing at the end counts
 _LITTLE = 1e-6
 _GAP = 1e-4  # at which a dispatch with whole columns is good enough

@@ -32,6 +32,7 @@ MOMENTS = frozenset(
         "last_cycle_at",
         "latest_start",
         "made_at",
+        "metered_at",
         "must_start_by",
         "not_before",
         "planned_at",

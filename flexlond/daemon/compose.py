@@ -27,6 +27,7 @@ from flexlond.daemon.store import SqliteStore
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
 from flexlond.signals.feeds import SignalHub
+from flexlond.signals.meter import SiteMeter
 from flexlond.slurm.cluster import read_cluster
 from flexlond.slurm.command import SlurmCommandError
 from flexlond.slurm.helper_client import HelperClient
@@ -88,6 +89,7 @@ class Parts:
     store: SqliteStore
     helper: HelperClient
     learner: Learner
+    meter: SiteMeter
     tz: ZoneInfo
 
     async def close(self) -> None:
@@ -95,6 +97,7 @@ class Parts:
         if self.agent.assets is not None:
             await self.agent.assets.close(int(time.time()))
         await self.hub.close()
+        await self.meter.close()
         await self.helper.close()
         try:
             self.learner.save(int(time.time()))
@@ -119,6 +122,7 @@ async def compose(settings: Settings) -> Parts:
         )
         learner = Learner(settings, store)
         desk = AssetDesk(settings.assets, drivers_of(settings.assets)) if settings.assets else None
+        meter = SiteMeter(settings.meter)
         agent = ComputeFlex(
             settings=settings,
             store=store,
@@ -132,11 +136,12 @@ async def compose(settings: Settings) -> Parts:
             version=flexlond.__version__,
             learner=learner,
             assets=desk,
+            meter=meter,
         )
     except BaseException:
         store.close()
         raise
-    return Parts(agent, hub, store, helper, learner, tz)
+    return Parts(agent, hub, store, helper, learner, meter, tz)
 
 
 async def _reader(settings: Settings) -> tuple[QueueReader, str]:

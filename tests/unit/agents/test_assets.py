@@ -228,7 +228,8 @@ async def test_a_battery_helps_to_keep_a_window(make: Callable[..., Bench]) -> N
     await bench.cycle()
     bench.slurm.advance(60)
     await bench.cycle()
-    base = bench.agent.observed_kw - desk(bench).observed_kw()
+    assert bench.agent.modelled is not None
+    base = bench.agent.modelled.kw - desk(bench).observed_kw()
     order = WindowOrder(START + 2 * SLOT, START + 4 * SLOT, base - 0.3, math.nan, "alice")
     await bench.agent.add_window(order, dry_run=False)
     await bench.cycle()
