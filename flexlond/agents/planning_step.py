@@ -107,7 +107,18 @@ class PlanningStep:
         asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
-        problem, found = await self._answer(state, asked.question.problem, asked.rebound, improver)
+        last = state.last_plan
+        if state.assets is not None and exact:
+            planning = state.settings.planning
+            last = await state.assets.plan(
+                under(asked.question.problem, asked.rebound),
+                planning,
+                budget_of(planning, self._timer),
+                last,
+            )
+        problem, found = await self._answer(
+            state, asked.question.problem, asked.rebound, improver, last
+        )
         if improver is not None and improver.detail:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
@@ -120,7 +131,8 @@ class PlanningStep:
         running = math.fsum(
             question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in _DRAWING
         )
-        state.modelled = Modelled(now, problem.base_kw + running, running)
+        beside = state.assets.observed_kw() if state.assets is not None else 0.0
+        state.modelled = Modelled(now, problem.base_kw + running + beside, running)
 
     async def trial(
         self,
@@ -135,11 +147,13 @@ class PlanningStep:
     ) -> Trial:
         """The plan under `windows`, and the one under a further window made from it; changes nothing."""
         asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
-        problem, without = await self._answer(state, asked.question.problem, asked.rebound, None)
+        problem, without = await self._answer(
+            state, asked.question.problem, asked.rebound, None, state.last_plan
+        )
         one = (make(without),)
         capped = under(asked.question.problem, caps_on(problem.grid, one, now))
         rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
-        problem, found = await self._answer(state, capped, rebound, None)
+        problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
         return Trial(problem, without, found)
 
     async def _answer(
@@ -148,15 +162,25 @@ class PlanningStep:
         problem: Problem,
         rebound: NDArray[np.float64],
         improver: Improver | None,
+        last: Plan | None,
     ) -> tuple[Problem, Plan]:
-        """The plan and the problem that it answers, which has the caps that it was made under."""
+        """The plan and the problem that it answers, which has the caps that it was made under.
+
+        The jobs have of each cap what the assets' plan leaves them; both figures are the whole site's again.
+        """
 
         def planner(problem: Problem) -> Plan:
             return plan(problem, settings, budget=budget, last=last, improve=improver)
 
-        settings, last = state.settings.planning, state.last_plan
+        settings = state.settings.planning
         budget = budget_of(settings, self._timer)
-        return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
+        if state.assets is None:
+            return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
+        beside = state.assets.beside(problem.grid, problem.now)
+        problem, found = await asyncio.to_thread(
+            plan_with_rebound, with_power(problem, -beside), rebound - beside, planner
+        )
+        return with_power(problem, beside), replace(found, kw=found.kw + beside)
 
     def _ask(
         self,
@@ -202,6 +226,11 @@ class PlanningStep:
         return {
             kind: self._hub.series(kind, grid, now) for kind, feeds in configured.items() if feeds
         }
+
+
+def with_power(problem: Problem, kw: NDArray[np.float64]) -> Problem:
+    """The same with `kw` (S,) more under its cap, if it has one."""
+    return replace(problem, site_kw=problem.site_kw + kw) if len(problem.site_kw) else problem
 
 
 def outlook_of(state: LoopState) -> Outlook:
