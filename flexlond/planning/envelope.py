@@ -39,6 +39,7 @@ _BONUSES = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0)  # times the spread of the scor
 _EVEN = 1.0  # share by which the bonus of a slot rises that gets nothing while others get all
 _SEARCHED = 24_000  # steps of search times jobs, of one re-plan
 _EPSILON = 1e-6
+_WATTS = 6  # digits of a kW to which two steps give the same
 
 
 def envelope(
@@ -258,7 +259,7 @@ class _Tracer:
 def _undominated(points: Sequence[_Point]) -> list[_Point]:
     """By rising kW; each costs more than the one before it, and none is beaten in both."""
     chosen: list[_Point] = []
-    for point in sorted(points, key=lambda one: (-one.kw, one.placed.cost_gbp, one.asked)):
+    for point in sorted(points, key=lambda one: (-round(one.kw, _WATTS), one.placed.cost_gbp)):
         if not chosen or point.placed.cost_gbp < chosen[-1].placed.cost_gbp - _EPSILON:
             chosen.append(point)
     return chosen[::-1]

@@ -138,7 +138,8 @@ class Reshape:
         placement.adopt(placed.slot)
         placement.retreat(self.slot)
         left = instance.usage(np.arange(instance.jobs), placement.slot)[SITE, self.window]
-        reached = np.minimum(depth, self.used[SITE, self.window] - left)
+        # What one slot of the window cannot give the others need not: a step is what every slot gives.
+        reached = np.minimum(depth, max(0.0, float((self.used[SITE, self.window] - left).min())))
         return self._solved(self._capped(reached), placed.prices, placement.slot)
 
     def up(self, bonus: NDArray[np.float64], hint: Placed) -> Placed:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flexlond.model.settings import PlanningSettings
-from flexlond.planning.check import check_instance
 from flexlond.planning.envelope import Curve, Direction, Terms, envelope
-from flexlond.planning.milp import solve_milp
 from flexlond.planning.planner import plan
 from tests.perf.planning_instances import instance
 from tests.unit.planning.envelope_cases import (
@@ -30,29 +27,15 @@ from tests.unit.planning.envelope_cases import (
     own_swing,
     planned,
     small_queue,
+    solver,
 )
 
 if TYPE_CHECKING:
-    from flexlond.planning.question import Question
     from flexlond.planning.reshape import Improve
-    from flexlond.planning.solve import Solution
 
-SECONDS = 5.0  # of the exact solver, per question
 NEAR = 0.02  # of the exact price
-PENNY = 1e-4  # GBP below which a price is nothing
+PENNY = 1e-4  # GBP, or kW, below which it is nothing
 LENGTH = 4  # slots of a window
-
-
-def solver(solution: Solution, question: Question) -> Solution:
-    """`improve` by HiGHS in this process: the better answer, or the one that was found."""
-    instance = question.instance
-    slot = solve_milp(instance, solution.slot, solution.prices, SECONDS)
-    if slot is None or check_instance(instance, slot):
-        return solution
-    objective = instance.objective(slot)
-    if objective >= solution.objective:
-        return solution
-    return replace(solution, slot=slot, objective=objective)
 
 
 def errors(queues: int, improve: Improve | None) -> list[tuple[int, Direction, bool, float, float]]:
@@ -68,7 +51,7 @@ def errors(queues: int, improve: Improve | None) -> list[tuple[int, Direction, b
         window = busiest(problem, last)
         for curve in envelope(problem, SETTINGS, last, [window], improve=improve):
             everything = [(step, True) for step in curve.steps]
-            everything += [(step, False) for step, _ in curve.withheld if step.kw > 0]
+            everything += [(step, False) for step, _ in curve.withheld if step.kw > PENNY]
             for step, offered in everything:
                 swing = own_swing(problem, last, curve, step)
                 price = exact.cost(window, swing) - base

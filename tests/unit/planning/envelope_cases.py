@@ -10,6 +10,8 @@ import numpy as np
 from flexlond.model.settings import PlanningSettings
 from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import Timeline, blocks_of
+from flexlond.planning.check import check_instance
+from flexlond.planning.milp import solve_milp
 from flexlond.planning.planner import plan
 from flexlond.planning.question import ask
 from tests.unit.planning.conftest import NOW, SLOT, build
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
     from flexlond.planning.envelope import Curve, Step
     from flexlond.planning.instance import Instance
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.question import Question
+    from flexlond.planning.solve import Solution
 
 LENGTH = 3  # slots of a window
+SECONDS = 5.0  # of the exact solver, per question
 SETTINGS = PlanningSettings(spread=0.0)
 """Begin times at their slot's begin: then the kW by the second are those that HiGHS counts by the slot."""
 
@@ -155,3 +160,15 @@ def busiest(problem: Problem, last: Plan) -> tuple[int, int]:
 def planned(problem: Problem) -> Plan:
     """The plan in force of a small queue."""
     return plan(problem, SETTINGS)
+
+
+def solver(solution: Solution, question: Question) -> Solution:
+    """`improve` by HiGHS in this process: the better answer, or the one that was found."""
+    instance = question.instance
+    slot = solve_milp(instance, solution.slot, solution.prices, SECONDS)
+    if slot is None or check_instance(instance, slot):
+        return solution
+    objective = instance.objective(slot)
+    if objective >= solution.objective:
+        return solution
+    return replace(solution, slot=slot, objective=objective)

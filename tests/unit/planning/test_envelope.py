@@ -16,7 +16,14 @@ from flexlond.planning.planner import plan
 from flexlond.planning.problem import PlanningError, Running
 from flexlond.planning.solve import Budget
 from tests.unit.planning.conftest import NOW, SLOT
-from tests.unit.planning.envelope_cases import SETTINGS, Exact, busiest, own_swing, small_queue
+from tests.unit.planning.envelope_cases import (
+    SETTINGS,
+    Exact,
+    busiest,
+    own_swing,
+    small_queue,
+    solver,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -300,3 +307,17 @@ def test_a_price_is_never_below_the_exact_one_less_its_uncertainty(seed: int) ->
         for step in everything(curve):
             true = exact.cost(window, own_swing(problem, last, curve, step)) - base
             assert abs(step.price_gbp - true) <= step.uncertainty_gbp + 1e-4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_the_exact_solver_a_step_down_costs_the_exact_difference(seed: int) -> None:
+    highspy = pytest.importorskip("highspy", reason="the exact optimum needs HiGHS")
+    problem = small_queue(seed)
+    last = plan(problem, SETTINGS)
+    window = busiest(problem, last)
+    exact = Exact.of(problem, last, highspy)
+    base = exact.cost()
+    (curve,) = envelope(problem, SETTINGS, last, [window], DOWN, improve=solver)
+    for step in (step for step in everything(curve) if step.kw > 1e-6):
+        true = exact.cost(window, own_swing(problem, last, curve, step)) - base
+        assert step.price_gbp == pytest.approx(true, rel=0.02, abs=1e-4)
