@@ -35,6 +35,9 @@ SIDE_BY_SIDE = (
 )
 READ_BY_ID = 50  # more jobs than this: the whole queue is read at once
 _DAY = 86400
+_FORGOTTEN = (
+    "not in force, and Slurm did not refuse it: slurmctld was not reached, or has forgotten it"
+)
 _log = structlog.get_logger("flexlon-helper")
 
 
@@ -305,17 +308,22 @@ class Batch:
             item.result = result_of(item, Outcome.UNKNOWN, "begin-follows", detail, job)
             return record
         said = complaints_about(complaints, job)
+        outcome = Outcome.REFUSED
         if job.state is not facts.job.state:
             code, detail = "lost-race", f"it went to {job.state.value} meanwhile"
         elif job.begin not in {facts.job.begin, go.target}:
             code, detail = "lost-race", "somebody else changed its begin time meanwhile"
             if go.verb is Verb.HOLD_UNTIL:
                 seen = lineage.observe(job, record, None, now)
-                item.result = result_of(item, Outcome.REFUSED, code, detail, job)
+                if seen.standing is lineage.Standing.LOST:
+                    outcome, code, detail = Outcome.UNKNOWN, "forgotten", _FORGOTTEN
+                item.result = result_of(item, outcome, code, detail, job)
                 return seen.record
+        elif said:
+            code, detail = "slurm-refused", said
         else:
-            code, detail = "slurm-refused", said or "Slurm did not do it and did not say why"
-        item.result = result_of(item, Outcome.REFUSED, code, detail, job)
+            outcome, code, detail = Outcome.UNKNOWN, "forgotten", _FORGOTTEN
+        item.result = result_of(item, outcome, code, detail, job)
         # Not done: take the intent back, but keep the begin time known as ours (it may yet appear).
         return replace(before, ours=record.ours)
 

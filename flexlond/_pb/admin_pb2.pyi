@@ -382,3 +382,109 @@ class DrainReply(_message.Message):
     left: int
     detail: str
     def __init__(self, restored: _Optional[int] = ..., left: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class AddWindowRequest(_message.Message):
+    __slots__ = ("start", "end", "cap_kw", "down_kw", "dry_run")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    CAP_KW_FIELD_NUMBER: _ClassVar[int]
+    DOWN_KW_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    cap_kw: float
+    down_kw: float
+    dry_run: bool
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class AddWindowReply(_message.Message):
+    __slots__ = ("window", "added", "cost_gbp", "carbon_gbp", "delay_gbp", "moves", "detail")
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    CARBON_GBP_FIELD_NUMBER: _ClassVar[int]
+    DELAY_GBP_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    window: Window
+    added: bool
+    cost_gbp: float
+    carbon_gbp: float
+    delay_gbp: float
+    moves: _containers.RepeatedCompositeFieldContainer[WindowMove]
+    detail: str
+    def __init__(self, window: _Optional[_Union[Window, _Mapping]] = ..., added: _Optional[bool] = ..., cost_gbp: _Optional[float] = ..., carbon_gbp: _Optional[float] = ..., delay_gbp: _Optional[float] = ..., moves: _Optional[_Iterable[_Union[WindowMove, _Mapping]]] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class WindowMove(_message.Message):
+    __slots__ = ("job_id", "before", "after", "kw")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    before: int
+    after: int
+    kw: float
+    def __init__(self, job_id: _Optional[int] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., kw: _Optional[float] = ...) -> None: ...
+
+class Window(_message.Message):
+    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots")
+    WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CAP_KW_FIELD_NUMBER: _ClassVar[int]
+    DOWN_KW_FIELD_NUMBER: _ClassVar[int]
+    RAMP_SLOTS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    SHORTFALL_KW_FIELD_NUMBER: _ClassVar[int]
+    SHORT_SLOTS_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    window_id: int
+    start: int
+    end: int
+    slot_seconds: int
+    state: str
+    cap_kw: float
+    down_kw: float
+    ramp_slots: int
+    created: int
+    created_by: str
+    cancelled: int
+    shortfall_kw: float
+    short_slots: int
+    detail: str
+    slots: _containers.RepeatedCompositeFieldContainer[WindowSlot]
+    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ...) -> None: ...
+
+class WindowSlot(_message.Message):
+    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in")
+    START_FIELD_NUMBER: _ClassVar[int]
+    CAP_KW_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_KW_FIELD_NUMBER: _ClassVar[int]
+    SHORTFALL_KW_FIELD_NUMBER: _ClassVar[int]
+    RAMP_IN_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    cap_kw: float
+    planned_kw: float
+    observed_kw: float
+    shortfall_kw: float
+    ramp_in: bool
+    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ...) -> None: ...
+
+class ListWindowsReply(_message.Message):
+    __slots__ = ("windows",)
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    windows: _containers.RepeatedCompositeFieldContainer[Window]
+    def __init__(self, windows: _Optional[_Iterable[_Union[Window, _Mapping]]] = ...) -> None: ...
+
+class WindowRequest(_message.Message):
+    __slots__ = ("window_id",)
+    WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
+    window_id: int
+    def __init__(self, window_id: _Optional[int] = ...) -> None: ...

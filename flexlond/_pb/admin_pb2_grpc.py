@@ -89,6 +89,26 @@ class AdminStub:
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DrainReply.FromString,
                 _registered_method=True)
+        self.AddWindow = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/AddWindow',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowReply.FromString,
+                _registered_method=True)
+        self.ListWindows = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/ListWindows',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ListWindowsReply.FromString,
+                _registered_method=True)
+        self.ShowWindow = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/ShowWindow',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.FromString,
+                _registered_method=True)
+        self.CancelWindow = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/CancelWindow',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.FromString,
+                _registered_method=True)
 
 
 class AdminServicer:
@@ -160,6 +180,30 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddWindow(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWindows(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowWindow(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelWindow(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -217,6 +261,26 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.Drain,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DrainReply.SerializeToString,
+            ),
+            'AddWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddWindow,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowReply.SerializeToString,
+            ),
+            'ListWindows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWindows,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ListWindowsReply.SerializeToString,
+            ),
+            'ShowWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowWindow,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.SerializeToString,
+            ),
+            'CancelWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelWindow,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -516,6 +580,114 @@ class Admin:
             '/flexlon.admin.v1.Admin/Drain',
             flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
             flexlon_dot_admin_dot_v1_dot_admin__pb2.DrainReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/AddWindow',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWindows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/ListWindows',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.ListWindowsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/ShowWindow',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/CancelWindow',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.FromString,
             options,
             channel_credentials,
             insecure,

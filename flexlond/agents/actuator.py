@@ -3,7 +3,7 @@
 Law: an intent is durable before it is sent (invariant I2) and the begin time it intends counts as ours from
 then on, so that a kill between effect and answer is not taken for somebody else's decision. An answer that
 did not come is settled by the next observation, never by sending again blindly. A refusal is not asked again
-for a while.
+for a while, unless it is only of the moment: then the next look decides.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 _BACKOFF = 300  # seconds before a refused hold is asked again
+# What the helper read was not what we had read, or it could not be read, or not be sent now.
+_OF_THE_MOMENT = frozenset(
+    {"begin-changed", "state-changed", "requeued", "unreadable", "rate", "duplicate", "past"}
+)
 _SAVE_SEEN_EVERY = 3600  # `last_seen` alone is worth a write this often
 
 
@@ -141,7 +145,9 @@ class Actuator:
                 return replace(record, hold=0, hold_seen=False, ours=ours, came_due=True)
         elif result.outcome is Outcome.REFUSED:
             _log.info("refused", job_id=action.job_id, code=result.code, detail=result.detail)
-            self.backoff[action.job_id] = Backoff(now + _BACKOFF, action.not_before, result.code)
+            if result.code not in _OF_THE_MOMENT:
+                until = now + _BACKOFF
+                self.backoff[action.job_id] = Backoff(until, action.not_before, result.code)
             if result.code == "opted-out":
                 return replace(record, opted_out=now, opted_out_why=result.detail, hold=0)
         return record

@@ -65,11 +65,13 @@ def build(
     outlook: Outlook | None = None,
     stated: Mapping[int, PowerSpec] | None = None,
     mean: MeanJob | None = None,
+    caps: NDArray[np.float64] | None = None,
 ) -> Question:
     """The planning question of this moment. A signal that is not configured (None) counts as zero.
 
     `outlook` None: nothing is learnt, every job counts for its time limit. `stated` has the directive's
-    power of running jobs by job id. `mean` remembers the mean job from one moment to the next.
+    power of running jobs by job id. `mean` remembers the mean job from one moment to the next. `caps` (S,) are
+    those of the windows in force, inf where there is none.
     """
     mean = MeanJob() if mean is None else mean
     outlook = Outlook() if outlook is None else outlook
@@ -127,7 +129,7 @@ def build(
         depends=_depends(pending, rows, parts),
         occupancy=kept,
         limit=np.array([float(job.time_limit or UNLIMITED_SECONDS) for job in pending]),
-        site_kw=np.full(grid.count if planning.site_kw > 0 else 0, planning.site_kw),
+        site_kw=site_cap(planning.site_kw, caps, grid.count),
         base_kw=base_kw(cluster.pools, settings.power, power_saving=cluster.power_saving),
         co2_cap_kg=planning.co2_cap_kg if planning.co2_cap_kg > 0 else float("inf"),
         recent=recent,
@@ -140,6 +142,13 @@ def build(
         dict(zip(ids, (np.concatenate([counted, drawn.counted]) * tasks).tolist(), strict=True)),
         dict(zip(ids, (np.concatenate([whole, drawn.whole]) * tasks).tolist(), strict=True)),
     )
+
+
+def site_cap(site_kw: float, caps: NDArray[np.float64] | None, slots: int) -> NDArray[np.float64]:
+    """(S,) the lower of the site's cap (0: none) and `caps` (S,); empty where nothing is capped."""
+    own = np.full(slots, site_kw if site_kw > 0 else np.inf)
+    lowest = own if caps is None else np.minimum(own, caps)
+    return lowest if np.isfinite(lowest).any() else np.zeros(0)
 
 
 def _draw(

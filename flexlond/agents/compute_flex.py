@@ -10,20 +10,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, views
+from flexlond.agents import plan_views, views, windows
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
 from flexlond.agents.explaining import explain
 from flexlond.agents.loop import Loop
 from flexlond.agents.ports import DrainView, ReleaseView
+from flexlond.agents.sentence import because
+from flexlond.agents.window_ports import AddedView, refused
 from flexlond.model.action import Outcome
+from flexlond.model.timegrid import TimeGrid
+from flexlond.model.window import caps_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from flexlond.agents.ports import ExplainView, JobView, PlanView, SignalsView, StatusView
+    from flexlond.agents.window_ports import WindowOrder, WindowView
     from flexlond.model.action import Result
     from flexlond.model.settings import Settings
+    from flexlond.model.window import Window
+    from flexlond.planning.problem import Plan
 
 
 class ComputeFlex(Loop):
@@ -117,6 +127,73 @@ class ComputeFlex(Loop):
             elif left:
                 detail = f"not all could be restored ({self.actuator.detail}): call again"
             return DrainView(restored, left, detail)
+
+    # ---- windows
+
+    def list_windows(self) -> Sequence[WindowView]:
+        """Every window, without its slots."""
+        return [replace(self._window_view(one), slots=()) for one in self.windows]
+
+    def show_window(self, window_id: int) -> WindowView | None:
+        """One window with its slots."""
+        found = next((one for one in self.windows if one.window_id == window_id), None)
+        return self._window_view(found) if found else None
+
+    async def add_window(self, order: WindowOrder, *, dry_run: bool) -> AddedView:
+        """What it costs and moves; stored, then in force with the next plan, unless `dry_run`."""
+        async with self._lock:
+            now = self._clock()
+            grid = self.settings.grid
+            ahead = TimeGrid.covering(now, grid.slot_seconds, grid.horizon_slots)
+            if why := windows.why_not(order, ahead, now):
+                return refused(why)
+            if self.snapshot is None or self.cluster is None:
+                return refused("the first cycle is not complete, nothing is planned yet: try again")
+            made: list[Window] = []
+
+            def caps_of(without: Plan) -> NDArray[np.float64]:
+                made.append(windows.make(order, without, self.settings.planning, now))
+                return caps_on(without.grid, made, now)
+
+            trial = await self._planning.trial(
+                self, self.snapshot, self.cluster, now, self._ramp.recent(now), caps_of=caps_of
+            )
+            window = made[0]
+            if not dry_run:
+                window = self._store.add_window(window)
+                self.windows = (*self.windows, window)
+            shown = windows.view(window, (), trial.problem, trial.under, now)
+            held = "" if self._may_hold() else f"; for now nothing is held for it: {because(self)}"
+            fixed = (
+                f"nothing was changed{held}"
+                if dry_run
+                else f"window {window.window_id} is in force{held}"
+            )
+            return AddedView(
+                shown,
+                not dry_run,
+                *windows.rise(trial, self.settings.planning),
+                moves=windows.moves(trial),
+                detail=fixed,
+            )
+
+    async def cancel_window(self, window_id: int) -> WindowView | None:
+        """End it; the next plan gives back what it held."""
+        async with self._lock:
+            now = self._clock()
+            found = next((one for one in self.windows if one.window_id == window_id), None)
+            if found is None:
+                return None
+            if found.binds(now):
+                self._store.cancel_window(window_id, now)
+                ended = replace(found, cancelled=now)
+                self.windows = tuple(ended if one is found else one for one in self.windows)
+                found = ended
+            return self._window_view(found)
+
+    def _window_view(self, window: Window) -> WindowView:
+        samples = self._store.samples(window.window_id)
+        return windows.view(window, samples, self.problem, self.last_plan, self._clock())
 
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what belongs to the process needs a restart."""

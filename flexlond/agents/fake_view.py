@@ -6,6 +6,7 @@ what it says afterwards; it touches no Slurm. Failures are scripted with `fail_n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,12 @@ from flexlond.agents.ports import (
     SignalsView,
     StatusView,
 )
+from flexlond.agents.window_ports import AddedView, MoveView, WindowSlotView, WindowView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flexlond.agents.window_ports import WindowOrder
     from flexlond.model.settings import Settings
 
 
@@ -43,6 +46,8 @@ class FakeAgent:
     complete: bool = True
     calls: list[str] = field(default_factory=list)
     settings: Settings | None = None
+    kept: list[WindowView] = field(default_factory=list)
+    answer: AddedView | None = None  # what the next window gets instead; None: it is accepted
 
     def status(self) -> StatusView:
         """Return the state with counts taken from the jobs."""
@@ -145,6 +150,55 @@ class FakeAgent:
         for job in restored:
             self._put(replace(job, held_by_us=False, begin=0))
         return DrainView(len(restored), 0, "nothing of ours is left in Slurm")
+
+    def list_windows(self) -> Sequence[WindowView]:
+        """Return the windows without their slots."""
+        return [replace(one, slots=()) for one in self.kept]
+
+    def show_window(self, window_id: int) -> WindowView | None:
+        """Return the window."""
+        return next((one for one in self.kept if one.window_id == window_id), None)
+
+    async def add_window(self, order: WindowOrder, *, dry_run: bool) -> AddedView:
+        """Accept it as one slot of the order's cap, moving every job that is held."""
+        self.calls.append(f"add-window {order} dry_run={dry_run}")
+        if self.answer is not None:
+            return self.answer
+        number = 0 if dry_run else len(self.kept) + 1
+        slot = WindowSlotView(order.start, order.cap_kw, 1.5, math.nan, 0.0, ramp_in=False)
+        seconds = order.end - order.start
+        window = WindowView(
+            window_id=number,
+            start=order.start,
+            end=order.end,
+            slot_seconds=seconds,
+            state="planned",
+            cap_kw=order.cap_kw,
+            down_kw=order.down_kw,
+            ramp_slots=0,
+            created=self.state.last_cycle_at,
+            created_by=order.by,
+            cancelled=0,
+            shortfall_kw=0.0,
+            short_slots=0,
+            detail="",
+            slots=(slot,),
+        )
+        if not dry_run:
+            self.kept.append(window)
+        moved = tuple(MoveView(job.job_id, job.begin, order.end, job.kw) for job in self.held)
+        detail = "nothing was changed" if dry_run else f"window {number} is in force"
+        return AddedView(window, not dry_run, 0.25, 0.05, 0.01, moved, detail)
+
+    async def cancel_window(self, window_id: int) -> WindowView | None:
+        """Cancel it."""
+        self.calls.append(f"cancel-window {window_id}")
+        found = self.show_window(window_id)
+        if found is None:
+            return None
+        ended = replace(found, state="cancelled", cancelled=self.state.last_cycle_at)
+        self.kept = [ended if one is found else one for one in self.kept]
+        return ended
 
     async def reload(self, settings: Settings) -> str:
         """Take the mode over."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from flexlond.agents import windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
@@ -74,6 +75,7 @@ class Loop(LoopState):
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
             learner=learner,
+            windows=tuple(store.windows()),
         )
         self._store = store
         self._planning = PlanningStep(hub)
@@ -125,6 +127,7 @@ class Loop(LoopState):
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
                 self._say(now, began, results)
+                windows.store_all(self, self._store, now)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)
@@ -215,17 +218,22 @@ class Loop(LoopState):
         await self._planning.run(self, self.snapshot, self.cluster, now, recent, exact=exact)
 
     def _wanted(self, now: int) -> Mapping[int, Wanted]:
-        """What the last plan wants of each movable job; empty when it is not of this moment."""
-        found = self.last_plan
-        if found is None or self.planned_at != now or not self._signals_usable():
+        """What the last plan wants of each movable job; empty when it is not of this moment.
+
+        Of a job in a partition without one usable node it wants nothing: such a job cannot start, so that a
+        release would gain it nothing, and all of them would start at once when the nodes are back.
+        """
+        found, problem = self.last_plan, self.problem
+        if found is None or problem is None or self.planned_at != now or not self._signals_usable():
             return {}
+        has_room = [bool(room.any()) for room in problem.capacity]
         return {
             job_id: Wanted(
                 int(found.start[row]) if found.moved[row] else 0,
                 Reason(int(found.reason[row])).word,
             )
             for job_id, row in self.rows.items()
-            if job_id in self.flex
+            if job_id in self.flex and has_room[problem.pool[row]]
         }
 
     # ---- acting

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import structlog
 
 from flexlond.agents.build import build
@@ -19,6 +21,7 @@ from flexlond.model.directive import Directive
 from flexlond.model.job import ACTIVE_STATES
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
+from flexlond.model.window import caps_on
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
 from flexlond.solver.improve import Improver
@@ -26,13 +29,13 @@ from flexlond.solver.improve import Improver
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from flexlond.agents.build import Question
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Snapshot
-
+    from flexlond.planning.problem import Plan, Problem
 
 _log = structlog.get_logger()
 
@@ -43,6 +46,22 @@ class Hub(Protocol):
     def series(self, kind: Kind, grid: TimeGrid, now: int) -> Series:
         """The series on `grid` with its quality."""
         ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    question: Question
+    series: Mapping[Kind, Series]
+    outlook: Outlook
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One problem planned without and with a further cap."""
+
+    problem: Problem  # with it
+    without: Plan
+    under: Plan
 
 
 class PlanningStep:
@@ -67,7 +86,62 @@ class PlanningStep:
 
         `exact`: the exact solver may try as well, for which a tick with its decision window has no time.
         """
-        settings, began = state.settings, self._timer()
+        began = self._timer()
+        asked = self._ask(state, snapshot, cluster, now, recent)
+        seconds = state.settings.planning.milp_seconds if exact else 0.0
+        improver = Improver(seconds) if seconds else None
+        found = await self._answer(state, asked.question.problem, improver)
+        if improver is not None and improver.detail:
+            _log.info("exact solver not used", why=improver.detail)
+        question = asked.question
+        state.series, state.outlook = asked.series, asked.outlook
+        state.problem, state.last_plan = question.problem, found
+        state.rows, state.planned_at = question.rows, now
+        state.kw, state.whole_kw = question.kw, question.whole_kw
+        state.plan_seconds = self._timer() - began
+        # What the plan counts, as the cap does: idle power is in the base, not in the jobs.
+        running = sum(
+            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in ACTIVE_STATES
+        )
+        state.observed_kw = question.problem.base_kw + running
+
+    async def trial(
+        self,
+        state: LoopState,
+        snapshot: Snapshot,
+        cluster: Cluster,
+        now: int,
+        recent: NDArray[np.float64],
+        *,
+        caps_of: Callable[[Plan], NDArray[np.float64]],
+    ) -> Trial:
+        """The plan as it stands, and the one under further caps that are made from it; changes nothing."""
+        problem = self._ask(state, snapshot, cluster, now, recent).question.problem
+        without = await self._answer(state, problem, None)
+        caps = caps_of(without)
+        own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
+        capped = replace(problem, site_kw=np.minimum(own, caps))
+        return Trial(capped, without, await self._answer(state, capped, None))
+
+    async def _answer(self, state: LoopState, problem: Problem, improver: Improver | None) -> Plan:
+        return await asyncio.to_thread(
+            plan,
+            problem,
+            state.settings.planning,
+            budget=budget_of(state.settings.planning, self._timer),
+            last=state.last_plan,
+            improve=improver,
+        )
+
+    def _ask(
+        self,
+        state: LoopState,
+        snapshot: Snapshot,
+        cluster: Cluster,
+        now: int,
+        recent: NDArray[np.float64],
+    ) -> _Asked:
+        settings = state.settings
         grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
         series = self._series(state, grid, now)
         outlook = outlook_of(state)
@@ -84,25 +158,9 @@ class PlanningStep:
             outlook=outlook,
             stated=_stated(state, snapshot),
             mean=self._mean,
+            caps=caps_on(grid, state.windows, now),
         )
-        problem = question.problem
-        seconds = settings.planning.milp_seconds if exact else 0.0
-        improver = Improver(seconds) if seconds else None
-        found = await asyncio.to_thread(
-            plan,
-            problem,
-            settings.planning,
-            budget=budget_of(settings.planning, self._timer),
-            last=state.last_plan,
-            improve=improver,
-        )
-        if improver is not None and improver.detail:
-            _log.info("exact solver not used", why=improver.detail)
-        state.series, state.outlook = series, outlook
-        state.problem, state.last_plan = problem, found
-        state.rows, state.planned_at = question.rows, now
-        state.kw, state.whole_kw = question.kw, question.whole_kw
-        state.plan_seconds = self._timer() - began
+        return _Asked(question, series, outlook)
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
         """The configured signals."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flexlond.agents.window_ports import AddedView, WindowOrder, WindowView
     from flexlond.model.settings import Settings
 
 
@@ -283,6 +284,22 @@ class AgentView(Protocol):
 
     async def drain(self) -> DrainView:
         """Restore what we changed, hold nothing more; call again until `left` is 0."""
+        ...
+
+    def list_windows(self) -> Sequence[WindowView]:
+        """Return every window, without its slots."""
+        ...
+
+    def show_window(self, window_id: int) -> WindowView | None:
+        """Return one window with its slots; None when there is none of that number."""
+        ...
+
+    async def add_window(self, order: WindowOrder, *, dry_run: bool) -> AddedView:
+        """Say what a window costs and moves; in force, and durable, when it returns, unless `dry_run`."""
+        ...
+
+    async def cancel_window(self, window_id: int) -> WindowView | None:
+        """End a window; the next plan gives back what it held. None when there is none of that number."""
         ...
 
     async def reload(self, settings: Settings) -> str:

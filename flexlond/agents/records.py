@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flexlond.model.action import Action, Outcome, Result
+    from flexlond.model.window import Window, WindowSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,26 @@ class Store(Protocol):
 
     def put_blob(self, key: str, value: bytes, at: int) -> None:
         """Keep something learnt as of `at`."""
+        ...
+
+    def windows(self) -> Sequence[Window]:
+        """Every window that was ever accepted, oldest first."""
+        ...
+
+    def add_window(self, window: Window) -> Window:
+        """Durable when it returns; the window with its number."""
+        ...
+
+    def cancel_window(self, window_id: int, at: int) -> None:
+        """It ends at `at`; one that is cancelled already stays as it is."""
+        ...
+
+    def add_samples(self, samples: Sequence[WindowSample]) -> None:
+        """Append what was seen; nothing that is there changes."""
+        ...
+
+    def samples(self, window_id: int) -> Sequence[WindowSample]:
+        """What was seen of this window, oldest first."""
         ...
 
     def prune(self, before: int) -> None:

@@ -1,7 +1,8 @@
 """The cycle's one sentence: what it did and why.
 
 Law: the same string is the log line, the status and the tests' assertion (Patroni's habit). It says the
-first reason that keeps new holds from being made, and the plan's saving when nothing does.
+first reason that keeps new holds from being made, and the plan's saving when nothing does; then what is seen
+and foreseen of each window in force.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from flexlond.agents import windows
 from flexlond.agents.decide import is_held
 from flexlond.model.action import Outcome
 from flexlond.model.series import Quality
@@ -30,7 +32,9 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
     if undone:
         parts.append(f"{undone} refused or unknown")
     parts.append(f"{held} held before that, {len(agent.flex)} flexible")
-    return f"{'; '.join(parts)}: {because(agent)}"
+    said = f"{'; '.join(parts)}: {because(agent)}"
+    of_windows = windows.words(agent, now)
+    return f"{said}; {of_windows}" if of_windows else said
 
 
 def because(agent: LoopState) -> str:
@@ -45,6 +49,11 @@ def because(agent: LoopState) -> str:
         (agent.draining, "draining: what we changed is restored, nothing new is held"),
         (agent.paused, "paused: nothing is changed until resume"),
         (agent.cluster is None, "no new holds, the partitions could not be read"),
+        (
+            agent.cluster is not None
+            and not any(pool.up and pool.cpus for pool in agent.cluster.pools),
+            "no new holds and no releases, no node of any partition is usable",
+        ),
         (
             snapshot is not None and not snapshot.complete,
             f"no new holds, {len(snapshot.misfits) if snapshot else 0} queue rows were not understood",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
+    from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
     from flexlond.slurm.reader import QueueReader
 
@@ -48,6 +49,8 @@ class LoopState:
     plan_seconds: float = 0.0
     series: Mapping[Kind, Series] = field(default_factory=dict)
     kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
+    windows: tuple[Window, ...] = ()  # every window there was, oldest first
+    observed_kw: float = 0.0  # the modelled estimate of what the site draws, at `planned_at`
     whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"
     cycle_at: int = 0

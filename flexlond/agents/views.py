@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from flexlond.agents import windows
 from flexlond.agents.decide import is_held
 from flexlond.agents.plan_views import signal_lines
 from flexlond.agents.ports import JobView, StatusView
@@ -36,7 +37,7 @@ _WORDS = {
     Reason.RAMP: "its best slot is taken by the site's ramp cap",
     Reason.KEPT: "it keeps its begin time: a change would save too little",
     Reason.NOT_MOVABLE: "it is left to Slurm",
-    Reason.POWER_CAP: "better slots have no room under the site's power cap",
+    Reason.POWER_CAP: "better slots have no room under the cap on the site's power",
     Reason.CARBON_CAP: "the cap on CO2 keeps it from its cheapest slot",
 }
 
@@ -53,6 +54,7 @@ def status(agent: LoopState, now: int) -> StatusView:
     if snapshot is not None and snapshot.misfits:
         warnings.append(f"queue rows not understood: {'; '.join(snapshot.misfits[:3])}")
     warnings += _power_warnings(agent)
+    warnings += windows.warnings(agent, now)
     return StatusView(
         version=agent.version,
         mode=agent.settings.daemon.mode,

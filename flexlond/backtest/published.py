@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PERSISTENCE: Final = "expected after what is published: as the same hour of the latest like day"
 ALWAYS: Final = -(2**62)  # published before any time: perfect foresight
+NEVER: Final = 2**62  # not published at all
 _MEMORY_DAYS: Final = 7
 _WEEKEND: Final = np.array(
     [0, 0, 1, 1, 0, 0, 0]
@@ -101,10 +102,11 @@ class Published:
         start, end = self.span
         first = start - (start - phase) % slot
         grid = TimeGrid(first, slot, -(-(end - first) // slot))
-        # A slot is published with the row its last second is in; in a gap, with the next one.
+        # A slot is published with the row its last second is in; in a gap, with the next one; a slot that
+        # the rows do not reach the end of, never.
         last_second = grid.starts() + slot - 1
         row = np.searchsorted(self._ends, last_second, side="right")
-        published = self._published[np.minimum(row, len(self.rows) - 1)]
+        published = np.append(self._published, NEVER)[row]
         return Base(grid, regrid(self.rows, grid), published.tolist())
 
     def _expected(self, base: Base, count: int) -> tuple[int, NDArray[np.float64]]:

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flexlond.cli.asking import Json, ask, endpoint, fail, messages, say, show
 from flexlond.cli.client import (
     DEFAULT_SOCKET,
     EXIT_NO_DAEMON,
     EXIT_REFUSED,
     LONG_TIMEOUT,
-    TIMEOUT,
     CtlError,
     Endpoint,
 )
+from flexlond.cli.window import app as window_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON: the admin service's fields, times in UTC.")
-]
+app.add_typer(window_app, name="window")
 
 
 @app.callback()
@@ -61,8 +60,8 @@ def options(
 @app.command()
 def status(context: typer.Context, json: Json = False) -> None:
     """Show how the daemon is doing and what its last cycle did."""
-    pb = _messages()
-    _show(_ask(context, "Status", pb.Empty()), json, _render("status"))
+    pb = messages()
+    show(ask(context, "Status", pb.Empty()), json, _render("status"))
 
 
 @app.command()
@@ -73,10 +72,10 @@ def jobs(
     json: Json = False,
 ) -> None:
     """List your jobs (an operator: everyone's) with their planned and latest starts."""
-    pb = _messages()
-    reply = _ask(context, "Jobs", pb.JobsRequest(user=user))
+    pb = messages()
+    reply = ask(context, "Jobs", pb.JobsRequest(user=user))
     chosen = [job for job in reply.jobs if every or json or job.flexible or job.touched]
-    _show(reply, json, lambda out, _: _render("jobs")(out, chosen))
+    show(reply, json, lambda out, _: _render("jobs")(out, chosen))
 
 
 @app.command()
@@ -86,8 +85,8 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say why a job starts when it starts, what that saves, until when it starts, and what else it could do."""
-    pb = _messages()
-    _show(_ask(context, "Explain", pb.ExplainRequest(job_id=job)), json, _render("explain"))
+    pb = messages()
+    show(ask(context, "Explain", pb.ExplainRequest(job_id=job)), json, _render("explain"))
 
 
 @app.command()
@@ -97,15 +96,15 @@ def plan(
     json: Json = False,
 ) -> None:
     """Draw power by slot, planned and as soon as possible, with price, carbon and how good the plan is."""
-    pb = _messages()
-    _show(_ask(context, "Plan", pb.PlanRequest(slots=slots)), json, _render("plan"))
+    pb = messages()
+    show(ask(context, "Plan", pb.PlanRequest(slots=slots)), json, _render("plan"))
 
 
 @app.command()
 def signals(context: typer.Context, json: Json = False) -> None:
     """Show where price and carbon come from and how good they are."""
-    pb = _messages()
-    _show(_ask(context, "Signals", pb.Empty()), json, _render("signals"))
+    pb = messages()
+    show(ask(context, "Signals", pb.Empty()), json, _render("signals"))
 
 
 @app.command()
@@ -126,7 +125,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Say how a comment would be read at submission; exit code 1 when it would be rejected."""
-    pb = _messages()
+    pb = messages()
     request = pb.CheckRequest(
         comment=comment,
         time_limit_seconds=_seconds(time_limit),
@@ -135,12 +134,12 @@ def check(
         qos=qos,
     )
     try:
-        reply = _endpoint(context).call("Check", request)
+        reply = endpoint(context).call("Check", request)
     except CtlError as error:
         if error.exit_code != EXIT_NO_DAEMON:
-            _fail(error)
+            fail(error)
         reply = _check_locally(request, config, error)
-    _show(reply, json, _render("check"))
+    show(reply, json, _render("check"))
     if not reply.accepted:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -170,11 +169,11 @@ def release(
 ) -> None:
     """Let jobs start as if FlexLon were not there, for good; your own, or as an operator any."""
     if every == bool(job_ids):
-        _fail(CtlError("name job ids, or --all: one of the two", EXIT_NO_DAEMON))
-    pb = _messages()
+        fail(CtlError("name job ids, or --all: one of the two", EXIT_NO_DAEMON))
+    pb = messages()
     request = pb.ReleaseRequest(job_ids=job_ids or [], all=every)
-    reply = _ask(context, "Release", request, LONG_TIMEOUT)
-    _show(reply, json, lambda out, _: _render("release")(out, reply.jobs))
+    reply = ask(context, "Release", request, LONG_TIMEOUT)
+    show(reply, json, lambda out, _: _render("release")(out, reply.jobs))
     if job_ids and not all(line.released for line in reply.jobs):
         raise typer.Exit(EXIT_REFUSED)
 
@@ -188,9 +187,9 @@ def reload(context: typer.Context, json: Json = False) -> None:
 @app.command()
 def drain(context: typer.Context, json: Json = False) -> None:
     """Take everything of ours out of the queue; exit code 1 while something is left. For operators."""
-    pb = _messages()
-    reply = _ask(context, "Drain", pb.Empty(), LONG_TIMEOUT)
-    _say(reply, json, f"{reply.restored} restored, {reply.left} left: {reply.detail}")
+    pb = messages()
+    reply = ask(context, "Drain", pb.Empty(), LONG_TIMEOUT)
+    say(reply, json, f"{reply.restored} restored, {reply.left} left: {reply.detail}")
     if reply.left:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -200,36 +199,10 @@ def main() -> None:
     app()
 
 
-def _endpoint(context: typer.Context) -> Endpoint:
-    endpoint: Endpoint = context.obj
-    return endpoint
-
-
-def _ask(context: typer.Context, method: str, request: Any, timeout: float = TIMEOUT) -> Any:
-    try:
-        return _endpoint(context).call(method, request, timeout=timeout)
-    except CtlError as error:
-        _fail(error)
-
-
 def _mode(context: typer.Context, method: str, json: bool) -> None:
-    pb = _messages()
-    reply = _ask(context, method, pb.Empty(), LONG_TIMEOUT)
-    _say(reply, json, reply.detail)
-
-
-def _fail(error: CtlError) -> Any:
-    from flexlond.cli.plain import safe
-
-    for line in str(error).splitlines():
-        print(f"flexlonctl: {safe(line)}", file=sys.stderr)
-    raise typer.Exit(error.exit_code)
-
-
-def _messages() -> Any:
-    from flexlond._pb import admin_pb2
-
-    return admin_pb2
+    pb = messages()
+    reply = ask(context, method, pb.Empty(), LONG_TIMEOUT)
+    say(reply, json, reply.detail)
 
 
 def _render(name: str) -> Callable[[Console, Any], None]:
@@ -238,21 +211,6 @@ def _render(name: str) -> Callable[[Console, Any], None]:
     homes = {"explain": render_explain, "plan": render_plan}
     painter: Callable[[Console, Any], None] = getattr(homes.get(name, render), name)
     return painter
-
-
-def _show(reply: Any, json: bool, paint: Callable[[Console, Any], None]) -> None:
-    from flexlond.cli import plain, render
-
-    if json:
-        print(plain.as_json(reply))
-    else:
-        paint(render.console(), reply)
-
-
-def _say(reply: Any, json: bool, text: str) -> None:
-    from flexlond.cli.plain import as_json, safe
-
-    print(as_json(reply) if json else safe(text))
 
 
 def _seconds(time_limit: str) -> int:
@@ -279,13 +237,13 @@ def _check_locally(request: Any, config: Path, down: CtlError) -> Any:
     try:
         settings = load(config)
     except ConfigError as error:
-        _fail(CtlError(f"{down}\nand without it: {error}", EXIT_NO_DAEMON))
+        fail(CtlError(f"{down}\nand without it: {error}", EXIT_NO_DAEMON))
     print(f"flexlonctl: the daemon cannot be asked; read here by {config}", file=sys.stderr)
     submission = Submission(
         request.comment, request.time_limit_seconds, request.partition, request.account, request.qos
     )
     reading = read(submission, settings.directive, now=int(time.time()), tz=local_zone())
-    pb = _messages()
+    pb = messages()
     values = [pb.KeyValue(key=key, value=value) for key, value in reading.values]
     return pb.CheckReply(accepted=reading.accepted, message=reading.message, values=values)
 

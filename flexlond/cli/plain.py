@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 MOMENTS = frozenset(
     {
+        "after",
         "asap_start",
         "at",
+        "before",
         "begin",
+        "cancelled",
+        "created",
         "deadline",
         "eligible",
+        "end",
         "fetched_at",
         "from",
         "last_cycle_at",

@@ -89,11 +89,11 @@ def _power(curves: Curves, per_mark: int) -> list[Text]:
     )
     highest = max([0.0, *(kw for kw in (*planned, *asap) if math.isfinite(kw))])
     capped = [kw for kw in cap if math.isfinite(kw)]
-    drawn = bool(capped) and max(capped) <= _HIGHEST_CAP * highest
-    top = max([highest, *capped]) if drawn else highest
+    near = [kw for kw in capped if kw <= _HIGHEST_CAP * highest]
+    top = max([highest, *near])
     floor = curves.base_kw if 0 < top / 2 < curves.base_kw < top else 0.0
     step = (top - floor) / ROWS or 1.0
-    lines = [_legend(capped, drawn=drawn)]
+    lines = [_legend(capped, drawn=bool(near))]
     for row in reversed(range(ROWS)):
         low = floor + row * step
         label = ""
@@ -103,8 +103,7 @@ def _power(curves: Curves, per_mark: int) -> list[Text]:
             label = f"{floor:,.1f}"
         line = Text(f"{label:>{LABEL}} ┤" if label else f"{'':>{LABEL}} │")
         for at in range(len(planned)):
-            limit = cap[at] if drawn else math.nan
-            mark = _cell(planned[at], asap[at], limit, low, step)
+            mark = _cell(planned[at], asap[at], cap[at], low, step)
             line.append(mark, _STYLES.get(mark, "green"))
         line.rstrip()
         lines.append(line)
@@ -119,11 +118,10 @@ def _cell(planned: float, asap: float, cap: float, low: float, step: float) -> s
         if both < 0.5 and filled >= 15 / 16:
             return "▓"
         return _EIGHTHS[max(1, min(8, round(filled * 8)))]
+    if low < cap <= low + step or (low == 0 and cap == 0):
+        return "─"  # also where it is what keeps power away
     if (asap - low) / step >= 0.5:
         return "░"
-    top = low + step
-    if low < cap <= top or (low == 0 and cap == 0):
-        return "─"
     return " "
 
 
@@ -132,7 +130,7 @@ def _legend(capped: Sequence[float], *, drawn: bool) -> Text:
     if capped:
         figure = f"{min(capped):,.1f} kW"
         text.append(
-            f"  ─ the site's cap, {figure}" if drawn else f"  the site's cap is far above: {figure}"
+            f"  ─ the power cap, {figure}" if drawn else f"  the power cap is far above: {figure}"
         )
     return text
 

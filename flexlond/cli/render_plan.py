@@ -71,7 +71,7 @@ def _scarce(reply: Any) -> list[str]:
     prices = [slot.room_price_gbp_mwh for slot in reply.slots if slot.room_price_gbp_mwh > 0]
     if prices:
         lines.append(
-            f"the site's power cap binds in {len(prices)} slots: room under it is worth up to "
+            f"the power cap binds in {len(prices)} slots: room under it is worth up to "
             f"£{max(prices):,.2f}/MWh"
         )
     if reply.carbon_shadow_gbp_t > 0:

@@ -11,6 +11,8 @@ Source: protos/flexlon/admin/v1/admin.proto, gRPC Health Checking Protocol.
 from __future__ import annotations
 
 import asyncio
+import math
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +21,7 @@ import structlog
 
 from flexlond._pb import admin_pb2 as pb
 from flexlond._pb import admin_pb2_grpc
+from flexlond.agents.window_ports import WindowOrder
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
 from flexlond.daemon.authority import is_operator, user_name
@@ -163,6 +166,55 @@ class AdminService(admin_pb2_grpc.AdminServicer):
             )
         return wire.drain(view)
 
+    async def AddWindow(self, request: pb.AddWindowRequest, context: Any) -> pb.AddWindowReply:
+        """Cap the site's power for some slots, or say what that would cost."""
+        await self._operator(context, "add a window")
+        name = await asyncio.to_thread(user_name, caller_uid())
+        which = request.WhichOneof("order")
+        order = WindowOrder(
+            request.start,
+            request.end,
+            request.cap_kw if which == "cap_kw" else math.nan,
+            request.down_kw if which == "down_kw" else math.nan,
+            name,
+        )
+        try:
+            view = await self._agent.add_window(order, dry_run=request.dry_run)
+        except sqlite3.Error as error:
+            await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, _not_stored(error))
+        if view.window is None:
+            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, view.detail)
+        if view.added:
+            self._poke()
+        return wire.added(view)
+
+    async def ListWindows(self, request: pb.Empty, context: Any) -> pb.ListWindowsReply:
+        """Every window, without its slots."""
+        await self._operator(context, "list windows")
+        return pb.ListWindowsReply(
+            windows=[wire.window(view) for view in self._agent.list_windows()]
+        )
+
+    async def ShowWindow(self, request: pb.WindowRequest, context: Any) -> pb.Window:
+        """One window with its slots."""
+        await self._operator(context, "show a window")
+        view = self._agent.show_window(request.window_id)
+        if view is None:
+            await _no_window(context, request.window_id)
+        return wire.window(view)
+
+    async def CancelWindow(self, request: pb.WindowRequest, context: Any) -> pb.Window:
+        """End a window; the next plan gives back what it held."""
+        await self._operator(context, "cancel a window")
+        try:
+            view = await self._agent.cancel_window(request.window_id)
+        except sqlite3.Error as error:
+            await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, _not_stored(error))
+        if view is None:
+            await _no_window(context, request.window_id)
+        self._poke()
+        return wire.window(view)
+
     async def _caller(self) -> tuple[int, bool]:
         """The caller's uid and whether it is an operator's."""
         uid = caller_uid()
@@ -195,6 +247,18 @@ class AdminService(admin_pb2_grpc.AdminServicer):
 
 async def _deny(context: Any, why: str) -> NoReturn:
     await _abort(context, grpc.StatusCode.PERMISSION_DENIED, why)
+
+
+async def _no_window(context: Any, window_id: int) -> NoReturn:
+    why = f"there is no window {window_id}: flexlonctl window list has those there are"
+    await _abort(context, grpc.StatusCode.NOT_FOUND, why)
+
+
+def _not_stored(error: sqlite3.Error) -> str:
+    return (
+        f"nothing was changed, the store cannot be written ({error}): make room in daemon.state_dir, then ask"
+        " again"
+    )
 
 
 async def _abort(context: Any, code: grpc.StatusCode, why: str) -> NoReturn:

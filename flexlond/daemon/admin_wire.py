@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SignalsView,
         StatusView,
     )
+    from flexlond.agents.window_ports import AddedView, WindowView
 
 
 def status(view: StatusView) -> pb.StatusReply:
@@ -87,6 +88,23 @@ def release_line(view: ReleaseView) -> pb.ReleaseLine:
 def drain(view: DrainView) -> pb.DrainReply:
     """DrainReply."""
     return pb.DrainReply(**_plain(view))
+
+
+def window(view: WindowView) -> pb.Window:
+    """Window."""
+    return pb.Window(
+        **_plain(view, without={"slots"}),
+        slots=[pb.WindowSlot(**_plain(slot)) for slot in view.slots],
+    )
+
+
+def added(view: AddedView) -> pb.AddWindowReply:
+    """AddWindowReply."""
+    return pb.AddWindowReply(
+        **_plain(view, without={"window", "moves"}),
+        window=window(view.window) if view.window else None,
+        moves=[pb.WindowMove(**_plain(move)) for move in view.moves],
+    )
 
 
 def _plain(view: Any, without: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:

@@ -239,7 +239,8 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "planning.site_kw": KeyDoc(
         "kW",
-        "The most that the site may draw in a slot: idle nodes, running and planned jobs together; 0: no cap.",
+        "The most that the site may draw in a slot: idle nodes, running and planned jobs together. Binds "
+        "flexible jobs alone: they share what the others leave; 0: no cap.",
         "800.0",
     ),
     "planning.co2_cap_kg": KeyDoc(

@@ -12,11 +12,14 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Self
 
 from flexlond.agents.records import IntentLine, JobRecord, OpenIntent
+from flexlond.daemon.window_table import WindowTable
 from flexlond.model.action import Action, Outcome, Result, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from flexlond.model.window import Window, WindowSample
 
 SCHEMA_VERSION = 1
 
@@ -103,6 +106,7 @@ class SqliteStore:
                 f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
             )
         self._db.execute(_BLOB)
+        self._windows = WindowTable(self._db)
 
     def close(self) -> None:
         """Close the file; what was recorded stays."""
@@ -271,8 +275,34 @@ class SqliteStore:
             "INSERT OR REPLACE INTO blob (key, at, value) VALUES (?,?,?)", (key, at, value)
         )
 
+    # ---- windows
+
+    def windows(self) -> Sequence[Window]:
+        """Every window, oldest first."""
+        return self._windows.all()
+
+    def add_window(self, window: Window) -> Window:
+        """Durable when it returns; the window with its number."""
+        return self._windows.add(window)
+
+    def cancel_window(self, window_id: int, at: int) -> None:
+        """It ends at `at`."""
+        self._windows.cancel(window_id, at)
+
+    def add_samples(self, samples: Sequence[WindowSample]) -> None:
+        """Append what was seen, all or none."""
+        with self._transaction():
+            self._windows.append(samples)
+
+    def samples(self, window_id: int) -> Sequence[WindowSample]:
+        """What was seen of this window, oldest first."""
+        return self._windows.samples(window_id)
+
     def prune(self, before: int) -> None:
-        """Forget cycles, waits and unseen jobs older than `before`. Intents stay: they only grow (I1)."""
+        """Forget cycles, waits and unseen jobs older than `before`.
+
+        Intents stay, and so do windows and what was seen of them: they only grow (I1).
+        """
         with self._transaction():
             self._db.execute("DELETE FROM cycle WHERE at<?", (before,))
             self._db.execute("DELETE FROM wait WHERE at<?", (before,))

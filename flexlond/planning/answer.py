@@ -35,6 +35,10 @@ class Outcome:
     reason: NDArray[np.int8]
     proof: Proof
     over_ramp: list[int] = field(default_factory=list)
+    let_go: list[int] = field(
+        default_factory=list
+    )  # over the power cap, where they may not be held
+    uncapped: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     @classmethod
     def empty(cls, problem: Problem) -> Outcome:
@@ -58,6 +62,37 @@ class Outcome:
         # What was proven is of another plan: only its prices stay, and what was tried.
         result.proof = replace(proof, objective_gbp=0.0, bound_gbp=0.0, jobs=0)
         result.reason[movable] = Reason.BELOW_BENEFIT
+        if np.isfinite(problem.site_kw).any():
+            result.uncapped = np.ones(problem.jobs, np.bool_)
+        return result
+
+    @classmethod
+    def as_it_stands(
+        cls,
+        problem: Problem,
+        blocks: Blocks,
+        asap: Listing,
+        movable: NDArray[np.int64],
+        proof: Proof,
+    ) -> Outcome:
+        """All as soon as possible but for begin times in force that are in time: no plan is to be had.
+
+        Giving all of those back at once would be a step in power, and they end by themselves.
+        """
+        result = cls.as_soon_as_possible(problem, asap, movable, proof)
+        current = problem.current[movable]
+        stay = movable[
+            (current > problem.now)
+            & (current <= blocks.latest[movable])
+            & (current < problem.grid.end)
+        ]
+        result.start, result.slot = result.start.copy(), result.slot.copy()
+        result.start[stay] = problem.current[stay]
+        result.slot[stay] = (
+            problem.current[stay] - problem.grid.start
+        ) // problem.grid.slot_seconds
+        result.moved[stay] = problem.current[stay] > np.maximum(problem.earliest[stay], problem.now)
+        result.reason[stay] = Reason.KEPT
         return result
 
 
@@ -100,10 +135,11 @@ def answer(problem: Problem, blocks: Blocks, result: Outcome, asap: Listing) -> 
         kw=power,
         kw_asap=power_asap,
         totals=totals,
-        problems=_words(problem, blocks, result),
+        problems=(*_words(problem, blocks, result), *_above(problem, power)),
         proof=result.proof,
         grid=grid,
         job_id=problem.job_id,
+        uncapped=result.uncapped,
     )
 
 
@@ -184,6 +220,18 @@ def _words(problem: Problem, blocks: Blocks, result: Outcome) -> tuple[str, ...]
         over = np.array(result.over_ramp, np.int64)
         words.append(f"the ramp cap gives way to the latest start of {_named(problem, over)}")
     return tuple(words)
+
+
+def _above(problem: Problem, power: NDArray[np.float64]) -> tuple[str, ...]:
+    """The slots in which the cap on power is not kept."""
+    if not len(problem.site_kw):
+        return ()
+    over = power - problem.site_kw
+    slots = int((over > 1e-6 * (1 + np.abs(power))).sum())
+    if not slots:
+        return ()
+    most = f"the power cap is not kept in {slots} slots, by up to {float(over.max()):.4g} kW"
+    return (f"{most}: what runs, what has no consent and latest starts need it",)
 
 
 def _named(problem: Problem, jobs: NDArray[np.int64]) -> str:

@@ -48,7 +48,9 @@ def columns_of(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.float64]
     pools, resources = problem.capacity.shape
     groups = len(problem.group_capacity)
     capped = np.isfinite(problem.site_kw)
-    site_kw = float(problem.site_kw[capped].max()) - problem.base_kw if capped.any() else np.inf
+    site_kw = np.inf
+    if capped.any():
+        site_kw = max(0.0, float(problem.site_kw[capped].max()) - problem.base_kw)
     total = np.concatenate(
         [problem.capacity.ravel(), problem.group_capacity.ravel(), [site_kw, np.inf]]
     )
@@ -111,7 +113,10 @@ class Timeline:
         self._total = total
         self.free = np.repeat(total[:, None], self._slots, axis=1)
         if len(problem.site_kw):
-            self.free[-2] = problem.site_kw - problem.base_kw
+            # A slot without a cap has one that nothing reaches: the search knows finite room only.
+            most = 1.0 + float(problem.running.kw.sum() + blocks.step_kw.sum())
+            left = problem.site_kw - problem.base_kw
+            self.free[-2] = np.where(np.isfinite(left), left, most)
         self._take_running(problem)
         self._index: dict[tuple[int, bytes], NDArray[np.int64]] = {}
         self._need: list[tuple[NDArray[np.int64], NDArray[np.float64]] | None]

@@ -104,11 +104,19 @@ def _times(
         ("is late for a saving", (start > latest) & (plan.asap <= latest)),
         ("is held past its latest start", plan.moved & (start > latest)),
         ("is moved without consent", plan.moved & ~movable),
+        ("is bound by the power cap and not by a plan", _unbound(problem, plan, movable)),
         ("is held without being later", plan.moved & (start <= earliest)),
         ("comes as soon as possible before it may", plan.asap < earliest),
         ("is not held and yet waits inside its slot", _dawdles(problem, plan, earliest, begins)),
     )
     return [f"job {_first(problem, mask)} {what}" for what, mask in rules if mask.any()]
+
+
+def _unbound(problem: Problem, plan: Plan, movable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(J,) jobs that a plan cannot hold, counted among those whom the cap binds."""
+    if not np.isfinite(problem.site_kw).any() or not len(plan.uncapped):
+        return np.zeros(problem.jobs, np.bool_)
+    return ~plan.uncapped & ~movable
 
 
 def _dawdles(
@@ -131,8 +139,13 @@ def _first(problem: Problem, mask: NDArray[np.bool_]) -> int:
     return int(problem.job_id[int(mask.argmax())])
 
 
-def _taken(problem: Problem, blocks: Blocks, start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(C, S) what the jobs take from their slots' begins (their earliest moment in their first slot)."""
+def _taken(
+    problem: Problem, blocks: Blocks, start: NDArray[np.int64], uncapped: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(C, S) what the jobs take from their slots' begins (their earliest moment in their first slot).
+
+    Of the site's power, the last constraint, only what the cap binds counts.
+    """
     grid = problem.grid
     columns, total = columns_of(problem)
     first = (start - grid.start) // grid.slot_seconds
@@ -144,6 +157,8 @@ def _taken(problem: Problem, blocks: Blocks, start: NDArray[np.int64]) -> NDArra
     chosen = columns[problem.pool]
     for column in range(chosen.shape[1]):
         amount = blocks.amount[on, column]
+        if column == chosen.shape[1] - 1:
+            amount = np.where(uncapped[on], 0.0, amount)
         np.add.at(step, (chosen[on, column], first[on]), amount)
         np.subtract.at(step, (chosen[on, column], np.minimum(last[on], grid.count)), amount)
     used: NDArray[np.float64] = np.cumsum(step, axis=1)[:-1, : grid.count]
@@ -178,7 +193,12 @@ def _room(problem: Problem, blocks: Blocks, plan: Plan) -> list[str]:
     if len(problem.site_kw):
         room[-1] = problem.site_kw - problem.base_kw
     room = np.maximum(room - _before_us(problem), 0.0)
-    taken, asap = (_taken(problem, blocks, start) for start in (plan.start, plan.asap))
+    capped = np.isfinite(problem.site_kw).any() and len(plan.uncapped)
+    uncapped = plan.uncapped if capped else np.zeros(problem.jobs, np.bool_)
+    taken, asap = (_taken(problem, blocks, start, uncapped) for start in (plan.start, plan.asap))
+    asap[-1] = (
+        0.0  # Slurm knows of no cap on power: what would start without us excuses no more of it
+    )
     bounded = np.isfinite(total)[:, None]
     near = _NEAR * (1 + np.where(bounded, total[:, None], 0.0))
     over = bounded & np.isfinite(room) & (taken > np.maximum(room, asap) + near)

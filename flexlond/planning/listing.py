@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexlond.planning.problem import NEVER
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -130,6 +132,22 @@ class Listing:
             floor = self._earliest[job]
             width = self.timeline.width(job, slot, floor if grid.slot_of(floor) == slot else 0)
             self.timeline.add(job, slot, width)
+
+    @property
+    def bound(self) -> NDArray[np.bool_]:
+        """(J,) jobs with a latest start."""
+        result: NDArray[np.bool_] = self._blocks.latest < NEVER
+        return result
+
+    def place_if_free(self, job: int, at: int) -> None:
+        """Put `job` (which has no place) at `at`, if there is room for it."""
+        grid = self._problem.grid
+        slot = grid.slot_of(at)
+        if slot < grid.count:
+            floor = self._earliest[job]
+            width = self.timeline.width(job, slot, floor if grid.slot_of(floor) == slot else 0)
+            if self.timeline.fits(job, slot, width):
+                self.place(job, slot, at)
 
     def place_all(
         self, jobs: NDArray[np.int64], slot: NDArray[np.int64], at: NDArray[np.int64]

@@ -2,32 +2,30 @@
 
 Law: `plan` answers one Problem; the same problem, settings, budget (in steps) and start prices give the same
 plan. In the planner's model of the room (capacity.py), no slot is given to more than fits, and no job starts
-after its latest start that would not have as soon as possible: a plan that fails this is not used. Unknown
-signals mean no new deferral. It begins with the schedule in which all start as soon as possible. Jobs without
-consent, and those that are late even so, keep their place in it; jobs tied by dependencies are planned next, in
-order; all others together (solve.py), for whom that schedule is a placement that is known to fit. Then
-everyone else is listed again, since what was deferred leaves room sooner.
+after its latest start that would not have as soon as possible. A plan that the check refuses is not used:
+begin times in force stay as far as they are in time, and nobody else is held. Unknown signals mean no new
+deferral. It begins with the schedule in which all start as soon as possible. Jobs without consent, and those
+that are late even so, keep their place in it; jobs tied by dependencies are planned next, in order; all
+others together (solve.py), for whom that schedule is a placement that is known to fit. Then everyone else is
+listed again, since what was deferred leaves room sooner. A cap on the site's power binds those alone that may
+be held (capped.py): it is divided first, and again where others come sooner than was thought.
 """
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flexlond.planning.answer import Outcome, answer, no_worse
+from flexlond.planning.attempt import Attempt, in_order
 from flexlond.planning.capacity import Blocks, Timeline, blocks_of
+from flexlond.planning.capped import excess, is_capped, powerless, share
 from flexlond.planning.check import check
-from flexlond.planning.dependencies import backward, chains, levels
-from flexlond.planning.instance import FIRST, KEPT, NOWHERE, Prices
+from flexlond.planning.dependencies import backward
 from flexlond.planning.listing import Listing
-from flexlond.planning.problem import Plan, Problem, Proof, Reason
-from flexlond.planning.question import Question, ask
-from flexlond.planning.realise import Realiser
-from flexlond.planning.solve import Budget, Solution, solve
-from flexlond.planning.spread import RampBook, ramp_book
+from flexlond.planning.solve import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.attempt import Improve
+    from flexlond.planning.problem import Plan, Problem
 
-    Improve = Callable[[Solution, Question], Solution]
+_DIVISIONS = 3  # of the power cap
+_LITTLE = 1e-3  # kW x slots above the cap for which it is not divided again
 
 
 def budget_of(settings: PlanningSettings, clock: Callable[[], float] | None = None) -> Budget:
@@ -94,32 +95,92 @@ def place(
     subset = np.arange(problem.jobs) if everything else np.unique(subset)
     others = np.setdiff1d(np.arange(problem.jobs), subset)
     others = others[fixed[others] > 0]
-    empty = Listing(problem, blocks, Timeline(problem, blocks))
-    empty.adopt(others, fixed[others])
-    asap = empty.copy()
-    asap.first_fit(_in_order(problem, subset))
-    attempt = _Attempt(
-        problem, settings, blocks, asap, subset=subset, budget=budget or budget_of(settings)
+    capped = is_capped(problem)
+    bare = powerless(blocks, np.ones(problem.jobs, np.bool_)) if capped else blocks
+    asap = Listing(problem, bare, Timeline(problem, bare))
+    asap.adopt(others, fixed[others])
+    asap.first_fit(in_order(problem, subset))
+    attempt = Attempt(
+        problem, settings, bare, asap, subset=subset, budget=budget or budget_of(settings)
     )
-    attempt.remember(last)
-    result = attempt.run(others, improve)
+    if capped:
+        result = _under_the_cap(
+            problem, settings, blocks, attempt, others=others, last=last, improve=improve
+        )
+    else:
+        attempt.remember(last)
+        result = attempt.run(others, improve)
+    words = ""
     late = (result.start > blocks.latest) & (asap.start <= blocks.latest)
     movable = subset[problem.movable[subset]]
     if late.any():  # the safe answer costs nothing but a saving
         result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
+        words = "all start as soon as possible: under the power cap a job would be late"
     # Begin times in force are reconsidered one by one; giving them all back at once would be a step in power.
     in_force = (problem.movable & (problem.current > problem.now))[subset].any()
-    free = not in_force and not np.isfinite(problem.co2_cap_kg)
+    free = not in_force and not np.isfinite(problem.co2_cap_kg) and not capped
     if free and not no_worse(problem, settings, blocks, result.start, asap.start):
         result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
     found = answer(problem, blocks, result, asap)
+    if words and capped:
+        found = replace(found, problems=(*found.problems, words))
     wrong = check(problem, settings, found) if everything else ()
     if wrong:
-        result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
+        result = Outcome.as_it_stands(problem, blocks, asap, movable, result.proof)
         found = answer(problem, blocks, result, asap)
-        words = f"the plan was not used, all start as soon as possible: {wrong[0]}"
+        words = f"the plan was not used, nothing new is held: {wrong[0]}"
         found = replace(found, problems=(*found.problems, words))
     return found
+
+
+def _under_the_cap(
+    problem: Problem,
+    settings: PlanningSettings,
+    blocks: Blocks,
+    bare: Attempt,
+    *,
+    others: NDArray[np.int64],
+    last: Plan | None,
+    improve: Improve | None,
+) -> Outcome:
+    """The best of a few attempts: whoever is deferred leaves room in which those without consent come sooner.
+
+    `bare` knows who may be held at all.
+    """
+    standing = bare.standing(others)
+    start, order = bare.asap.start, in_order(problem, bare.subset)
+    best: tuple[float, Outcome] | None = None
+    for _ in range(_DIVISIONS):
+        part = share(problem, blocks, standing, start=start, order=order)
+        attempt = Attempt(
+            part.problem,
+            settings,
+            part.blocks,
+            part.safe,
+            subset=bare.subset,
+            budget=bare.budget,
+            part=part,
+            bare=bare.asap,
+        )
+        attempt.remember(last)
+        result = attempt.run(others, improve)
+        result.uncapped = part.uncapped.copy()
+        result.uncapped[[*result.over_ramp, *result.let_go]] = True
+        over, avoidable = excess(problem, blocks, part.uncapped, result.start)
+        if best is None or over < best[0]:
+            best = over, result
+        if avoidable <= _LITTLE:
+            break
+        start = np.where(part.uncapped, result.start, start)
+    assert best is not None  # noqa: S101 - there is a first attempt; tells mypy
+    if best[0] <= _LITTLE:
+        return best[1]
+    # Who is deferred may leave room to jobs that draw more: a cap that is not kept must not make it worse.
+    bare.remember(last)
+    result = bare.run(others, improve)
+    result.uncapped = np.ones(problem.jobs, np.bool_)
+    over, _ = excess(problem, blocks, result.uncapped, result.start)
+    return result if over < best[0] - _LITTLE else best[1]
 
 
 def _prepared(problem: Problem) -> tuple[Problem, Blocks]:
@@ -127,234 +188,3 @@ def _prepared(problem: Problem) -> tuple[Problem, Blocks]:
     blocks = blocks_of(problem)
     latest, movable = backward(blocks.latest, blocks.longest, problem.movable, problem.depends)
     return replace(problem, movable=movable), replace(blocks, latest=latest)
-
-
-def _in_order(problem: Problem, jobs: NDArray[np.int64]) -> list[int]:
-    """Predecessors first, then Slurm's priority order."""
-    level = levels(problem.jobs, problem.depends)[jobs]
-    chosen: list[int] = jobs[np.lexsort((jobs, problem.order[jobs], level))].tolist()
-    return chosen
-
-
-class _Attempt:
-    """Plans the movable jobs around everyone else."""
-
-    _start: Prices | None = None
-    _ramp: RampBook | None = None
-
-    def __init__(
-        self,
-        problem: Problem,
-        settings: PlanningSettings,
-        blocks: Blocks,
-        asap: Listing,
-        *,
-        subset: NDArray[np.int64],
-        budget: Budget,
-    ) -> None:
-        self._budget = budget
-        self._problem, self._settings, self._blocks = problem, settings, blocks
-        self._asap, self._subset = asap, subset
-        self._chain = chains(problem.jobs, problem.depends)
-        candidates = subset[problem.movable[subset]]
-        self._question = ask(problem, settings, blocks, candidates, asap.timeline.free)
-        self._hint = np.full(problem.jobs, NOWHERE)
-
-    def remember(self, last: Plan | None) -> None:
-        """Begin from the slots and the prices of an earlier plan, as far as they are about the same."""
-        grid = self._problem.grid
-        if last is None or last.grid.slot_seconds != grid.slot_seconds:
-            return
-        place = {job: at for at, job in enumerate(last.job_id.tolist())}
-        rows = [place.get(job, -1) for job in self._problem.job_id.tolist()]
-        known = np.array(rows, np.int64)
-        slot = (last.start[known] - grid.start) // grid.slot_seconds if len(last.start) else known
-        there = (known >= 0) & (slot >= 0) & (slot < grid.count)
-        self._hint = np.where(there, slot, NOWHERE)
-        passed = (grid.start - last.grid.start) // grid.slot_seconds
-        price = last.proof.room_price
-        if price.shape == self._question.instance.free.shape and 0 <= passed < grid.count:
-            moved = np.pad(price[:, passed:], ((0, 0), (0, passed)), mode="edge")
-            self._start = Prices(moved, last.proof.carbon_price)
-
-    def run(self, fixed: NDArray[np.int64], improve: Improve | None) -> Outcome:
-        """The plan; `fixed` are jobs (indices) that stand where they are, and were not to be placed."""
-        problem, question = self._problem, self._question
-        core, stuck, unknown = self._sorted_out()
-        outcome = Outcome.empty(problem)
-        outcome.reason[question.jobs] = Reason.LATEST_START
-        outcome.reason[question.jobs[unknown]] = Reason.NO_SIGNAL
-        # Everyone has a place in `listing` at every moment, so whoever moves leaves the others theirs.
-        listing = self._asap.copy()
-        self._ramp = self._ramp_book(fixed, listing)
-        held = self._keep(listing, question.jobs[stuck])
-        outcome.reason[held] = Reason.KEPT
-        outcome.moved[held] = listing.start[held] > np.maximum(problem.earliest[held], problem.now)
-        tied = self._chain[question.jobs]
-        for number in np.unique(tied[core & (tied >= 0)]).tolist():
-            self._move_chain(listing, outcome, np.flatnonzero(core & (tied == number)))
-        rows = np.flatnonzero(core & (tied < 0))
-        listing.take_out(question.jobs[rows])
-        self._optimise(listing, outcome, rows, improve)
-        planned = np.concatenate([question.jobs[core], np.array(held, np.int64)])
-        listing.again(_in_order(problem, np.setdiff1d(self._subset, planned)))
-        outcome.start, outcome.slot = listing.start, listing.slot
-        return outcome
-
-    def _keep(self, listing: Listing, stuck: NDArray[np.int64]) -> list[int]:
-        """Put jobs whose signals are gone back to the begin time they have, where there is room."""
-        held = []
-        for job in _in_order(self._problem, stuck):
-            before = (int(listing.slot[job]), int(listing.start[job]))
-            at, power = int(self._problem.current[job]), float(self._blocks.step_kw[job])
-            listing.take_out(np.array([job]))
-            in_ramp = self._ramp is None or (
-                at < self._problem.grid.end and self._ramp.allows(at, power)
-            )
-            if in_ramp and listing.hold((job,)):
-                held.append(job)
-                if self._ramp is not None:
-                    self._ramp.commit(at, power)
-            else:
-                listing.place(job, *before)
-        return held
-
-    def _sorted_out(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Rows of the question: to optimise, to keep where they are, to start at once for want of signals."""
-        problem, question, asap = self._problem, self._question, self._asap
-        jobs, instance = question.jobs, question.instance
-        in_time = (asap.start[jobs] <= self._blocks.latest[jobs]) & (
-            asap.slot[jobs] < problem.grid.count
-        )
-        in_force = problem.current[jobs] > problem.now
-        waits = question.has_choice()
-        masked = question.limited & (instance.special[:, FIRST] < 0)
-        unknown = ~np.isfinite(question.first_cost) & ~masked & ~in_force
-        stuck = in_force & (instance.special[:, KEPT] < 0) & ~waits & in_time
-        priced = np.isfinite(instance.cost_at(np.arange(len(jobs)), asap.slot[jobs])) | masked
-        core = in_time & ~unknown & ~stuck & (priced | in_force)
-        core &= waits | (instance.special >= 0).any(axis=1)
-        # Of jobs tied together all are planned or none: else one would be listed before what it waits for.
-        chain = self._chain[jobs]
-        broken = (chain >= 0) & np.isin(chain, chain[~core])
-        return core & ~broken, stuck & ~broken, unknown & in_time
-
-    def _move_chain(self, listing: Listing, outcome: Outcome, rows: NDArray[np.int64]) -> None:
-        """Move jobs tied by dependencies, predecessors first, each to where it costs least after those."""
-        problem = self._problem
-        row_of = {int(self._question.jobs[row]): row for row in rows.tolist()}
-        order = _in_order(problem, self._question.jobs[rows])
-        before = [(job, int(listing.slot[job]), int(listing.start[job])) for job in order]
-        ramp = deepcopy(self._ramp)
-        listing.take_out(np.array(order))
-        for number, job in enumerate(order):
-            if not self._place_alone(listing, outcome, job, row_of[job]):
-                listing.take_out(np.array(order[:number], np.int64))
-                for other, slot, start in before:
-                    listing.place(other, slot, start)
-                outcome.moved[order] = False
-                outcome.reason[order] = Reason.CAPACITY
-                self._ramp = ramp
-                return
-
-    def _place_alone(self, listing: Listing, outcome: Outcome, job: int, row: int) -> bool:
-        """Place one job of a chain; False where nothing in its window has room."""
-        question = self._part(np.array([row]), listing)
-        slot, floor = listing.floor(job)
-        if floor > int(question.earliest[0]):
-            question = question.not_before(slot, floor)
-        solution = solve(question.instance, self._budget)
-        begins = Realiser(
-            self._problem,
-            self._settings,
-            self._blocks,
-            question,
-            placement=solution.placement,
-            ramp=self._ramp,
-        ).run(awaited=listing.awaited(job))
-        at = int(begins.start[0])
-        if not at or at > self._blocks.latest[job]:
-            return False
-        listing.place(job, int(begins.slot[0]), at)
-        outcome.moved[job], outcome.reason[job] = begins.moved[0], begins.reason[0]
-        return True
-
-    def _optimise(
-        self,
-        listing: Listing,
-        outcome: Outcome,
-        rows: NDArray[np.int64],
-        improve: Improve | None,
-    ) -> None:
-        """All rows together; those that find no place are listed behind."""
-        problem, settings, blocks = self._problem, self._settings, self._blocks
-        question = self._part(rows, listing)
-        hint = self._hint[question.jobs]
-        safe = self._asap.slot[question.jobs]
-        question = replace(question, instance=question.instance.with_safe(safe))
-        if settings.capacity_margin:
-            # What the schedule as soon as possible takes of the reserve may be taken.
-            used = question.instance.usage(np.arange(len(rows)), safe)
-            room = np.maximum(question.instance.free, used)
-            question = replace(question, instance=replace(question.instance, free=room))
-        solution = solve(question.instance, self._budget, self._start, hint, safe)
-        if improve is not None and len(rows):
-            solution = improve(solution, question)
-        reserve = None
-        if settings.capacity_margin:
-            bounded = np.isfinite(question.instance.free)
-            reserve = np.where(bounded, listing.timeline.free, 0.0)
-            reserve -= np.where(bounded, question.instance.free, 0.0)
-        realiser = Realiser(
-            problem, settings, blocks, question, placement=solution.placement, ramp=self._ramp
-        )
-        begins = realiser.run(reserve)
-        placed = begins.start > 0
-        jobs = question.jobs
-        listing.place_all(jobs[placed], begins.slot[placed], begins.start[placed])
-        outcome.moved[jobs], outcome.reason[jobs] = begins.moved, begins.reason
-        outcome.over_ramp = [int(jobs[row]) for row in begins.over_ramp]
-        listing.first_fit(_in_order(problem, jobs[~placed]))
-        placed_at = solution.placement
-        # A job that goes as soon as possible may go where its cost is unknown.
-        costs = np.where(np.isfinite(placed_at.cost), placed_at.cost, question.instance.beyond)
-        objective = float(costs.sum())
-        # A job that goes earlier may use the reserve, of which the bound knows nothing.
-        bound = min(solution.bound, objective) if settings.capacity_margin else solution.bound
-        if question.instance.capped:
-            # A cap that is not kept proves nothing: this is the bound under a cap of what is emitted.
-            emitted = question.instance.co2_at(np.arange(len(rows)), placed_at.slot).sum()
-            over = max(0.0, float(emitted) - question.instance.co2_cap)
-            bound -= solution.prices.carbon * over
-        outcome.proof = Proof(
-            objective - question.offset,
-            bound - question.offset,
-            solution.stages,
-            solution.prices.room,
-            solution.prices.carbon,
-            len(rows),
-        )
-
-    def _ramp_book(self, fixed: NDArray[np.int64], listing: Listing) -> RampBook | None:
-        """The starts that are commanded already, of jobs that were placed before."""
-        problem, settings = self._problem, self._settings
-        ramp = ramp_book(problem.grid, settings.ramp_kw_per_5min, settings.spread, problem.recent)
-        if ramp is not None:
-            for job in fixed[problem.current[fixed] > problem.now].tolist():
-                ramp.commit(int(listing.start[job]), float(self._blocks.step_kw[job]))
-        return ramp
-
-    def _reserve(self) -> NDArray[np.float64]:
-        """(C, S) the room that deferred jobs leave free: none in the present slot, where nobody is deferred."""
-        total = self._question.instance.total
-        share = np.where(np.isfinite(total), self._settings.capacity_margin * total, 0.0)
-        reserve = np.repeat(share[:, None], self._problem.grid.count, axis=1)
-        reserve[:, 0] = 0.0
-        return reserve
-
-    def _part(self, rows: NDArray[np.int64], listing: Listing) -> Question:
-        """The question about `rows` in the room that `listing` leaves."""
-        free = listing.timeline.free.copy()
-        if self._settings.capacity_margin:
-            free -= self._reserve()
-        return self._question.part(rows, free)

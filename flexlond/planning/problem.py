@@ -124,7 +124,8 @@ class Problem:
     limit: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """(J,) s of its time limit, by which latest starts run backwards; empty: its occupancy."""
     site_kw: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """(S,): cap of base, running and planned power together, inf where none; empty: no cap."""
+    """(S,): cap of base, running and planned power together, inf where none; empty: no cap. It binds flexible
+    jobs alone, as far as their latest starts allow: they share what all others leave."""
     base_kw: float = 0.0  # what the site draws whatever we do (idle nodes); counts under `site_kw`
     co2_cap_kg: float = float("inf")  # of the planned jobs' runs together
     recent: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
@@ -208,6 +209,8 @@ class Plan:
     proof: Proof
     grid: TimeGrid
     job_id: NDArray[np.int64]  # (J,)
+    uncapped: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(J,) the site's power cap gives way to it: no consent, or its latest start; empty: no cap."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """From slots to begin times: who is held, until which second, and why.
 
-Law: a job is held only where it is planned later than the first moment with room for it in this plan; every
-other one is left to Slurm. Begin times are spread inside their slot and keep the ramp cap; a slot whose ramp is
+Law: a job is held only where it is planned later than the first moment with room for it in this plan, or later
+than it would come by itself, so that those planned before it are before it; every other one is left to Slurm.
+That room is nodes, not power: Slurm knows of no cap on power, so who waits for that alone is held. Begin times
+are spread inside their slot and keep the ramp cap; a slot whose ramp is
 full is left for another one, and where no other is left the job starts as soon as it can: latest start > ramp
 cap. A job near its latest start whose slot would be nearly full goes earlier, because plans err. A begin time
 in force whose slot stays is not changed.
@@ -43,6 +45,9 @@ class Begins:
     moved: NDArray[np.bool_]
     reason: NDArray[np.int8]
     over_ramp: list[int]  # rows whose latest start broke the ramp cap
+    let_go: list[
+        int
+    ]  # rows that only power keeps waiting, where they may not be held: over the power cap
 
 
 class Realiser:
@@ -57,14 +62,20 @@ class Realiser:
         *,
         placement: Placement,
         ramp: RampBook | None,
+        asap: NDArray[np.int64] | None = None,
     ) -> None:
-        """`placement` answers `question`; `ramp` is the book of all starts we command, None without a cap."""
+        """`placement` answers `question`; `ramp` is the book of all starts we command, None without a cap.
+
+        `asap` (n,) are the slots in which the jobs start if all start as soon as possible.
+        """
         self._problem = problem
         self._settings = settings
         self._blocks = blocks
         self._question = question
         self._placement = placement
         self._ramp = ramp
+        self._asap = asap
+        self._capped = bool(np.isfinite(problem.site_kw).any())
         self._awaited = 0
         self._best = np.zeros(0)
         jobs = question.jobs
@@ -76,6 +87,7 @@ class Realiser:
             np.full(count, problem.grid.count, np.int64),
             np.zeros(count, np.bool_),
             np.full(count, Reason.CAPACITY, np.int8),
+            [],
             [],
         )
 
@@ -99,27 +111,36 @@ class Realiser:
         job = int(self._question.jobs[row])
         slot = int(placement.slot[row])
         first = int(self._question.first[row])
-        soonest = slot
+        soonest = bare = slot
         if slot > first:
             placement.out(row)
-            soonest = placement.soonest(row, reserve)
+            soonest = self._no_later(slot, placement.soonest(row, reserve))
+            bare = soonest
+            if self._capped:
+                bare = self._no_later(slot, placement.soonest(row, reserve, power=False))
             placement.put(row, slot)
-        if soonest == NOWHERE or soonest > slot:
-            soonest = slot
-        soonest_at = int(self._earliest[row]) if soonest == first else grid.slot_start(soonest)
-        reason = self._reason(row, slot, soonest)
+        by_itself, by_itself_at = self._by_itself(row, slot, bare)
+        reason = self._reason(row, slot, by_itself)
+        if bare < slot == soonest and reason is Reason.CAPACITY:
+            reason = Reason.POWER_CAP
         current = int(self._problem.current[job])
         power = float(self._blocks.step_kw[job])
         if kept and (self._ramp is None or self._ramp.allows(current, power)):
-            self._settle(row, slot, current, reason, held=current > soonest_at)
+            self._settle(row, slot, current, reason, held=current > by_itself_at)
             return
         if slot > soonest and not self._in_force[row] and self._too_tight(row, slot):
-            slot, reason = self._earlier(row, soonest), Reason.LATEST_START
+            slot, reason = self._earlier(row, soonest, bare), Reason.LATEST_START
+            by_itself, by_itself_at = self._by_itself(row, slot, bare)
+        if self._capped and bare < slot and not self._allowed(row, slot):
+            self._out.let_go.append(row)
+            self._release(row, bare, reason)
+            return
         barred = np.zeros(grid.count, np.bool_)
         while True:
-            at = self._begin(row, slot, soonest_at, released=slot == soonest)
+            waits = slot != bare  # and not for room alone, which by itself keeps starts apart
+            at = self._begin(row, slot, by_itself_at, released=slot == by_itself, spread=waits)
             if at >= 0:
-                self._settle(row, slot, at, reason, held=at > soonest_at)
+                self._settle(row, slot, at, reason, held=at > by_itself_at)
                 return
             reason = Reason.RAMP
             barred[slot] = True
@@ -127,11 +148,42 @@ class Realiser:
             found = placement.find(row, barred=barred)
             if found == NOWHERE:
                 self._out.over_ramp.append(row)
-                placement.put(row, soonest)
-                self._settle(row, soonest, soonest_at, Reason.LATEST_START, held=False)
+                self._release(row, bare, Reason.LATEST_START)
                 return
             placement.put(row, found)
             slot = found
+
+    def _by_itself(self, row: int, slot: int, bare: int) -> tuple[int, int]:
+        """Slot and moment in which a job planned at `slot` would start were it not held.
+
+        With room on the nodes (`bare`), or where all start as soon as possible.
+        """
+        instance = self._question.instance
+        found = bare
+        allowed = np.isfinite(instance.rate[instance.cls[row], slot])  # else nobody waits for it
+        if self._asap is not None and allowed:
+            found = max(int(self._question.first[row]), min(bare, int(self._asap[row])))
+        return found, max(int(self._earliest[row]), self._problem.grid.slot_start(found))
+
+    def _release(self, row: int, slot: int, reason: Reason) -> None:
+        """Let the job start as soon as it can, whatever the cap."""
+        self._placement.out(row)
+        self._placement.put(row, slot)
+        at = max(int(self._earliest[row]), self._problem.grid.slot_start(slot))
+        self._settle(row, slot, at, reason, held=False)
+
+    def _allowed(self, row: int, slot: int) -> bool:
+        """Whether the job may be held into `slot`: its window, a known cost, its own limits."""
+        instance = self._question.instance
+        if slot in instance.special[row, :2]:
+            return True
+        inside = int(instance.first[row]) <= slot <= int(instance.last[row])
+        return inside and bool(np.isfinite(instance.rate[instance.cls[row], slot]))
+
+    @staticmethod
+    def _no_later(slot: int, found: int) -> int:
+        """The slot found, or `slot` where none was or it is later."""
+        return slot if found == NOWHERE or found > slot else found
 
     def _settle(self, row: int, slot: int, at: int, reason: Reason, *, held: bool) -> None:
         job = int(self._question.jobs[row])
@@ -140,17 +192,17 @@ class Realiser:
         if self._ramp is not None and (held or self._in_force[row]):
             self._ramp.commit(at, float(self._blocks.step_kw[job]))
 
-    def _begin(self, row: int, slot: int, soonest_at: int, *, released: bool) -> int:
+    def _begin(self, row: int, slot: int, not_before: int, *, released: bool, spread: bool) -> int:
         """The begin time inside `slot`; -1 when the ramp cap leaves none."""
         job = int(self._question.jobs[row])
         grid, latest = self._problem.grid, int(self._blocks.latest[job])
-        bounds = (max(soonest_at, grid.slot_start(slot), self._awaited), latest)
+        bounds = (max(not_before, grid.slot_start(slot), self._awaited), latest)
         if released and not self._in_force[row]:
             return bounds[0]
         if self._ramp is not None:
             found = self._ramp.fit(slot, float(self._blocks.step_kw[job]), bounds)
             return -1 if found is None else found
-        if released:
+        if not spread:
             return bounds[0]
         job_id = int(self._problem.job_id[job])
         return spread_time(grid, self._settings.spread, job_id, slot, bounds)
@@ -160,13 +212,18 @@ class Realiser:
         last = int(self._question.instance.last[row])
         return last - slot < TIGHT_SLOTS and self._placement.fullness(row, slot) > NEARLY_FULL
 
-    def _earlier(self, row: int, soonest: int) -> int:
-        """Move `row` to the best slot away from its latest start that beats the soonest, or to the soonest."""
+    def _earlier(self, row: int, soonest: int, bare: int) -> int:
+        """Move `row` to the best slot away from its latest start that beats the soonest, or to the soonest.
+
+        Where only power keeps it from coming sooner (`bare` is earlier still) it stays, if no other is found.
+        """
         placement, instance = self._placement, self._question.instance
         barred = np.arange(instance.slots) > int(instance.last[row]) - TIGHT_SLOTS
+        slot = int(placement.slot[row])
         placement.out(row)
         found = placement.find(row, barred=barred)
-        target = soonest if found == NOWHERE else max(found, soonest)
+        stays = soonest if soonest == bare else slot
+        target = stays if found == NOWHERE else max(found, soonest)
         placement.put(row, target)
         return target
 

@@ -141,16 +141,22 @@ class Placement:
             for column, need in self._needs[k]
         )
 
-    def soonest(self, job: int, reserve: NDArray[np.float64] | None = None) -> int:
+    def soonest(
+        self, job: int, reserve: NDArray[np.float64] | None = None, *, power: bool = True
+    ) -> int:
         """The first slot with room from the job's first on, whatever it costs; NOWHERE without one.
 
-        `reserve` (C, S) is room that is not offered to deferred jobs but is there.
+        `reserve` (C, S) is room that is not offered to deferred jobs but is there. `power` False: whatever
+        the site's cap says, of which Slurm knows nothing.
         """
         instance = self.instance
+        site = len(instance.free) - 2
         k, scale = int(instance.cls[job]), float(instance.scale[job])
         first, width = max(0, int(instance.first[job]) - 1), int(instance.width[k])
         bad = np.zeros(self.free.shape[1] - first, np.bool_)
         for column, need in self._needs[k]:
+            if column == site and not power:
+                continue
             room = self.free[column, first:]
             if reserve is not None:
                 room = room.copy()
@@ -167,12 +173,13 @@ class Placement:
         return first + at if slots > 0 and room[at] else NOWHERE
 
     def fullness(self, job: int, slot: int) -> float:
-        """The largest share of any room taken while `job`, which is there, runs from `slot`."""
-        k = int(self.instance.cls[job])
+        """The largest share of any room on nodes taken while `job`, which is there, runs from `slot`."""
+        k, site = int(self.instance.cls[job]), len(self.instance.free) - 2
         end = min(self._end(job, k, slot), self.instance.slots)
         shares = [
             1.0 - float((self.free[column, slot:end] / self._totals[column]).min())
             for column, _ in self._needs[k]
+            if column != site  # a job is late for want of nodes, never of power
         ]
         return max(shares, default=0.0)
 

@@ -34,6 +34,7 @@ FLEXLONCTL = "/opt/flexlon/bin/flexlonctl"
 # Every reader of ours and every test compares in UTC, whatever the zone of the machine.
 ENVIRONMENT = {**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8", "SLURM_TIME_FORMAT": "%s"}
 PENDING_OR_ACTIVE = "PD,CF,R,S,CG"
+JOURNAL_SHOWN = 200  # lines of a failed test
 
 T = TypeVar("T")
 
@@ -245,6 +246,27 @@ def revive(name: str) -> None:
 def service() -> Callable[[str], Service]:
     """service(name): start, stop, restart, reload, kill, active, main_pid, journal."""
     return Service
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
+    """A failed test shows what the services logged meanwhile (docker/test shows the end of the run only)."""
+    report: pytest.TestReport = yield
+    if report.failed and shutil.which("journalctl"):
+        units = [f"--unit={name}" for name in (*SERVICES, "slurmctld")]
+        argv = [
+            "journalctl",
+            "--no-pager",
+            "-o",
+            "short-precise",
+            f"--since=@{call.start:.3f}",
+            *units,
+        ]
+        lines = run(argv, check=False).stdout.splitlines()
+        report.sections.append(("journal of this test, its end", "\n".join(lines[-JOURNAL_SHOWN:])))
+    return report
 
 
 # ---- FlexLon's configuration and feeds

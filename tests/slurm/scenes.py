@@ -34,6 +34,15 @@ def render_plugin() -> None:
     subprocess.run(argv, check=True, capture_output=True)
 
 
+def _said(*argv: str) -> str:
+    """What a command prints; "" when it fails."""
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _controller_answers() -> bool:
+    return "UP" in _said("scontrol", "ping")
+
+
 @dataclass
 class Scene:
     """FlexLon acting on the real cluster."""
@@ -97,28 +106,47 @@ class Scene:
         found: int = self.wait_for(begin, timeout, what=f"job {job_id} has a begin time of ours")
         return found
 
-    def cycles(self, count: int = 2) -> None:
-        """Wait for `count` further complete cycles of the daemon."""
-        for _ in range(count):
-            last = self.ctl("status")["last_cycle_at"]
-            self.wait_for(lambda last=last: self.ctl("status")["last_cycle_at"] != last, 40)
+    def cycles(self, count: int = 2) -> list[str]:
+        """Wait for `count` whole cycles that begin after this call; their sentences."""
+        return self.whole_cycles(count, since=time.time())
 
     def whole_cycles(self, count: int, since: float) -> list[str]:
-        """The sentences of the first `count` cycles after `since` (epoch s) in which the queue was read.
+        """The sentences of the first `count` cycles that began after `since` (epoch s) and read the queue.
 
-        A cycle without slurmctld ends with a sentence as well, and one may be under way at any moment.
+        From the store, which has whole cycles only. The status also tells of ticks, of a cycle that was under
+        way when slurmctld was killed, and of cycles without slurmctld ("changed nothing: ...").
         """
-        seen: dict[int, str] = {}
 
-        def enough() -> bool:
-            status = self.ctl("status")
-            at, sentence = status["last_cycle_at"], status["last_cycle"]
-            if at > since and "could not be read" not in sentence:
-                seen.setdefault(at, sentence)
-            return len(seen) >= count
+        def seen() -> list[str]:
+            with closing(sqlite3.connect(f"file:{STORE}?mode=ro", uri=True)) as db:
+                rows = db.execute("SELECT sentence FROM cycle WHERE at>? ORDER BY seq", (since,))
+                found = [str(sentence) for (sentence,) in rows]
+            return [sentence for sentence in found if "could not be read" not in sentence]
 
-        self.wait_for(enough, 30 + 30 * count, what=f"{count} cycles that read the queue")
-        return list(seen.values())
+        what = f"{count} cycles that read the queue"
+        self.wait_for(lambda: len(seen()) >= count, 30 + 30 * count, what=what)
+        return seen()[:count]
+
+    def crash(self, slurmctld: Any) -> None:
+        """SIGKILL slurmctld (conftest.Service) and start it again; returns when it answers."""
+        slurmctld.kill("KILL")
+        slurmctld.start()
+        self.wait_for(_controller_answers, 30, what="slurmctld answers again")
+
+    def history(self, job_id: int) -> list[dict[str, Any]]:
+        """What was done to the job, oldest first: at, verb, not_before, outcome, detail."""
+        lines: list[dict[str, Any]] = self.ctl("explain", str(job_id))["history"]
+        return lines
+
+    def told(self, *job_ids: int) -> str:
+        """All that is known of these jobs, for a test that fails."""
+        nodes = _said("sinfo", "-h", "-N", "-O", "NodeList:20,StateComplete:40")
+        told = [f"at {time.time():.1f}", f"status: {self.ctl('status')}", f"nodes: {nodes}"]
+        for job_id in job_ids:
+            told += [f"job {job_id}: {self.line(job_id)}"]
+            told += [f"    {entry}" for entry in self.history(job_id)]
+            told += [f"    {_said('scontrol', '-o', 'show', 'job', str(job_id))}"]
+        return "\n".join(told)
 
     def broken_invariants(self) -> list[str]:
         """What the stores of daemon and helper say against the invariants, after a test."""

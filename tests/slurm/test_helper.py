@@ -200,11 +200,14 @@ def test_rule_09_requeue_needs_consent_and_counts(helper: Helper) -> None:
     assert (record.begin, record["Restarts"]) == (target, "1")
     assert helper.do(job_id, "hold-until", target + 60)[0] == "applied"
     assert helper.do(job_id, "release")[0] == "applied"
+    time.sleep(2)  # as below
     helper.as_user("alice", ["scontrol", "update", f"JobId={job_id}", "StartTime=now"])
     helper.wait_for(lambda: helper.job(job_id).state == "RUNNING", 30, what="it runs again")
     assert helper.do(job_id, "requeue") == ("applied", "applied")
     helper.service("flexlon-helper").restart()
     helper.wait_for(lambda: helper.job(job_id).state == "PENDING", 30, what="it is back again")
+    # A job whose owner starts it in the very second of its requeue is killed: "Job credential revoked".
+    time.sleep(2)
     helper.as_user("alice", ["scontrol", "update", f"JobId={job_id}", "StartTime=now"])
     helper.wait_for(lambda: helper.job(job_id).state == "RUNNING", 30, what="it runs a third time")
     assert helper.do(job_id, "requeue") == ("refused", "max-preempts")

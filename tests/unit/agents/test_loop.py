@@ -153,6 +153,58 @@ async def test_a_forgotten_hold_is_repaired_at_the_next_tick(bench: Any) -> None
     assert not next(v for v in bench.agent.jobs() if v.job_id == job).opted_out
 
 
+async def test_i7_a_crash_between_our_look_and_the_helpers_is_repaired_at_the_next_tick(
+    bench: Any,
+) -> None:
+    job = bench.slurm.submit(FLEX)
+    bench.slurm.save()
+    await bench.cycle()
+    held_until = bench.begin(job)
+    bench.hub.price = [200.0] * 10 + [20.0] * 4 + [200.0] * 34  # later: the plan moves it
+    look = bench.slurm.read
+
+    def look_and_crash(job_ids: Sequence[int] | None = None) -> Any:
+        seen = look(job_ids)
+        bench.slurm.crash()
+        return seen
+
+    bench.slurm.read = look_and_crash
+    await bench.cycle()
+    assert bench.store.all_intents()[-1].code == "begin-changed"
+    bench.slurm.read = look
+    await bench.tick()
+    assert bench.begin(job) == held_until
+
+
+async def test_i7_a_hold_is_not_given_back_while_nodes_have_not_registered(bench: Any) -> None:
+    job = bench.slurm.submit(FLEX)
+    bench.slurm.save()
+    await bench.cycle()
+    held_until = bench.begin(job)
+    bench.slurm.crash()
+    nodes, bench.slurm.cpus = bench.slurm.cpus, 0  # slurmctld is back, its nodes are not
+    await bench.tick()
+    for _ in range(3):
+        assert "no node of any partition is usable" in await bench.cycle()
+        assert bench.begin(job) == held_until
+    bench.slurm.cpus = nodes
+    await bench.cycle()
+    assert bench.begin(job) == held_until
+    assert [action.verb for action in bench.slurm.effects] == [Verb.HOLD_UNTIL] * 2
+
+
+async def test_i5_holds_are_not_given_back_all_at_once_when_no_node_answers(bench: Any) -> None:
+    jobs = [bench.slurm.submit(FLEX) for _ in range(3)]
+    await bench.cycle()
+    before = [bench.begin(job) for job in jobs]
+    assert min(before) > bench.slurm.now
+    bench.slurm.cpus = 0
+    for _ in range(5):
+        bench.slurm.advance(30)
+        await bench.cycle()
+    assert [bench.begin(job) for job in jobs] == before
+
+
 async def test_a_lost_answer_is_settled_by_observation(bench: Any) -> None:
     job = bench.slurm.submit(FLEX)
     bench.slurm.answers_lost = True

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flexlond.backtest.past_signals import PastSignals
@@ -186,6 +186,7 @@ def random_vintages(generator: np.random.Generator, every: int) -> list[Vintage]
     ahead=st.integers(-48, 48),
     extend=st.booleans(),
 )
+@example(now=1_773_273_600, seed=78, slot=7200, ahead=-1, extend=False)  # ends inside a slot
 def test_altering_what_is_published_later_changes_nothing(
     now: int, seed: int, slot: int, ahead: int, *, extend: bool
 ) -> None:

@@ -73,6 +73,17 @@ def test_a_narrow_terminal_gets_means_and_is_told() -> None:
     assert math.isnan(grouped([1.0, 3.0, math.nan], 2)[1])
 
 
+def test_a_windows_cap_is_drawn_in_its_slots_alone() -> None:
+    none = math.nan
+    lines = picture([8.0, 2.0, 2.0, 8.0], [8.0] * 4, cap_kw=[none, 4.0, 4.0, none])
+    assert "─ the power cap, 4.0 kW" in lines[0]
+    assert [column(lines, at) for at in (0, 1)] == ["████████", "██░─░░░░"]
+    both = picture(
+        [8.0, 2.0], [8.0] * 2, cap_kw=[80.0, 4.0]
+    )  # the site's own is too far above to be drawn
+    assert [column(both, at) for at in (0, 1)] == ["████████", "██░─░░░░"]
+
+
 def test_nothing_planned_is_an_empty_picture() -> None:
     lines = picture([0.0, 0.0], [0.0, 0.0], rows=[("£/MWh", [math.nan, math.nan])])
     assert column(lines, 0).strip() == ""

@@ -57,12 +57,10 @@ def test_plan_says_how_good_it_is_and_what_binds() -> None:
         "within 0.4 % of the best possible plan (bound £0.1000), planned in 0.31 s: "
         "bound 0.10 s, search 0.20 s" in output
     )
-    assert (
-        "the site's power cap binds in 1 slots: room under it is worth up to £12.50/MWh" in output
-    )
+    assert "the power cap binds in 1 slots: room under it is worth up to £12.50/MWh" in output
     assert "the CO2 cap binds: room under it is worth £75.00/t" in output
     assert "price is unknown in 1 of 2 slots" in output
-    assert "─ the site's cap, 2.0 kW" not in output  # too far above to be drawn
+    assert "─ the power cap, 2.0 kW" not in output  # too far above to be drawn
     assert "far above: 2.0 kW" in output
     data = json.loads(as_json(reply))
     assert (data["gap"], data["bound_gbp"], data["optimised"]) == (0.004, 0.1, 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sqlite3
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from flexlond._pb import admin_pb2 as pb
 from flexlond._pb import admin_pb2_grpc
 from flexlond.agents.ports import DrainView
+from flexlond.agents.window_ports import refused as no_window
 from flexlond.auth.credentials import ClientCredentials
 from flexlond.daemon import admin as admin_module
 from flexlond.daemon.admin_server import AdminServer, AdminSocketError, answers
@@ -159,6 +162,95 @@ async def test_only_an_operator_steers(
     assert asked_before == []
     assert reply.detail
     assert agent.calls == [method.lower()]
+
+
+CAPPED = pb.AddWindowRequest(start=NOON, end=NOON + 3600, cap_kw=800.0)
+WINDOW_CALLS = [
+    ("AddWindow", CAPPED),
+    ("ListWindows", pb.Empty()),
+    ("ShowWindow", pb.WindowRequest(window_id=1)),
+    ("CancelWindow", pb.WindowRequest(window_id=1)),
+]
+
+
+@pytest.mark.parametrize(("method", "request_"), WINDOW_CALLS, ids=lambda v: str(v)[:12])
+async def test_windows_are_for_operators_alone(
+    method: str, request_: Any, tmp_path: Path, munge_socket: str, caller: Any
+) -> None:
+    agent = fake_agent()
+    with served(agent, tmp_path, munge_socket, Shell(STRICT, tmp_path / "c")) as path:
+        caller(MINE)
+        code, why = await refused(path, munge_socket, method, request_)
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+    assert "only operators may" in why
+    assert agent.calls == []
+
+
+async def test_a_window_is_added_listed_shown_and_cancelled(
+    tmp_path: Path, munge_socket: str, caller: Any
+) -> None:
+    agent = fake_agent(job_view(7, MINE))
+    with served(agent, tmp_path, munge_socket) as path:
+        caller(0)
+        dry = pb.AddWindowRequest(start=NOON, end=NOON + 3600, down_kw=300.0, dry_run=True)
+        tried = await call(path, munge_socket, "AddWindow", dry)
+        added = await call(path, munge_socket, "AddWindow", CAPPED)
+        listed = await call(path, munge_socket, "ListWindows", pb.Empty())
+        number = pb.WindowRequest(window_id=1)
+        shown = await call(path, munge_socket, "ShowWindow", number)
+        cancelled = await call(path, munge_socket, "CancelWindow", number)
+        missing = pb.WindowRequest(window_id=9)
+        nowhere = [
+            await refused(path, munge_socket, method, missing)
+            for method in ("ShowWindow", "CancelWindow")
+        ]
+    assert (tried.added, tried.window.window_id, tried.window.down_kw) == (False, 0, 300.0)
+    assert math.isnan(tried.window.cap_kw)
+    assert (added.added, added.window.created_by, added.window.cap_kw) == (True, "root", 800.0)
+    assert (added.cost_gbp, added.carbon_gbp, added.delay_gbp) == (0.25, 0.05, 0.01)
+    assert [(move.job_id, move.after) for move in added.moves] == [(7, NOON + 3600)]
+    assert [(one.window_id, len(one.slots)) for one in listed.windows] == [(1, 0)]
+    assert [slot.cap_kw for slot in shown.slots] == [800.0]
+    assert cancelled.state == "cancelled"
+    for code, why in nowhere:
+        assert code is grpc.StatusCode.NOT_FOUND
+        assert "flexlonctl window list" in why
+
+
+async def test_a_window_that_is_refused_says_what_to_do(
+    tmp_path: Path, munge_socket: str, caller: Any
+) -> None:
+    agent = fake_agent()
+    agent.answer = no_window("the plan reaches to 12:00: give an earlier --to")
+    with served(agent, tmp_path, munge_socket) as path:
+        caller(0)
+        code, why = await refused(path, munge_socket, "AddWindow", CAPPED)
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert why == "the plan reaches to 12:00: give an earlier --to"
+
+
+@pytest.mark.parametrize("method", ["AddWindow", "CancelWindow"])
+async def test_a_full_store_refuses_a_window_and_says_that_nothing_changed(
+    method: str,
+    tmp_path: Path,
+    munge_socket: str,
+    caller: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent = fake_agent()
+
+    async def full(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(agent, "add_window", full)
+    monkeypatch.setattr(agent, "cancel_window", full)
+    request = dict(WINDOW_CALLS)[method]
+    with served(agent, tmp_path, munge_socket) as path:
+        caller(0)
+        code, why = await refused(path, munge_socket, method, request)
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "nothing was changed" in why
+    assert "disk is full" in why
 
 
 async def test_the_real_uid_of_the_credential_counts(tmp_path: Path, munge_socket: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sqlite3
@@ -9,12 +10,14 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flexlond.agents.records import JobRecord
 from flexlond.daemon.store import SqliteStore, StoreError
 from flexlond.model.action import Action, Outcome, Result, Verb
+from flexlond.model.window import Window, WindowSample
 
 
 def an_action(name: str = "a1", job_id: int = 7) -> Action:
@@ -156,3 +159,59 @@ def test_i1_the_record_of_intents_only_grows(tmp_path: Path) -> None:
         assert store.all_intents() == before
         assert store.cycles() == []
         assert store.records() == {}
+
+
+def a_window(**changes: Any) -> Window:
+    values: dict[str, Any] = {
+        "window_id": 0,
+        "start": 3600,
+        "end": 7200,
+        "slot_seconds": 1800,
+        "cap_kw": 800.0,
+        "down_kw": math.nan,
+        "caps": (812.3456789012345, 800.0),
+        "ramp_slots": 1,
+        "created": 60,
+        "created_by": "alice",
+    }
+    return Window(**(values | changes))
+
+
+def test_a_window_and_what_was_seen_of_it_survive_a_reopen(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with SqliteStore(path) as store:
+        added = store.add_window(a_window())
+        down = store.add_window(a_window(cap_kw=math.nan, down_kw=5.0))
+        store.add_samples(
+            [WindowSample(added.window_id, 3600, at, 800.0, 790.0, 780.5) for at in (5, 6)]
+        )
+        store.add_samples([])
+    with SqliteStore(path) as store:
+        first, second = store.windows()
+        seen = store.samples(added.window_id)
+        assert store.samples(down.window_id) == []
+    assert (added.window_id, down.window_id) == (1, 2)
+    assert first.caps == (812.3456789012345, 800.0)
+    assert math.isnan(first.down_kw)
+    assert (math.isnan(second.cap_kw), second.down_kw) == (True, 5.0)
+    assert [(one.at, one.observed_kw) for one in seen] == [(5, 780.5), (6, 780.5)]
+
+
+def test_a_cancelled_window_stays_cancelled_at_the_first_moment(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        number = store.add_window(a_window()).window_id
+        store.cancel_window(number, 100)
+        store.cancel_window(number, 200)
+        store.prune(10**10)
+        (window,) = store.windows()
+    assert window.cancelled == 100
+
+
+def test_a_store_from_before_windows_gets_their_tables(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with SqliteStore(path) as store:
+        store._db.execute("DROP TABLE power_window")
+        store._db.execute("DROP TABLE window_sample")
+    with SqliteStore(path) as store:
+        assert store.windows() == []
+        assert store.add_window(a_window()).window_id == 1

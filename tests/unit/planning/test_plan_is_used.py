@@ -186,3 +186,25 @@ def test_a_carbon_cap_that_cannot_be_kept_is_said_and_the_bound_stays_one(
     assert found.co2_kg.sum() == pytest.approx(1.5)
     assert found.proof.bound_gbp <= found.proof.objective_gbp + 1e-9
     assert found.totals.cost_gbp > plan(problem, chosen).totals.cost_gbp
+
+
+def test_i5_i9_a_plan_that_the_check_refuses_holds_nobody_anew_and_gives_nothing_back_at_once(
+    make_problem: Callable[..., Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    price = [200.0] * 4 + [10.0] * 20
+    start = make_problem(price).grid.start
+    held, late = start + 6 * SLOT, start + 12 * SLOT
+    problem = make_problem(
+        price,
+        kw=100.0,
+        latest=start + 10 * SLOT,
+        current=[held, late, 0],
+        duration=SLOT,
+        demand=[1, 1, 1],
+    )
+    assert plan(problem, PlanningSettings()).moved[2]  # it would be held if the plan were used
+    monkeypatch.setattr("flexlond.planning.planner.check", lambda *_: ("something is wrong",))
+    found = plan(problem, PlanningSettings())
+    assert found.problems[-1] == "the plan was not used, nothing new is held: something is wrong"
+    assert found.moved.tolist() == [True, False, False]
+    assert found.start.tolist() == [held, problem.now, problem.now]

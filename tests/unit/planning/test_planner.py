@@ -277,3 +277,17 @@ def test_the_capacity_margin_keeps_room_free_of_deferred_jobs(
     keep = PlanningSettings(delay_price=0.0, carbon_price=0.0, capacity_margin=0.5)
     found = plan(valley(room=2, kw=[1.0] * 3), keep)
     assert sorted(found.slot.tolist()) == [1, 2, 3]
+
+
+def test_a_job_planned_behind_later_ones_is_held_so_that_they_go_first(
+    valley: Callable[..., Problem],
+) -> None:
+    # By itself the long job would come first and take all the room for four slots.
+    settings = PlanningSettings(delay_price=1.0, carbon_price=0.0, min_benefit=0.0, spread=0.5)
+    problem = valley(
+        price=[50.0] * 12, demand=[4.0, 4.0], duration=[4 * SLOT, SLOT], delay_weight=10.0, kw=1.0
+    )
+    found = plan(problem, settings)
+    assert found.asap.tolist() == [problem.now, problem.grid.slot_start(4)]
+    assert found.moved.tolist() == [True, False]
+    assert found.start.tolist() == [problem.grid.slot_start(1), problem.now]

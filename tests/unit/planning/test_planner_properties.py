@@ -93,7 +93,8 @@ def overfull(problem: Problem, found: Plan) -> list[str]:
         begin = max(grid.slot_start(slot), int(earliest[job]))
         end = min(grid.count, -(-int(np.ceil(begin + blocks.span[job]) - grid.start) // SLOT))
         used[slot:end, problem.pool[job]] += problem.demand[job] * blocks.width[job]
-        power[slot:end] += blocks.step_kw[job]
+        if len(found.uncapped) and not found.uncapped[job]:
+            power[slot:end] += blocks.step_kw[job]
     busy = np.zeros_like(used)
     running_kw = np.zeros(grid.count)
     for run in range(len(problem.running.end)):
@@ -146,7 +147,8 @@ def test_a_first_plan_never_costs_more_than_as_soon_as_possible(
 ) -> None:
     # Begin times in force are reconsidered one by one: given back all at once they would be a step in power.
     problem, chosen = random_problem(make_problem, seed), random_settings(seed)
-    problem = replace(problem, current=np.zeros(problem.jobs, np.int64))
+    # A power cap is kept whatever that costs.
+    problem = replace(problem, current=np.zeros(problem.jobs, np.int64), site_kw=np.zeros(0))
     found = plan(problem, chosen)
     rate = chosen.delay_price * problem.delay_weight / 86400
     change = found.cost_gbp - found.cost_asap_gbp

@@ -63,7 +63,9 @@ def test_a_captured_cluster(captured: Any) -> None:
         ("idle+maintenance+reserved", False),
         ("idle+reserved", False),
         ("fail", False),
-        ("unknown", False),
+        ("unknown", True),  # slurmctld has just started
+        ("unknown+not_responding", False),
+        ("unknown+drain", False),
         ("inval", False),
         ("idle+reboot_requested", False),
     ],

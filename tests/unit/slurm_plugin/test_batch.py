@@ -270,6 +270,20 @@ def test_unseen_is_unknown_and_settled_by_the_next_read(fake: Any, helper: Any) 
     assert helper.do(7, Verb.RELEASE)[0] == "applied"
 
 
+def test_rule_1_what_slurmctld_forgot_before_the_second_read_is_no_refusal(
+    fake: Any, helper: Any
+) -> None:
+    fake.put(7)
+    fake.set(forgotten=["7"])
+    assert helper.do(7, Verb.HOLD_UNTIL, NOW + HOUR) == ("unknown", "forgotten")
+    fake.set(forgotten=[])
+    assert helper.do(7, Verb.HOLD_UNTIL, NOW + HOUR) == ("applied", "applied")
+    fake.set(after_update={"7": {"begin": NOW - 60}})  # back to before the first hold
+    assert helper.do(7, Verb.HOLD_UNTIL, NOW + 2 * HOUR) == ("unknown", "forgotten")
+    assert helper.do(7, Verb.HOLD_UNTIL, NOW + 2 * HOUR) == ("applied", "applied")
+    assert helper.parts.state.opt_outs() == []
+
+
 @pytest.mark.parametrize("verb", [Verb.REQUEUE, Verb.REQUEUE_UNTIL, Verb.SUSPEND])
 @pytest.mark.parametrize(
     ("changes", "code"),

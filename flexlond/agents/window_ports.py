@@ -1,0 +1,85 @@
+"""What is shown and asked of windows: the part of the port (ports.py) that speaks of them.
+
+Law: as ports.py: plain frozen records with the fields of admin.proto. Times are epoch seconds, 0 is "none"; an
+unknown figure is NaN. Observed power is the modelled estimate of what runs; `foreseen` is by the plan in force.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOrder:
+    """What an operator asks for: a cap, or a reduction against the plan of this moment; the other is NaN."""
+
+    start: int
+    end: int
+    cap_kw: float
+    down_kw: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSlotView:
+    """One slot of a window (proto: WindowSlot)."""
+
+    start: int
+    cap_kw: float
+    planned_kw: float
+    observed_kw: float  # NaN before it was looked at
+    shortfall_kw: float  # above the cap: observed where the slot is over, foreseen else
+    ramp_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WindowView:
+    """One window with its progress (proto: Window)."""
+
+    window_id: int
+    start: int
+    end: int
+    slot_seconds: int
+    state: str  # planned | active | ended | cancelled
+    cap_kw: float
+    down_kw: float
+    ramp_slots: int
+    created: int
+    created_by: str
+    cancelled: int
+    shortfall_kw: float  # the largest of its slots
+    short_slots: int
+    detail: str  # why it is not kept, or what it does
+    slots: tuple[WindowSlotView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveView:
+    """A job that a window moves (proto: WindowMove)."""
+
+    job_id: int
+    before: int
+    after: int
+    kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddedView:
+    """What a window costs and whether it is in force (proto: AddWindowReply).
+
+    The costs are the rise of each part of the objective against the plan without it, over the jobs whose costs
+    are known in both.
+    """
+
+    window: WindowView | None  # None: refused
+    added: bool
+    cost_gbp: float
+    carbon_gbp: float
+    delay_gbp: float
+    moves: tuple[MoveView, ...]
+    detail: str  # what is in force, or why it is refused and what to do
+
+
+def refused(why: str) -> AddedView:
+    """Nothing was changed."""
+    return AddedView(None, added=False, cost_gbp=0, carbon_gbp=0, delay_gbp=0, moves=(), detail=why)

@@ -1,0 +1,271 @@
+"""Windows beside the loop: how they are made, what they cost, what is seen of them.
+
+Law: a window binds nothing before the store has it. Its caps are fixed when it is made: a reduction is taken
+from the plan of that moment, slot by slot. What cannot be kept is said as soon as the plan shows it, with its
+size and reason; the observed power is the modelled estimate of what runs (base and running jobs), by slot the
+mean of what the cycles saw. Nothing here holds or releases a job: the planner does, under the caps. Epoch
+seconds, kW, GBP.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.agents.window_ports import MoveView, WindowSlotView, WindowView
+from flexlond.model.slurmtime import format_moment
+from flexlond.model.window import Window, WindowSample, WindowState, covering, with_ramp_in
+from flexlond.planning.account import slot_power
+from flexlond.planning.capacity import blocks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from flexlond.agents.planning_step import Trial
+    from flexlond.agents.records import Store
+    from flexlond.agents.state import LoopState
+    from flexlond.agents.window_ports import WindowOrder
+    from flexlond.model.settings import PlanningSettings
+    from flexlond.model.timegrid import TimeGrid
+    from flexlond.planning.problem import Plan, Problem
+
+_NEAR = 1e-3  # kW above a cap that nobody minds
+
+
+def why_not(order: WindowOrder, grid: TimeGrid, now: int) -> str:
+    """Why such a window is refused and what to do; "" when it is not."""
+    ordered = order.cap_kw if math.isnan(order.down_kw) else order.down_kw
+    if not 0 < ordered < math.inf:
+        return "a window needs a cap or a reduction of more than 0 kW: give --cap or --down"
+    if order.end <= order.start:
+        return "the window ends before it begins: give a later --to"
+    _, end = covering(order.start, order.end, grid.slot_seconds)
+    if end - grid.slot_seconds <= now:
+        return (
+            f"no slot of the window lies in the future (it ends at {format_moment(end)}, now is "
+            f"{format_moment(now)}): give a later --from and --to"
+        )
+    if end > grid.end:
+        return (
+            f"the plan reaches to {format_moment(grid.end)} and the window to {format_moment(end)}: give an "
+            "earlier --to, order it later, or raise grid.horizon_slots"
+        )
+    return ""
+
+
+def make(order: WindowOrder, plan: Plan, settings: PlanningSettings, now: int) -> Window:
+    """The window with its caps: from the first slot that is not over, by the plan of this moment."""
+    grid = plan.grid
+    start, end = covering(order.start, order.end, grid.slot_seconds)
+    start = max(start, grid.start)
+    first, last = grid.slot_of(start), grid.slot_of(end)
+    planned = plan.kw[first:last]
+    if math.isnan(order.down_kw):
+        ordered = [order.cap_kw] * len(planned)
+    else:
+        ordered = np.maximum(0.0, planned - order.down_kw).tolist()
+    before = float(plan.kw[max(0, first - 1)])
+    caps, ramp = with_ramp_in(ordered, before, settings.ramp_kw_per_5min, grid.slot_seconds)
+    return Window(
+        window_id=0,
+        start=start,
+        end=end,
+        slot_seconds=grid.slot_seconds,
+        cap_kw=order.cap_kw,
+        down_kw=order.down_kw,
+        caps=caps,
+        ramp_slots=ramp,
+        created=now,
+        created_by=order.by,
+    )
+
+
+def rise(trial: Trial, settings: PlanningSettings) -> tuple[float, float, float]:
+    """GBP by which electricity, carbon and delay cost more under the cap, where both are known."""
+    one, other = trial.without, trial.under
+    rate = settings.delay_price * trial.problem.delay_weight / 86400.0
+    return (
+        _known(other.cost_gbp - one.cost_gbp),
+        _known(other.co2_kg - one.co2_kg) * settings.carbon_price / 1000.0,
+        float((rate * (other.start - one.start)).sum()),
+    )
+
+
+def moves(trial: Trial) -> tuple[MoveView, ...]:
+    """The jobs that start at another time and are held now or then, the farthest first."""
+    one, other = trial.without, trial.under
+    chosen = np.flatnonzero((one.start != other.start) & (one.moved | other.moved))
+    by = np.abs(other.start - one.start)[chosen]
+    tasks = np.maximum(1, trial.problem.tasks)
+    return tuple(
+        MoveView(
+            int(other.job_id[row]),
+            int(one.start[row]),
+            int(other.start[row]),
+            float(trial.problem.kw[row] * tasks[row]),
+        )
+        for row in chosen[np.argsort(-by, kind="stable")].tolist()
+    )
+
+
+def observe(agent: LoopState, now: int) -> Sequence[WindowSample]:
+    """What this cycle saw of the windows that run; nothing when it made no plan."""
+    found = agent.last_plan
+    if found is None or agent.planned_at != now:
+        return ()
+    return [
+        WindowSample(
+            window.window_id,
+            window.slot_starts()[_slot(window, now)],
+            now,
+            window.caps[_slot(window, now)],
+            float(found.kw[0]),
+            agent.observed_kw,
+        )
+        for window in agent.windows
+        if window.state(now) is WindowState.ACTIVE
+    ]
+
+
+def view(
+    window: Window,
+    samples: Sequence[WindowSample],
+    problem: Problem | None,
+    found: Plan | None,
+    now: int,
+) -> WindowView:
+    """One window with its slots: seen where they are over, planned where they are to come."""
+    slots = tuple(
+        _slot_view(window, number, samples, found, now) for number in range(len(window.caps))
+    )
+    short = [slot for slot in slots if slot.shortfall_kw > _NEAR]
+    detail = _reason(window, problem, found, now) if window.binds(now) else ""
+    return WindowView(
+        window_id=window.window_id,
+        start=window.start,
+        end=window.end,
+        slot_seconds=window.slot_seconds,
+        state=window.state(now).value,
+        cap_kw=window.cap_kw,
+        down_kw=window.down_kw,
+        ramp_slots=window.ramp_slots,
+        created=window.created,
+        created_by=window.created_by,
+        cancelled=window.cancelled,
+        shortfall_kw=max((slot.shortfall_kw for slot in short), default=0.0),
+        short_slots=len(short),
+        detail=detail,
+        slots=slots,
+    )
+
+
+def warnings(agent: LoopState, now: int) -> list[str]:
+    """The shortfalls that are foreseen, one line a window."""
+    found = []
+    for window in agent.windows:
+        if window.binds(now):
+            text = _reason(window, agent.problem, agent.last_plan, now)
+            if text:
+                found.append(f"window {window.window_id} {text}")
+    return found
+
+
+def words(agent: LoopState, now: int) -> str:
+    """What the cycle's sentence says of windows; "" when none binds."""
+    parts = [
+        f"window {window.window_id}: {agent.observed_kw:.4g} kW of {window.caps[_slot(window, now)]:.4g}"
+        " by the model"
+        for window in agent.windows
+        if window.state(now) is WindowState.ACTIVE
+    ]
+    return "; ".join([*parts, *warnings(agent, now)])
+
+
+def store_all(agent: LoopState, store: Store, now: int) -> None:
+    """Append what this cycle saw."""
+    samples = observe(agent, now)
+    if samples:
+        store.add_samples(samples)
+
+
+def _known(values: NDArray[np.float64]) -> float:
+    return float(values[np.isfinite(values)].sum())
+
+
+def _slot(window: Window, now: int) -> int:
+    return (now - window.start) // window.slot_seconds
+
+
+def _slot_view(
+    window: Window,
+    number: int,
+    samples: Sequence[WindowSample],
+    found: Plan | None,
+    now: int,
+) -> WindowSlotView:
+    start, cap = window.slot_starts()[number], window.caps[number]
+    seen = [one for one in samples if one.slot == start]
+    observed = math.fsum(one.observed_kw for one in seen) / len(seen) if seen else math.nan
+    over = start + window.slot_seconds <= now
+    planned = seen[-1].planned_kw if seen else math.nan
+    if not over and found is not None:
+        at = found.grid.slot_of(start)
+        planned = float(found.kw[at]) if 0 <= at < found.grid.count else planned
+    figure = observed if over else max(planned, observed) if seen else planned
+    above = max(0.0, figure - cap) if math.isfinite(figure) else 0.0
+    stays = not window.cancelled or start < window.cancelled
+    return WindowSlotView(
+        start, cap, planned, observed, above if stays else 0.0, number < window.ramp_slots
+    )
+
+
+def _reason(window: Window, problem: Problem | None, found: Plan | None, now: int) -> str:
+    """By how much the plan in force misses the caps to come, and what needs the power; "" when it does not."""
+    if problem is None or found is None:
+        return ""
+    grid = found.grid
+    caps = np.full(grid.count, np.inf)
+    for start, cap in zip(window.slot_starts(), window.caps, strict=True):
+        at = grid.slot_of(start)
+        if 0 <= at < grid.count and start + window.slot_seconds > now:
+            caps[at] = cap
+    above = found.kw - caps
+    short = int((above > _NEAR).sum())
+    if not short:
+        return ""
+    worst = int(above.argmax())
+    head = f"falls short by up to {float(above[worst]):.4g} kW in {short} slot{'s' * (short > 1)}"
+    return f"{head}: {_needed(problem, found, worst, float(caps[worst]))}"
+
+
+def _needed(problem: Problem, found: Plan, slot: int, cap: float) -> str:
+    """What draws the power in `slot`."""
+    running = problem.running
+    begin = np.full(len(running.end), problem.grid.start)
+    if len(running.begin):
+        begin = np.maximum(begin, running.begin)
+    end = np.maximum(running.end, begin)
+    busy = slot_power(problem.grid, begin.astype(float), end.astype(float), running.kw)
+    runs = problem.base_kw + float(busy[slot])
+    if problem.base_kw > cap:
+        return f"idle nodes alone draw {problem.base_kw:.4g} kW"
+    if runs > cap:
+        return f"what runs already draws {runs:.4g} kW, and running jobs are not stopped"
+    free = ~problem.movable
+    if len(found.uncapped):
+        free = found.uncapped & ~found.moved
+    ends = found.start + np.ceil(found.span).astype(np.int64)
+    kw = blocks_of(problem).kw
+    plain = slot_power(
+        problem.grid, found.start[free].astype(float), ends[free].astype(float), kw[free]
+    )
+    if runs + float(plain[slot]) > cap:
+        return (
+            f"with jobs that start without being held it is {runs + float(plain[slot]):.4g} kW, and they start"
+            " whatever is planned"
+        )
+    return "the latest starts of flexible jobs come before the end of the window"

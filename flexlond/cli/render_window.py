@@ -1,0 +1,128 @@
+"""Windows for people: what one costs and moves, how it goes slot by slot.
+
+Law: as in render.py: times in the user's own zone, unknown figures are "-", nothing from outside is markup.
+Observed power is the modelled estimate of what runs, and the table says so.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from flexlond.cli.plain import safe
+from flexlond.cli.render import moment, number, row, table
+from flexlond.cli.render_explain import span
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MOVES = 20  # jobs that are named; --json has all
+
+
+def added(out: Console, reply: Any) -> None:
+    """What it costs, which jobs move, what is in force."""
+    window = reply.window
+    out.print(Text(f"{_head(window)}: {safe(reply.detail)}"))
+    parts = (reply.cost_gbp, reply.carbon_gbp, reply.delay_gbp)
+    out.print(
+        Text(
+            f"it costs £{number(math.fsum(parts), 4)}: electricity £{number(parts[0], 4)}, carbon "
+            f"£{number(parts[1], 4)}, delay £{number(parts[2], 4)}"
+        )
+    )
+    _short(out, window)
+    if window.ramp_slots:
+        out.print(
+            Text(
+                f"the first {window.ramp_slots} slots are the ramp-in: above the order for the ramp cap"
+            )
+        )
+    if not reply.moves:
+        out.print(Text("no job moves"))
+        return
+    lines = table("JOB", "KW", "START WITHOUT", "START WITH", "BY")
+    for move in reply.moves[:_MOVES]:
+        by = move.after - move.before
+        row(
+            lines,
+            str(move.job_id),
+            number(move.kw),
+            moment(move.before),
+            moment(move.after),
+            f"{'later' if by > 0 else 'earlier'} {span(abs(by))}",
+        )
+    out.print(lines)
+    more = len(reply.moves) - _MOVES
+    out.print(Text(f"{len(reply.moves)} jobs move" + (f", {more} not shown" if more > 0 else "")))
+
+
+def listed(out: Console, reply: Any) -> None:
+    """One row for each window."""
+    lines = table("ID", "STATE", "FROM", "TO", "ORDER", "BY", "SHORTFALL KW")
+    for window in reply.windows:
+        row(
+            lines,
+            str(window.window_id),
+            window.state,
+            moment(window.start),
+            moment(window.end),
+            _order(window),
+            window.created_by,
+            number(window.shortfall_kw) if window.shortfall_kw else "",
+        )
+    out.print(lines)
+    out.print(Text(f"{len(reply.windows)} windows"))
+
+
+def shown(out: Console, window: Any) -> None:
+    """The slots of one window."""
+    out.print(Text(f"{_head(window)}: {window.state}"))
+    out.print(Text(f"ordered {moment(window.created)} by {safe(window.created_by)}"))
+    if window.cancelled:
+        out.print(Text(f"cancelled {moment(window.cancelled)}"))
+    _short(out, window)
+    lines = table("SLOT", "CAP KW", "PLANNED KW", "OBSERVED KW", "SHORTFALL KW", "")
+    for slot in window.slots:
+        row(
+            lines,
+            moment(slot.start),
+            number(slot.cap_kw),
+            number(slot.planned_kw),
+            number(slot.observed_kw),
+            number(slot.shortfall_kw) if slot.shortfall_kw else "",
+            "ramp-in" if slot.ramp_in else "",
+        )
+    out.print(lines)
+    out.print(Text("observed: the modelled estimate of what runs (no meter is read)"))
+
+
+def cancelled(out: Console, window: Any) -> None:
+    """What is in force now."""
+    if window.state == "cancelled":
+        out.print(Text(f"{_head(window)}: cancelled; the next plan gives back what it held"))
+    else:
+        out.print(Text(f"{_head(window)}: {window.state} before, nothing to cancel"))
+
+
+def _head(window: Any) -> str:
+    name = f"window {window.window_id}" if window.window_id else "a window"
+    return f"{name} from {moment(window.start)} to {moment(window.end)}, {_order(window)}"
+
+
+def _order(window: Any) -> str:
+    if math.isnan(window.cap_kw):
+        return f"down {number(window.down_kw)} kW"
+    return f"cap {number(window.cap_kw)} kW"
+
+
+def _short(out: Console, window: Any) -> None:
+    if window.detail:
+        out.print(Text(f"it {safe(window.detail)}"))
+    elif window.shortfall_kw:
+        out.print(
+            Text(
+                f"it fell short by up to {number(window.shortfall_kw)} kW in {window.short_slots} slots"
+            )
+        )

@@ -1,0 +1,111 @@
+"""Windows in the store: what was ordered, and what was seen of it by slot.
+
+Law: a window is on disk before it binds anything. What was ordered never changes but for the one moment at
+which it was cancelled; what was seen is appended and never rewritten. The tables came later than the others: an
+older FlexLon opens the file and passes them by. Times are epoch seconds (UTC), kW; NaN is stored as NULL.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from flexlond.model.window import Window, WindowSample
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+_WINDOW = """CREATE TABLE IF NOT EXISTS power_window (
+  window_id INTEGER PRIMARY KEY AUTOINCREMENT, begins INTEGER NOT NULL, ends INTEGER NOT NULL,
+  slot_seconds INTEGER NOT NULL, cap_kw REAL, down_kw REAL, caps TEXT NOT NULL,
+  ramp_slots INTEGER NOT NULL, created INTEGER NOT NULL, created_by TEXT NOT NULL,
+  cancelled INTEGER NOT NULL DEFAULT 0
+) STRICT"""
+_SAMPLE = """CREATE TABLE IF NOT EXISTS window_sample (
+  seq INTEGER PRIMARY KEY, window_id INTEGER NOT NULL, slot INTEGER NOT NULL, at INTEGER NOT NULL,
+  cap_kw REAL NOT NULL, planned_kw REAL NOT NULL, observed_kw REAL NOT NULL
+) STRICT"""
+_BY_WINDOW = "CREATE INDEX IF NOT EXISTS window_sample_window ON window_sample (window_id)"
+
+
+class WindowTable:
+    """The two tables of one database."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        """Make the tables where they are missing."""
+        self._db = db
+        for statement in (_WINDOW, _SAMPLE, _BY_WINDOW):
+            db.execute(statement)
+
+    def all(self) -> Sequence[Window]:
+        """Every window, oldest first."""
+        rows = self._db.execute(
+            "SELECT window_id, begins, ends, slot_seconds, cap_kw, down_kw, caps, ramp_slots, created,"
+            " created_by, cancelled FROM power_window ORDER BY window_id"
+        )
+        return [
+            Window(
+                window_id=row[0],
+                start=row[1],
+                end=row[2],
+                slot_seconds=row[3],
+                cap_kw=math.nan if row[4] is None else row[4],
+                down_kw=math.nan if row[5] is None else row[5],
+                caps=tuple(float(word) for word in row[6].split()),
+                ramp_slots=row[7],
+                created=row[8],
+                created_by=row[9],
+                cancelled=row[10],
+            )
+            for row in rows
+        ]
+
+    def add(self, window: Window) -> Window:
+        """Insert; the window with its number."""
+        number = self._db.execute(
+            "INSERT INTO power_window (begins, ends, slot_seconds, cap_kw, down_kw, caps, ramp_slots, created,"
+            " created_by) VALUES (?,?,?,?,?,?,?,?,?) RETURNING window_id",
+            (
+                window.start,
+                window.end,
+                window.slot_seconds,
+                _known(window.cap_kw),
+                _known(window.down_kw),
+                " ".join(repr(float(cap)) for cap in window.caps),
+                window.ramp_slots,
+                window.created,
+                window.created_by,
+            ),
+        ).fetchall()
+        return next(one for one in self.all() if one.window_id == number[0][0])
+
+    def cancel(self, window_id: int, at: int) -> None:
+        """The first time counts."""
+        self._db.execute(
+            "UPDATE power_window SET cancelled=? WHERE window_id=? AND cancelled=0", (at, window_id)
+        )
+
+    def append(self, samples: Sequence[WindowSample]) -> None:
+        """Append what was seen."""
+        self._db.executemany(
+            "INSERT INTO window_sample (window_id, slot, at, cap_kw, planned_kw, observed_kw)"
+            " VALUES (?,?,?,?,?,?)",
+            [
+                (one.window_id, one.slot, one.at, one.cap_kw, one.planned_kw, one.observed_kw)
+                for one in samples
+            ],
+        )
+
+    def samples(self, window_id: int) -> Sequence[WindowSample]:
+        """What was seen of this window, oldest first."""
+        rows = self._db.execute(
+            "SELECT window_id, slot, at, cap_kw, planned_kw, observed_kw FROM window_sample"
+            " WHERE window_id=? ORDER BY seq",
+            (window_id,),
+        )
+        return [WindowSample(*row) for row in rows]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
