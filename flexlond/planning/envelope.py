@@ -6,7 +6,8 @@ gets, never the depth that was asked; the price, by which it costs more (energy,
 best placement found for the same jobs without the window, so that what the plan in force could save anyway is
 not sold; and by how much that price can be wrong at most, from the bounds of both. Deeper is never cheaper: a
 step that another beats in kW and price is dropped. What is dearer to know than to do is not offered: a step
-whose price is smaller than its uncertainty is withheld, and so is one that gives nothing.
+whose price is smaller than its uncertainty is withheld, and so is one of which nothing is certain, or after
+which the site would draw more than the rebound cap allows. What is offered is the certain part, less a margin.
 The price is what it costs; what it is sold for is the market's affair. Down is less power, up is more; kW are
 positive in both. Running jobs are not moved. Times in seconds, money in GBP.
 """
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from flexlond.model.settings import PlanningSettings
     from flexlond.planning.problem import Plan, Problem
-    from flexlond.planning.reshape import Improve
 
 __all__ = ["Curve", "Direction", "Step", "Terms", "envelope"]
 
@@ -50,13 +50,12 @@ def envelope(
     terms: Terms | None = None,
     *,
     budget: Budget | None = None,
-    improve: Improve | None = None,
 ) -> tuple[Curve, ...]:
     """The down curve and the up curve of each of `windows`, in this order.
 
     `last` is the plan in force of this `problem`. A window is its first and last slot, both included.
-    `budget` is of one re-plan, `improve` as in planner.plan. PlanningError where a window is not on the grid or
-    `last` is the plan of other jobs.
+    `budget` is of one re-plan. PlanningError where a window is not on the grid or `last` is the plan of other
+    jobs; ImportError where the exact solver is asked for and is not installed.
     """
     terms = Terms() if terms is None else terms
     budget = _budget_of(settings, terms.most) if budget is None else budget
@@ -70,9 +69,7 @@ def envelope(
             depths = sorted(depth * least for depth in asked if depth * least > _EPSILON)
             if depths:
                 up = direction is Direction.UP
-                reshape = Reshape(
-                    scene, (first, final), up=up, most=terms.most, budget=budget, improve=improve
-                )
+                reshape = Reshape(scene, (first, final), up=up, terms=terms, budget=budget)
                 curves.append(_Tracer(scene, reshape, terms, direction).curve(depths))
     return tuple(curves)
 
@@ -118,13 +115,13 @@ class _Tracer:
         before = reshape.before
         # Any answer found is one without the window as well.
         base = min([before.cost_gbp, *(point.placed.cost_gbp for point in points)])
-        steps, withheld = [], []
+        steps: list[Step] = []
+        withheld = []
         for point in _undominated(points):
             step = self._step(point, base)
-            if step.price_gbp < step.uncertainty_gbp - _EPSILON:
-                withheld.append((step, "its price is smaller than its uncertainty"))
-            elif step.kw <= _EPSILON:
-                withheld.append((step, "it gives nothing in some slot of the window"))
+            why = self._why_not(step, steps)
+            if why:
+                withheld.append((step, why))
             else:
                 steps.append(step)
         return Curve(
@@ -136,6 +133,21 @@ class _Tracer:
             _gap(base, before.bound_gbp),
             reshape.cost(reshape.slot) - base,
         )
+
+    def _why_not(self, step: Step, offered: Sequence[Step]) -> str:
+        """Why `step` is not offered after those before it; "" when it is."""
+        last = self._scene.last
+        if step.kw <= _EPSILON:
+            return "it gives nothing in some slot of the window"
+        if step.price_gbp < step.uncertainty_gbp - _EPSILON:
+            return "its price is smaller than its uncertainty"
+        if step.offered_kw <= _EPSILON:
+            return f"nothing of it is certain at {self._terms.level:.0%}"
+        if offered and step.offered_kw <= offered[-1].offered_kw + _EPSILON:
+            return "no more of it is certain than of a cheaper step"
+        if not self._up and step.peak_kw > self._terms.rebound * float(last.kw.max()) + _EPSILON:
+            return "the power after it would be above the rebound cap"
+        return ""
 
     def _point(self, asked: float, placed: Placed, floor: float) -> _Point:
         change = self._reshape.change(placed.slot)
@@ -194,8 +206,23 @@ class _Tracer:
             trimmed = [self._trimmed(point, depth) for point in made if point.kw > _EPSILON]
             if trimmed:
                 point = min(trimmed, key=lambda one: one.placed.cost_gbp)
-                points.append(replace(point, floor=floor_of(point.kw)))
+                points.append(self._exactly(replace(point, floor=floor_of(point.kw)), depth))
         return points
+
+    def _exactly(self, point: _Point, depth: float) -> _Point:
+        """The exact solver's answer for `depth`, or for what `point` reaches of it, where it has one."""
+        for kw in (depth, min(depth, point.kw)):
+            placed = self._reshape.up_to(kw, point.placed)
+            if placed is None:
+                continue
+            exact = self._point(depth, placed, placed.bound_gbp)
+            # Slurm may start others in the room that is left, and the solver's time has an end.
+            beaten = point.kw >= kw - _EPSILON and point.placed.cost_gbp <= placed.cost_gbp
+            if exact.kw < kw - _EPSILON or beaten:
+                floor = max(point.floor, placed.bound_gbp if point.kw >= kw - _EPSILON else 0.0)
+                return replace(point, floor=floor)
+            return exact
+        return point
 
     def _trimmed(self, point: _Point, depth: float) -> _Point:
         """The point with no more moves than its depth needs."""
@@ -218,8 +245,6 @@ class _Tracer:
         grid, window = scene.problem.grid, self._window
         cost, floor = point.placed.cost_gbp, min(point.floor, point.placed.cost_gbp)
         price = cost - base
-        offered = max(point.kw, 0.0) * (1.0 - terms.margin)
-        mwh = offered * self._hours / 1000.0
         changes = reshape.changes(point.placed.slot)
         jobs, was, start = changes
         samples = delivered_samples(
@@ -227,7 +252,12 @@ class _Tracer:
         )
         drop = point.change if self._up else -point.change
         samples = -samples if self._up else samples
+        certain = min(max(0.0, certain_kw(samples, terms.level)), max(point.kw, 0.0))
+        offered = certain * (1.0 - terms.margin)
+        mwh = offered * self._hours / 1000.0
         swing = -drop[window.stop :]
+        after = (scene.last.kw + point.change)[window.stop :]
+        peak = int(after.argmax()) if after.size else -1
         back = int(swing.argmax()) if swing.size and swing.max() > _EPSILON else -1
         kept = drop[window.start :] >= point.kw - _EPSILON
         soonest = int(np.minimum(was, start).min(initial=grid.slot_start(window.start)))
@@ -239,7 +269,7 @@ class _Tracer:
             asked_kw=point.asked,
             kw=point.kw,
             offered_kw=offered,
-            certain_kw=max(0.0, certain_kw(samples, terms.level)),
+            certain_kw=certain,
             price_gbp=price,
             gbp_per_mwh=price / mwh if mwh > 0 else float("nan"),
             uncertainty_gbp=(cost - floor) + max(0.0, base - reshape.before.bound_gbp),
@@ -248,6 +278,8 @@ class _Tracer:
             longest_slots=int(len(kept) if kept.all() else kept.argmin()),
             rebound_kw=float(swing[back]) if back >= 0 else 0.0,
             rebound_slot=window.stop + back if back >= 0 else -1,
+            peak_kw=float(after[peak]) if after.size else float("nan"),
+            peak_slot=window.stop + peak if after.size else -1,
             moved_jobs=len(jobs),
             change_kw=point.change,
             cap_kw=cap,

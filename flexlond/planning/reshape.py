@@ -5,7 +5,8 @@ dependencies, at a known cost; of those at most `most`, who change the window's 
 at the prices of the plan in force. Running jobs are not moved. Everyone else stands where the plan in force has
 him, and his room and power are taken whatever the cap. So the cap binds the movable jobs alone: in the window
 they get what the planner counts for them now, less the depth. Where the site has a cap already (windows sold
-before) the plan in force is under it and so is every re-plan: nothing is sold twice.
+before) the plan in force is under it and so is every re-plan: nothing is sold twice. After a window of less
+power the site stays under a cap of its own, a share above the peak of the plan in force: the rebound.
 Up is a bonus on energy in the window, not a floor: at any bonus the least-cost answer is also the cheapest way
 to the power that it reaches (Everett), and least cost less bonus is a bound for any floor, so no new kind of
 constraint is needed. Costs are GBP of energy, carbon price and delay; `min_benefit` is no cost and is left out.
@@ -23,8 +24,10 @@ from msgspec.structs import replace as altered
 from flexlond.planning.account import slot_power
 from flexlond.planning.backfill import Backfill
 from flexlond.planning.capacity import Timeline, blocks_of
+from flexlond.planning.check import check_instance
 from flexlond.planning.dependencies import backward, chains
 from flexlond.planning.instance import FIRST, NOWHERE, Prices
+from flexlond.planning.milp import solve_whole
 from flexlond.planning.problem import PlanningError
 from flexlond.planning.question import Question, ask
 from flexlond.planning.ranking import run_costs
@@ -33,14 +36,12 @@ from flexlond.planning.solve import Budget, Solution, solve
 from flexlond.planning.spread import spread_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.instance import Instance
     from flexlond.planning.problem import Plan, Problem
-
-    Improve = Callable[[Solution, Question], Solution]
+    from flexlond.planning.steps import Terms
 
 SITE = -2
 """The row of the site's power in the order of capacity.columns_of."""
@@ -96,6 +97,8 @@ class Scene:
         there = price.shape == timeline.free.shape
         self.prices = Prices(price if there else np.zeros(timeline.free.shape))
         self.backfill = Backfill(problem, self.blocks, last, ~problem.movable & ~tied)
+        self.counted = self.problem.site_kw - timeline.free[SITE]
+        """(S,) kW as the planner counts room: base, running and all jobs, in whole slots."""
 
 
 class Reshape:
@@ -107,14 +110,14 @@ class Reshape:
         window: tuple[int, int],
         *,
         up: bool,
-        most: int,
+        terms: Terms,
         budget: Budget,
-        improve: Improve | None,
     ) -> None:
-        """`window` is its first and last slot; `most` jobs are reconsidered, all where there are fewer."""
-        self._scene, self._budget, self._improve = scene, budget, improve
+        """`window` is its first and last slot."""
+        self._scene, self._budget = scene, budget
         self.window = slice(window[0], window[1] + 1)
-        rows = self._chosen(up=up, most=most)
+        rows = self._chosen(up=up, most=terms.most)
+        self._seconds = terms.exact_seconds if 0 < len(rows) <= terms.exact_jobs else 0.0
         question = scene.whole.part(rows, scene.whole.instance.free)
         self.jobs = question.jobs
         self.slot = scene.last.slot[self.jobs]
@@ -126,6 +129,8 @@ class Reshape:
         room[SITE] = np.minimum(own, question.instance.amount[:, -1].sum() + self.used[SITE].max())
         self.question = question.part(np.arange(len(rows)), room)
         self.before = self._solved(self.question, scene.prices, self.slot)
+        left = terms.rebound * scene.counted.max() - scene.counted
+        self._after = np.maximum(left, 0.0) + self.used[SITE]
 
     def down(self, depth: NDArray[np.float64], hint: Placed) -> Placed:
         """Under a cap `depth` kW (W,) below what the jobs take now; what cannot leave stays, over the cap."""
@@ -152,6 +157,23 @@ class Reshape:
         question = replace(self.question, instance=bent)
         return self._solved(question, hint.prices, hint.slot)
 
+    def up_to(self, kw: float, hint: Placed) -> Placed | None:
+        """The cheapest answer with `kw` more in every slot, by the exact solver; None where it finds none."""
+        if not self._seconds:
+            return None
+        instance = self.question.instance
+        least = self._drawn(np.arange(len(self.jobs)), self.starts(self.slot)).sum(axis=0) + kw
+
+        def gives(rows: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.float64]:
+            return self._drawn(rows, self._starts_of(rows, slot))
+
+        slot, bound = solve_whole(
+            instance, hint.slot, hint.prices, self._seconds, (gives, least - _EPSILON)
+        )
+        if slot is None or check_instance(instance, slot):
+            return None
+        return Placed(slot, self.cost(slot), bound - self.question.offset, hint.prices)
+
     def trimmed(self, placed: Placed, kw: float) -> NDArray[np.int64]:
         """(n,) `placed` less the moves not needed for `kw` more in every slot, the dearest first."""
         instance, everyone = self.question.instance, np.arange(len(self.jobs))
@@ -160,7 +182,7 @@ class Reshape:
         placement = Placement(instance, placed.prices)
         placement.adopt(there)
         spare = self.change(there)[self.window] - kw
-        held, at_home = self._drawn(self.starts(there)), self._drawn(self.starts(home))
+        held, at_home = (self._drawn(everyone, self.starts(slot)) for slot in (there, home))
         for row in np.argsort(-saved, kind="stable").tolist():
             if saved[row] <= 0:
                 break
@@ -173,13 +195,13 @@ class Reshape:
             spare = spare - less if back else spare
         return placement.slot
 
-    def _drawn(self, start: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n, W) kW that each job draws in the window's slots when it begins at `start` (n,)."""
+    def _drawn(self, rows: NDArray[np.int64], start: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(m, W) kW that the jobs `rows` (m,) draw in the window's slots when they begin at `start` (m,)."""
         grid, blocks = self._scene.problem.grid, self._scene.blocks
-        begin = grid.starts()[self.window]
-        end = (start + blocks.span[self.jobs])[:, None]
+        jobs, begin = self.jobs[rows], grid.starts()[self.window]
+        end = (start + blocks.span[jobs])[:, None]
         run = np.minimum(end, begin + grid.slot_seconds) - np.maximum(start[:, None], begin)
-        kw: NDArray[np.float64] = blocks.kw[self.jobs, None] * np.maximum(run, 0.0)
+        kw: NDArray[np.float64] = blocks.kw[jobs, None] * np.maximum(run, 0.0)
         return kw / grid.slot_seconds
 
     def cost(self, slot: NDArray[np.int64]) -> float:
@@ -188,16 +210,21 @@ class Reshape:
 
     def starts(self, slot: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) begin times at `slot`: in force where it stays, the earliest moment or spread where not."""
+        return self._starts_of(np.arange(len(self.jobs)), slot)
+
+    def _starts_of(self, rows: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(m,) begin times of the jobs `rows` (m,) at `slot` (m,)."""
         scene, question = self._scene, self.question
-        grid, start = scene.problem.grid, scene.last.start[self.jobs].copy()
-        for row in np.flatnonzero(slot != self.slot).tolist():
-            job, at = int(self.jobs[row]), int(slot[row])
-            if at == question.first[row]:
-                start[row] = question.earliest[row]
+        grid, start = scene.problem.grid, scene.last.start[self.jobs[rows]].copy()
+        for at in np.flatnonzero(slot != self.slot[rows]).tolist():
+            row, into = int(rows[at]), int(slot[at])
+            job = int(self.jobs[row])
+            if into == question.first[row]:
+                start[at] = question.earliest[row]
                 continue
-            bounds = (grid.slot_start(at), int(scene.blocks.latest[job]))
+            bounds = (grid.slot_start(into), int(scene.blocks.latest[job]))
             job_id = int(scene.problem.job_id[job])
-            start[row] = spread_time(grid, scene.settings.spread, job_id, at, bounds)
+            start[at] = spread_time(grid, scene.settings.spread, job_id, into, bounds)
         return start
 
     def changes(
@@ -242,16 +269,29 @@ class Reshape:
             cold = solve(question.instance, self._budget)
             bound = max(found.bound, cold.bound)
             found = replace(min(found, cold, key=lambda one: one.objective), bound=bound)
-        if self._improve is not None and question.instance.jobs:
-            found = self._improve(found, question)
+        if self._seconds:
+            found = self._bettered(question.instance, found)
         offset = self.question.offset
         return Placed(found.slot, self.cost(found.slot), found.bound - offset, found.prices)
 
+    def _bettered(self, instance: Instance, found: Solution) -> Solution:
+        """`found`, or the exact solver's answer where it is better and fits, with the better bound."""
+        slot, bound = solve_whole(instance, found.slot, found.prices, self._seconds)
+        found = replace(found, bound=max(found.bound, bound))
+        if slot is None or check_instance(instance, slot):
+            return found
+        objective = instance.objective(slot)
+        return (
+            replace(found, slot=slot, objective=objective) if objective < found.objective else found
+        )
+
     def _capped(self, depth: NDArray[np.float64]) -> Question:
-        """The question under the cap of the window."""
+        """The question under the cap of the window, and under that of the rebound after it."""
         free = self.question.instance.free.copy()
         cap = self.used[SITE, self.window] - depth
         free[SITE, self.window] = np.maximum(np.minimum(free[SITE, self.window], cap), 0.0)
+        after = slice(self.window.stop, None)
+        free[SITE, after] = np.minimum(free[SITE, after], self._after[after])
         return self.question.part(np.arange(len(self.jobs)), free)
 
     def _chosen(self, *, up: bool, most: int) -> NDArray[np.int64]:

@@ -40,6 +40,11 @@ class Terms:
     samples: int = 256  # replays of sampled runtimes
     seed: int = 20260
     most: int = 400  # jobs that are reconsidered for one window
+    exact_seconds: float = 0.0  # of the exact solver for each re-plan; 0: it is not asked
+    exact_jobs: int = 64  # to reconsider at most, for the exact solver to be asked
+    rebound: float = (
+        1.1  # of the peak of the plan in force: the most that the site may draw after a window
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; PlanningError names the field."""
@@ -47,6 +52,8 @@ class Terms:
             raise PlanningError(f"margin is {self.margin}, expected 0 <= margin < 1")
         if not 0.0 < self.level < 1.0:
             raise PlanningError(f"level is {self.level}, expected 0 < level < 1")
+        if not self.rebound >= 1.0:
+            raise PlanningError(f"rebound is {self.rebound}, expected at least 1")
         if min((*self.down, *self.up), default=1.0) <= 0.0:
             raise PlanningError("a depth is not above 0")
         if self.samples < 1 or self.most < 1:
@@ -59,8 +66,8 @@ class Step:
 
     asked_kw: float
     kw: float  # in every slot of the window, by expected runtimes
-    offered_kw: float  # the margin taken off
-    certain_kw: float  # delivered in every slot at the stated level
+    offered_kw: float  # what is certain of it, the margin taken off
+    certain_kw: float  # delivered in every slot at the stated level; never above `kw`
     price_gbp: float
     gbp_per_mwh: float  # of the offered energy
     uncertainty_gbp: float  # by which the price can be off at most, for these jobs: certified
@@ -69,6 +76,10 @@ class Step:
     longest_slots: int  # from the window's first on, for which this re-plan gives `kw`
     rebound_kw: float  # the largest swing the other way after the window
     rebound_slot: int  # its slot; -1 without one
+    peak_kw: (
+        float  # the most that the site draws after the window; NaN where the horizon ends with it
+    )
+    peak_slot: int  # its slot; -1 where the horizon ends with the window
     moved_jobs: int
     change_kw: NDArray[np.float64]  # (S,) re-plan less plan in force
     cap_kw: NDArray[np.float64]

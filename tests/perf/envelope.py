@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -27,18 +26,14 @@ from tests.unit.planning.envelope_cases import (
     own_swing,
     planned,
     small_queue,
-    solver,
 )
-
-if TYPE_CHECKING:
-    from flexlond.planning.reshape import Improve
 
 NEAR = 0.02  # of the exact price
 PENNY = 1e-4  # GBP, or kW, below which it is nothing
 LENGTH = 4  # slots of a window
 
 
-def errors(queues: int, improve: Improve | None) -> list[tuple[int, Direction, bool, float, float]]:
+def errors(queues: int, terms: Terms) -> list[tuple[int, Direction, bool, float, float]]:
     """(queue, direction, offered, price, exact price) of every step of the small queues."""
     import highspy  # noqa: PLC0415 - only where it is asked for
 
@@ -49,7 +44,7 @@ def errors(queues: int, improve: Improve | None) -> list[tuple[int, Direction, b
         exact = Exact.of(problem, last, highspy)
         base = exact.cost()
         window = busiest(problem, last)
-        for curve in envelope(problem, SETTINGS, last, [window], improve=improve):
+        for curve in envelope(problem, SETTINGS, last, [window], terms):
             everything = [(step, True) for step in curve.steps]
             everything += [(step, False) for step, _ in curve.withheld if step.kw > PENNY]
             for step, offered in everything:
@@ -59,10 +54,10 @@ def errors(queues: int, improve: Improve | None) -> list[tuple[int, Direction, b
     return found
 
 
-def prices(console: Console, queues: int, improve: Improve | None, words: str) -> None:
+def prices(console: Console, queues: int, terms: Terms, words: str) -> None:
     """Print the distribution of the error."""
     began = time.perf_counter()
-    found = errors(queues, improve)
+    found = errors(queues, terms)
     table = Table(title=f"{queues} small queues, {words}: price of a step against the exact one")
     for name in ("direction", "steps", "within 2 %", "median", "90 %", "worst", "offered"):
         table.add_column(name, justify="left" if name == "direction" else "right")
@@ -139,8 +134,8 @@ def main() -> None:
     given = parser.parse_args()
     console = Console(width=140)
     if given.only != "time":
-        prices(console, given.queues, None, "search alone")
-        prices(console, given.queues, solver, "with the exact solver")
+        prices(console, given.queues, Terms(), "search alone")
+        prices(console, given.queues, Terms(exact_seconds=5.0), "with the exact solver")
     if given.only != "prices":
         timed(console, given.jobs)
 

@@ -10,10 +10,9 @@ import numpy as np
 from flexlond.model.settings import PlanningSettings
 from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import Timeline, blocks_of
-from flexlond.planning.check import check_instance
-from flexlond.planning.milp import solve_milp
 from flexlond.planning.planner import plan
 from flexlond.planning.question import ask
+from flexlond.planning.steps import Terms
 from tests.unit.planning.conftest import NOW, SLOT, build
 from tests.unit.planning.test_bound import choices
 
@@ -23,11 +22,10 @@ if TYPE_CHECKING:
     from flexlond.planning.envelope import Curve, Step
     from flexlond.planning.instance import Instance
     from flexlond.planning.problem import Plan, Problem
-    from flexlond.planning.question import Question
-    from flexlond.planning.solve import Solution
 
 LENGTH = 3  # slots of a window
-SECONDS = 5.0  # of the exact solver, per question
+CEILING = 1e6  # kW: binds nobody
+REBOUND = Terms().rebound
 SETTINGS = PlanningSettings(spread=0.0)
 """Begin times at their slot's begin: then the kW by the second are those that HiGHS counts by the slot."""
 
@@ -66,7 +64,7 @@ class Exact:
     @classmethod
     def of(cls, problem: Problem, last: Plan, highspy: ModuleType) -> Exact:
         """Jobs without consent, and those that are late already, stand where the plan in force has them."""
-        capped = replace(problem, site_kw=np.full(problem.grid.count, 1e6))
+        capped = replace(problem, site_kw=np.full(problem.grid.count, CEILING))
         blocks = blocks_of(capped)
         timeline = Timeline(capped, blocks)
         may = problem.movable & (last.start <= problem.latest)
@@ -78,7 +76,10 @@ class Exact:
         return cls(question.instance, used, highspy)
 
     def cost(self, window: tuple[int, int] | None = None, kw: float = 0.0) -> float:
-        """GBP of the best placement; in `window` `kw` less (below 0: more) than now in every slot."""
+        """GBP of the best placement; in `window` `kw` less (below 0: more) than now in every slot.
+
+        Less: under the cap of the rebound after it as well.
+        """
         instance = self.instance
         job, slot = choices(instance)
         column, slots = np.arange(len(job)), instance.slots
@@ -97,6 +98,10 @@ class Exact:
         if window is not None:
             inside = slice(window[0], window[1] + 1)
             if kw > 0:
+                taken = CEILING - free[-2] + self.used
+                after = slice(window[1] + 1, None)
+                most = np.maximum(REBOUND * taken.max() - taken, 0.0) + self.used
+                free[-2, after] = most[after] + 1e-7
                 free[-2, inside] = self.used[inside] - kw + 1e-7
             else:
                 low[-2, inside] = self.used[inside] - kw - 1e-7
@@ -160,15 +165,3 @@ def busiest(problem: Problem, last: Plan) -> tuple[int, int]:
 def planned(problem: Problem) -> Plan:
     """The plan in force of a small queue."""
     return plan(problem, SETTINGS)
-
-
-def solver(solution: Solution, question: Question) -> Solution:
-    """`improve` by HiGHS in this process: the better answer, or the one that was found."""
-    instance = question.instance
-    slot = solve_milp(instance, solution.slot, solution.prices, SECONDS)
-    if slot is None or check_instance(instance, slot):
-        return solution
-    objective = instance.objective(slot)
-    if objective >= solution.objective:
-        return solution
-    return replace(solution, slot=slot, objective=objective)
