@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flexlond.agents.envelope_ports import EnvelopeView, NoEnvelope
     from flexlond.agents.ports import ExplainView, JobView, PlanView, SignalsView, StatusView
     from flexlond.agents.window_ports import WindowOrder, WindowView
     from flexlond.model.action import Result
@@ -190,6 +191,10 @@ class ComputeFlex(Loop):
                 self.windows = tuple(ended if one is found else one for one in self.windows)
                 found = ended
             return self._window_view(found)
+
+    async def envelope(self, span: tuple[int, int] | None) -> EnvelopeView | NoEnvelope:
+        """What the queue can give and take, from the plan in force; takes no turn, the beats go on."""
+        return await self._envelopes.get(self, span, self._clock())
 
     def _window_view(self, window: Window) -> WindowView:
         samples = self._store.samples(window.window_id)

@@ -19,6 +19,7 @@ from flexlond.agents import windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
+from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
 from flexlond.agents.ramp import RampLog
@@ -79,6 +80,7 @@ class Loop(LoopState):
         )
         self._store = store
         self._planning = PlanningStep(hub)
+        self._envelopes = Envelopes()
         self._read_cluster = read_cluster
         self._tz = tz
         self._clock = clock

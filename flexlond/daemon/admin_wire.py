@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flexlond._pb import admin_pb2 as pb
 
 if TYPE_CHECKING:
+    from flexlond.agents.envelope_ports import EnvelopeView
     from flexlond.agents.ports import (
         DrainView,
         ExplainView,
@@ -104,6 +105,21 @@ def added(view: AddedView) -> pb.AddWindowReply:
         **_plain(view, without={"window", "moves"}),
         window=window(view.window) if view.window else None,
         moves=[pb.WindowMove(**_plain(move)) for move in view.moves],
+    )
+
+
+def envelope(view: EnvelopeView) -> pb.EnvelopeReply:
+    """EnvelopeReply."""
+    return pb.EnvelopeReply(
+        **_plain(view, without={"curves", "slots"}),
+        curves=[
+            pb.EnvelopeCurve(
+                **_plain(curve, without={"steps"}),
+                steps=[pb.EnvelopeStep(**_plain(step)) for step in curve.steps],
+            )
+            for curve in view.curves
+        ],
+        slots=[pb.EnvelopeSlot(**_plain(slot)) for slot in view.slots],
     )
 
 

@@ -98,7 +98,7 @@ def solve_whole(
     seconds: float,
     floor: Floor | None = None,
 ) -> tuple[NDArray[np.int64] | None, float]:
-    """The best slots (n,) found over all slots of all jobs, and the GBP that no answer is below (-inf: unknown).
+    """The best slots (n,) found over all slots of all jobs, and GBP that no answer is below (-inf: unknown).
 
     With `floor` only answers count that give the least that is wanted; `incumbent` need not be one of them.
     Raises ImportError where highspy is not installed.
