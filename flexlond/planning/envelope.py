@@ -38,6 +38,7 @@ __all__ = ["Curve", "Direction", "Step", "Terms", "envelope"]
 _BONUSES = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0)  # times the spread of the score over the slots
 _EVEN = 1.0  # share by which the bonus of a slot rises that gets nothing while others get all
 _SEARCHED = 24_000  # steps of search times jobs, of one re-plan
+_FEWEST = 4  # jobs: fewer are not worth asking about
 _EPSILON = 1e-6
 _WATTS = 6  # digits of a kW to which two steps give the same
 
@@ -68,9 +69,8 @@ def envelope(
             least = float(last.kw[first : final + 1].min()) if terms.shares else 1.0
             depths = sorted(depth * least for depth in asked if depth * least > _EPSILON)
             if depths:
-                up = direction is Direction.UP
-                reshape = Reshape(scene, (first, final), up=up, terms=terms, budget=budget)
-                curves.append(_Tracer(scene, reshape, terms, direction).curve(depths))
+                maker = _Maker(scene, terms, budget, (first, final), direction)
+                curves.append(maker.curve(depths))
     return tuple(curves)
 
 
@@ -84,6 +84,54 @@ def _budget_of(settings: PlanningSettings, most: int) -> Budget:
         steps_per_job=40,
         enough=1e-5,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Maker:
+    """Chooses how many jobs are reconsidered for one window, and whether the exact solver prices them."""
+
+    scene: Scene
+    terms: Terms
+    budget: Budget
+    window: tuple[int, int]
+    direction: Direction
+
+    def curve(self, depths: Sequence[float]) -> Curve:
+        """The curve at `depths` (kW, rising)."""
+        jobs, terms = self.scene.whole.instance.jobs, self.terms
+        if not terms.exact_seconds or not jobs:
+            return self._traced(self._reshape(terms.most, exact=False), depths)
+        if jobs > terms.exact_jobs:
+            found = self._traced(self._reshape(terms.most, exact=False), depths)
+            if found.steps:
+                return found
+        # What is proved of fewer jobs is worth more than what is only likely of many.
+        sizes = [jobs] if jobs <= terms.exact_jobs and not self.scene.open else []
+        size = min(jobs - 1, terms.exact_jobs)
+        while size >= _FEWEST or not sizes:
+            sizes.append(max(1, size))
+            size //= 2
+        for size in sizes:
+            reshape = self._reshape(size, exact=True)
+            if reshape.closed:
+                break
+            self.scene.open = self.scene.open or size == jobs
+        return self._traced(reshape, depths)
+
+    def _reshape(self, most: int, *, exact: bool) -> Reshape:
+        up = self.direction is Direction.UP
+        return Reshape(
+            self.scene,
+            self.window,
+            up=up,
+            terms=self.terms,
+            budget=self.budget,
+            most=most,
+            exact=exact,
+        )
+
+    def _traced(self, reshape: Reshape, depths: Sequence[float]) -> Curve:
+        return _Tracer(self.scene, reshape, self.terms, self.direction).curve(depths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

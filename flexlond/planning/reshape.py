@@ -47,6 +47,7 @@ SITE = -2
 """The row of the site's power in the order of capacity.columns_of."""
 _UNCAPPED = 1e9  # kW: binds nobody; finite, because the solver leaves out rows that are not
 _FEW = 64  # jobs up to which the search is made from nothing as well as from the answer before
+_CLOSED = 1e-5  # share of the cost at which a certified gap is nothing
 _EPSILON = 1e-6
 
 
@@ -70,6 +71,9 @@ class Scene:
         own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
         self.problem = replace(problem, site_kw=np.where(np.isfinite(own), own, _UNCAPPED))
         self.settings, self.last = settings, last
+        self.open = (
+            False  # the exact solver has found all jobs together too many, for another window
+        )
         blocks = blocks_of(problem)
         latest, movable = backward(blocks.latest, blocks.longest, problem.movable, problem.depends)
         self.blocks = replace(blocks, latest=latest)
@@ -112,12 +116,17 @@ class Reshape:
         up: bool,
         terms: Terms,
         budget: Budget,
+        most: int,
+        exact: bool,
     ) -> None:
-        """`window` is its first and last slot."""
+        """`window` is its first and last slot; `most` jobs are reconsidered, all where there are fewer.
+
+        `exact`: the exact solver is asked as well.
+        """
         self._scene, self._budget = scene, budget
         self.window = slice(window[0], window[1] + 1)
-        rows = self._chosen(up=up, most=terms.most)
-        self._seconds = terms.exact_seconds if 0 < len(rows) <= terms.exact_jobs else 0.0
+        rows = self._chosen(up=up, most=most)
+        self._seconds = terms.exact_seconds if exact and len(rows) else 0.0
         question = scene.whole.part(rows, scene.whole.instance.free)
         self.jobs = question.jobs
         self.slot = scene.last.slot[self.jobs]
@@ -131,6 +140,11 @@ class Reshape:
         self.before = self._solved(self.question, scene.prices, self.slot)
         left = terms.rebound * scene.counted.max() - scene.counted
         self._after = np.maximum(left, 0.0) + self.used[SITE]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the placement without the window is the best one, for certain."""
+        return self.before.cost_gbp - self.before.bound_gbp <= _CLOSED * abs(self.before.cost_gbp)
 
     def down(self, depth: NDArray[np.float64], hint: Placed) -> Placed:
         """Under a cap `depth` kW (W,) below what the jobs take now; what cannot leave stays, over the cap."""
@@ -155,7 +169,7 @@ class Reshape:
             instance, rate=instance.rate - earned, special_cost=instance.special_cost - own
         )
         question = replace(self.question, instance=bent)
-        return self._solved(question, hint.prices, hint.slot)
+        return self._solved(question, hint.prices, hint.slot, roughly=True)
 
     def up_to(self, kw: float, hint: Placed) -> Placed | None:
         """The cheapest answer with `kw` more in every slot, by the exact solver; None where it finds none."""
@@ -262,14 +276,21 @@ class Reshape:
         span = blocks.span[self.jobs]
         return slot_power(grid, start, start + span, blocks.kw[self.jobs])
 
-    def _solved(self, question: Question, prices: Prices, hint: NDArray[np.int64]) -> Placed:
-        """The best answer found."""
+    def _solved(
+        self,
+        question: Question,
+        prices: Prices,
+        hint: NDArray[np.int64],
+        *,
+        roughly: bool = False,
+    ) -> Placed:
+        """The best answer found; `roughly`: without the exact solver."""
         found = solve(question.instance, self._budget, prices, hint)
         if question.instance.jobs <= _FEW:
             cold = solve(question.instance, self._budget)
             bound = max(found.bound, cold.bound)
             found = replace(min(found, cold, key=lambda one: one.objective), bound=bound)
-        if self._seconds:
+        if self._seconds and not roughly:
             found = self._bettered(question.instance, found)
         offset = self.question.offset
         return Placed(found.slot, self.cost(found.slot), found.bound - offset, found.prices)
