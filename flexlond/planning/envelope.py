@@ -293,11 +293,10 @@ class _Tracer:
         grid, window = scene.problem.grid, self._window
         cost, floor = point.placed.cost_gbp, min(point.floor, point.placed.cost_gbp)
         price = cost - base
+        uncertainty = (cost - floor) + max(0.0, base - reshape.before.bound_gbp)
         changes = reshape.changes(point.placed.slot)
         jobs, was, start = changes
-        samples = delivered_samples(
-            grid, scene.blocks, changes, window, samples=terms.samples, seed=terms.seed
-        )
+        samples = self._samples(changes, priced=price >= uncertainty - _EPSILON and point.kw > 0)
         drop = point.change if self._up else -point.change
         samples = -samples if self._up else samples
         certain = min(max(0.0, certain_kw(samples, terms.level)), max(point.kw, 0.0))
@@ -320,7 +319,7 @@ class _Tracer:
             certain_kw=certain,
             price_gbp=price,
             gbp_per_mwh=price / mwh if mwh > 0 else float("nan"),
-            uncertainty_gbp=(cost - floor) + max(0.0, base - reshape.before.bound_gbp),
+            uncertainty_gbp=uncertainty,
             gap=_gap(cost, floor),
             notice_s=grid.slot_start(window.start) - soonest,
             longest_slots=int(len(kept) if kept.all() else kept.argmin()),
@@ -334,6 +333,34 @@ class _Tracer:
             jobs=scene.problem.job_id[jobs],
             start=start,
         )
+
+    def _samples(
+        self,
+        changes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+        *,
+        priced: bool,
+    ) -> NDArray[np.float64]:
+        """(M, W) kW less in the window, in sampled worlds: the queue played again, or runtimes alone.
+
+        `changes` as of Reshape.changes; what is not `priced` is not offered and not played.
+        """
+        scene, window, terms = self._scene, self._window, self._terms
+        grid = scene.problem.grid
+        rehearsal = scene.rehearsal(terms.seed) if priced else None
+        if rehearsal is None:
+            return delivered_samples(
+                scene.problem, scene.blocks, changes, window, samples=terms.samples, seed=terms.seed
+            )
+        jobs, _, start = changes
+        movable = scene.problem.movable
+        begin = rehearsal.begin.copy()
+        if not self._up:
+            # Whom the window binds does not slip into it when others end sooner.
+            bound = movable & (scene.last.start >= grid.slot_start(window.start))
+            begin[bound] = scene.last.start[bound]
+        ours = movable[jobs]
+        begin[jobs[ours]] = start[ours]
+        return rehearsal.drops(begin, window)
 
 
 def _undominated(points: Sequence[_Point]) -> list[_Point]:

@@ -31,6 +31,7 @@ from flexlond.planning.milp import solve_whole
 from flexlond.planning.problem import PlanningError
 from flexlond.planning.question import Question, ask
 from flexlond.planning.ranking import run_costs
+from flexlond.planning.rehearsal import Rehearsal
 from flexlond.planning.room import Placement
 from flexlond.planning.solve import Budget, Solution, solve
 from flexlond.planning.spread import spread_time
@@ -48,6 +49,9 @@ SITE = -2
 _UNCAPPED = 1e9  # kW: binds nobody; finite, because the solver leaves out rows that are not
 _FEW = 64  # jobs up to which the search is made from nothing as well as from the answer before
 _CLOSED = 1e-5  # share of the cost at which a certified gap is nothing
+_REHEARSED = 500  # pending and running jobs up to which the queue is played with other runtimes
+_PLAYED = 20_000  # jobs times sets of runtimes, at most so many sets and at least so many
+_SAMPLES = (40, 200)
 _EPSILON = 1e-6
 
 
@@ -63,6 +67,8 @@ class Placed:
 
 class Scene:
     """The plan in force as a room in which some jobs may move; made once for all windows."""
+
+    _rehearsed: Rehearsal | None = None
 
     def __init__(self, problem: Problem, settings: PlanningSettings, last: Plan) -> None:
         """`last` is the plan in force of this very problem; PlanningError when its jobs are others."""
@@ -103,6 +109,17 @@ class Scene:
         self.backfill = Backfill(problem, self.blocks, last, ~problem.movable & ~tied)
         self.counted = self.problem.site_kw - timeline.free[SITE]
         """(S,) kW as the planner counts room: base, running and all jobs, in whole slots."""
+        self._given = problem
+
+    def rehearsal(self, seed: int) -> Rehearsal | None:
+        """The plan in force with other runtimes; None where there are too many jobs to play it. Made once."""
+        count = self._given.jobs + len(self._given.running.end)
+        if self._rehearsed is None and count <= _REHEARSED:
+            samples = int(np.clip(_PLAYED // max(1, count), *_SAMPLES))
+            self._rehearsed = Rehearsal(
+                self._given, self.blocks, self.last, samples=samples, seed=seed
+            )
+        return self._rehearsed
 
 
 class Reshape:

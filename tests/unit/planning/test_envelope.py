@@ -262,13 +262,13 @@ def test_a_job_that_may_end_before_the_window_is_no_certain_delivery(
     blocks = blocks_of(problem)
 
     def drop(window: slice) -> Any:
-        return delivered_samples(problem.grid, blocks, changes, window, samples=4000, seed=1)
+        return delivered_samples(problem, blocks, changes, window, samples=4000, seed=1)
 
     assert certain_kw(drop(slice(2, 3)), 0.9) == 0.0
     assert certain_kw(drop(slice(0, 1)), 0.9) > 90.0
     assert np.mean(drop(slice(2, 3))[:, 0] > 0) == pytest.approx(0.5, abs=0.03)
     fixed = replace(problem, occupancy=np.zeros(0))
-    sure = delivered_samples(fixed.grid, blocks_of(fixed), changes, slice(1, 2), samples=5, seed=1)
+    sure = delivered_samples(fixed, blocks_of(fixed), changes, slice(1, 2), samples=5, seed=1)
     assert certain_kw(sure, 0.9) == pytest.approx(100.0)
 
 
