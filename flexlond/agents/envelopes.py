@@ -21,6 +21,7 @@ from flexlond.agents.envelope_ports import (
     EnvelopeView,
     NoEnvelope,
 )
+from flexlond.agents.scatter import with_scatter
 from flexlond.model.slurmtime import format_moment
 from flexlond.model.window import covering
 from flexlond.planning.steps import Direction, Terms
@@ -58,7 +59,7 @@ class Envelopes:
     ) -> EnvelopeView | NoEnvelope:
         """The envelope of one window from `span`'s begin to its end, or of the windows of interest for None."""
         problem, plan, settings = state.problem, state.last_plan, state.settings.envelope
-        if problem is None or plan is None:
+        if problem is None or plan is None or state.planned_from is None:
             return NoEnvelope("there is no plan yet: the first cycle is not complete; try again")
         windows = windows_of_interest(settings, plan.grid, now)
         if span is not None:
@@ -72,6 +73,8 @@ class Envelopes:
         asked = _Asked(plan, windows, settings)
         if self._task is None or not self._same(asked) or _failed(self._task):
             self._asked = asked
+            # The models are the event loop's: read here, before anybody waits.
+            problem = with_scatter(problem, state.rows, state.planned_from, state.outlook)
             self._task = asyncio.create_task(self._make(state, problem, asked))
         try:
             # Whoever stops waiting does not take the answer from the others.

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from flexlond.agents.envelope_ports import EnvelopeView, NoEnvelope
 from flexlond.agents.window_ports import WindowOrder
+from flexlond.prediction.features import of_job
+from flexlond.prediction.power import PowerModel
+from flexlond.prediction.runtime import RuntimeModel
 from flexlond.solver import envelope_child
 from tests.unit.agents.conftest import SLOT, START, Bench, replace_struct
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from flexlond.agents.learning import Learner
     from flexlond.model.settings import Settings
 
 FLEX = "flex: max-delay=8:00:00 power=10kW"
@@ -35,11 +40,22 @@ def bench(tmp_path: Path, settings: Settings) -> Iterator[Bench]:
     made.store.close()
 
 
-async def busy(bench: Bench, jobs: int = 8, minutes: int = 180) -> list[int]:
-    """Flexible jobs that the plan starts at once."""
-    submitted = [bench.slurm.submit(FLEX, cpus=1, minutes=minutes) for _ in range(jobs)]
+async def busy(bench: Bench, jobs: int = 8, *, known: bool = True) -> None:
+    """Flexible jobs that the plan starts at once; `known`: such jobs were seen to run for their time limit."""
+    for _ in range(jobs):
+        bench.slurm.submit(FLEX, cpus=1, minutes=180)
+    if known:
+        learned(bench, 180)
     await bench.cycle()
-    return submitted
+
+
+def learned(bench: Bench, minutes: int) -> None:
+    """Many runs like the jobs in the queue, of `minutes` each."""
+    model = RuntimeModel()
+    for at in range(60):
+        model.learn(of_job(next(iter(bench.slurm.jobs.values()))), 60.0 * minutes, START + at)
+    learner = SimpleNamespace(runtime=model, power=PowerModel(), settings=bench.settings)
+    bench.agent.learner = cast("Learner", learner)
 
 
 async def asked(bench: Bench, span: tuple[int, int] | None = SPAN) -> EnvelopeView:
@@ -74,6 +90,24 @@ async def test_what_waits_to_start_can_be_given_and_what_is_kept_back_is_not_off
     assert [slot.start for slot in view.slots] == [START + SLOT, START + 2 * SLOT]
     assert [slot.down_kw for slot in view.slots] == pytest.approx([0.9 * 4 * KW] * 2)
     assert all(math.isnan(slot.cap_kw) for slot in view.slots)
+
+
+async def test_what_nothing_is_known_of_is_not_certain(bench: Bench) -> None:
+    await busy(bench, known=False)
+    view = await asked(bench)
+    steps = view.curves[0].steps
+    assert [step.kw for step in steps] == pytest.approx([KW, 2 * KW, 3 * KW, 4 * KW])
+    # A single run may end before the window: nothing of it is certain. Of several something is.
+    assert (steps[0].certain_kw, steps[0].offered_kw) == (0.0, 0.0)
+    assert "nothing of it is certain at 90%" in steps[0].why_not
+    assert all(step.certain_kw < step.kw for step in steps)
+
+
+async def test_jobs_that_mostly_fail_at_once_offer_nothing(bench: Bench) -> None:
+    bench.slurm.submit(FLEX, cpus=1, minutes=180)
+    learned(bench, 1)
+    await busy(bench, 7, known=False)
+    assert offered(await asked(bench)) == []
 
 
 async def test_without_a_window_those_of_interest_are_priced(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from flexlond.cli.flexlonctl import app
 from flexlond.daemon.shell import Shell
 from flexlond.model.settings import Feed, Settings
 from tests.unit.agents.conftest import Bench, replace_struct
+from tests.unit.agents.test_envelopes import learned
 from tests.unit.shellkit import served
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def ctl(
 def busy(bench: Bench) -> None:
     for number in range(8):
         bench.slurm.submit("flex: max-delay=8:00:00 power=10kW", minutes=60 + 30 * (number % 4))
+    learned(bench, 60)
     asyncio.run(bench.cycle())
 
 
