@@ -39,6 +39,7 @@ _BONUSES = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0)  # times the spread of the scor
 _EVEN = 1.0  # share by which the bonus of a slot rises that gets nothing while others get all
 _SEARCHED = 24_000  # steps of search times jobs, of one re-plan
 _FEWEST = 4  # jobs: fewer are not worth asking about
+_SURE = 1e-5  # share of the cost at which a certified gap is nothing
 _EPSILON = 1e-6
 _WATTS = 6  # digits of a kW to which two steps give the same
 
@@ -259,6 +260,9 @@ class _Tracer:
 
     def _exactly(self, point: _Point, depth: float) -> _Point:
         """The exact solver's answer for `depth`, or for what `point` reaches of it, where it has one."""
+        cost = point.placed.cost_gbp
+        if cost - point.floor <= _SURE * abs(cost):
+            return point
         for kw in (depth, min(depth, point.kw)):
             placed = self._reshape.up_to(kw, point.placed)
             if placed is None:

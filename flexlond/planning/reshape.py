@@ -50,8 +50,8 @@ _UNCAPPED = 1e9  # kW: binds nobody; finite, because the solver leaves out rows 
 _FEW = 64  # jobs up to which the search is made from nothing as well as from the answer before
 _CLOSED = 1e-5  # share of the cost at which a certified gap is nothing
 _REHEARSED = 500  # pending and running jobs up to which the queue is played with other runtimes
-_PLAYED = 20_000  # jobs times sets of runtimes, at most so many sets and at least so many
-_SAMPLES = (40, 200)
+_PLAYED = 10_000  # jobs times sets of runtimes, at most so many sets and at least so many
+_SAMPLES = (40, 100)
 _EPSILON = 1e-6
 
 
@@ -307,7 +307,10 @@ class Reshape:
             cold = solve(question.instance, self._budget)
             bound = max(found.bound, cold.bound)
             found = replace(min(found, cold, key=lambda one: one.objective), bound=bound)
-        if self._seconds and not roughly:
+        near = found.objective - found.bound <= _CLOSED * abs(
+            found.objective - self.question.offset
+        )
+        if self._seconds and not roughly and not near:
             found = self._bettered(question.instance, found)
         offset = self.question.offset
         return Placed(found.slot, self.cost(found.slot), found.bound - offset, found.prices)

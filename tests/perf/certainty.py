@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 KTH = Path(__file__).resolve().parents[3] / "shared" / "data" / "jobs" / "KTH-SP2-1996-2.2.swf.gz"
 LEVEL = 0.9
 SLOT = 1800
-SETTLED = 3 * 86400  # s from an empty cluster to a full one
+SETTLED = 86400  # s from an empty cluster to a full one
 EXACT = 0.3  # s of the exact solver for each step
 SHARE = 0.6  # of the node-hours that are flexible
 AHEAD, LENGTHS = (1, 9), (2, 5)  # slots until a window begins, and its slots: from, below
 FAR = 30 * 86400  # s: a latest start that binds nothing
+TOLD = 10  # windows between two lines of progress
 SEEN = 1e-6  # kW
 
 
@@ -147,6 +148,11 @@ class Watched(Flexlon):
         curve, step = steps[-1]
         delivered = self._delivered(state, problem, plan, (curve, step))
         self.found.append(Found(curve.direction, step.kw, step.certain_kw, delivered))
+        if len(self.found) % TOLD == 0:
+            kept = sum(one.delivered >= one.certain - SEEN for one in self.found)
+            print(
+                f"{kept} of {len(self.found)} delivered, {self.silent} without an offer", flush=True
+            )
 
     def _delivered(
         self, state: State, problem: Problem, plan: Plan, offer: tuple[Curve, Step]
