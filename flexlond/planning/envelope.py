@@ -1,15 +1,15 @@
 """The flexibility envelope: how many kW the planned jobs can give or take in a window, and at what price.
 
-Law: pure; the same question and seed give the same answer. For each window and depth the jobs around it are
-planned again (reshape.py), and a step says only what that re-plan does: the kW that every slot of the window
-gets, never the depth that was asked; the price, by which it costs more (energy, carbon price, delay) than the
-best placement found for the same jobs without the window, so that what the plan in force could save anyway is
-not sold; and by how much that price can be wrong at most, from the bounds of both. Deeper is never cheaper: a
-step that another beats in kW and price is dropped. What is dearer to know than to do is not offered: a step
-whose price is smaller than its uncertainty is withheld, and so is one of which nothing is certain, or after
-which the site would draw more than the rebound cap allows. What is offered is the certain part, less a margin.
-The price is what it costs; what it is sold for is the market's affair. Down is less power, up is more; kW are
-positive in both. Running jobs are not moved. Times in seconds, money in GBP.
+Law: pure; the same question and seed give the same answer, unless the exact solver runs out of time. For each
+window and depth the jobs around it are planned again (reshape.py), and a step says only what that re-plan does:
+the kW that every slot of the window gets, never the depth that was asked; the price, by which it costs more
+(energy, carbon price, delay) than the best placement found for the same jobs without the window, so that what
+the plan in force could save anyway is not sold; and by how much that price can be wrong at most, from the
+bounds of both. Deeper is never cheaper: a step that another beats in kW and price is dropped. What is dearer to
+know than to do is not offered: a step whose price is smaller than its uncertainty is withheld, and so is one of
+which nothing is certain, or after which the site would draw more than the rebound cap allows. What is offered
+is the certain part, less a margin. The price is what it costs; what it is sold for is the market's affair. Down
+is less power, up is more; kW are positive in both. Running jobs are not moved. Times in seconds, money in GBP.
 """
 
 from __future__ import annotations

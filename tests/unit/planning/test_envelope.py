@@ -181,6 +181,36 @@ def test_what_is_committed_is_not_sold_twice(make_problem: Callable[..., Problem
     assert max((step.kw for step in everything(up)), default=0.0) <= 100.0 - last.kw[0] + 1e-6
 
 
+@pytest.mark.parametrize(("rebound", "price"), [(1.1, 1.0), (2.0, 0.5)])
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+def test_what_leaves_a_window_makes_no_new_peak_after_it(
+    make_problem: Callable[..., Problem], rebound: float, price: float, seconds: float
+) -> None:
+    # The cheapest place after the window is beside the other job: that would be twice the peak.
+    problem = make_problem(
+        [10.0, 20.0, 30.0, 40.0],
+        kw=[100.0, 100.0],
+        earliest=[NOW, NOW + SLOT],
+        latest=[NOW + 3 * SLOT, NOW + SLOT],
+    )
+    terms = Terms(down=(1.0,), up=(), rebound=rebound, exact_seconds=seconds)
+    last, curve = curve_of(problem, (0, 0), terms)
+    assert last.kw.tolist() == pytest.approx([100.0, 100.0, 0.0, 0.0])
+    (step,) = curve.steps
+    assert step.price_gbp == pytest.approx(price)
+    assert step.peak_kw == pytest.approx(min(rebound, 2.0) // 1 * 100.0)
+    assert step.peak_slot == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_an_offered_step_down_the_peak_is_under_its_cap(seed: int) -> None:
+    problem = small_queue(seed)
+    last = plan(problem, SETTINGS)
+    for curve in envelope(problem, SETTINGS, last, [busiest(problem, last)], DOWN):
+        for step in curve.steps:
+            assert step.peak_kw <= 1.1 * last.kw.max() + 1e-6
+
+
 def test_a_latest_start_goes_before_a_window(make_problem: Callable[..., Problem]) -> None:
     problem = make_problem(CHEAP_FIRST, kw=[100.0, 70.0], latest=[NOW, NOW + 5 * SLOT])
     _, curve = curve_of(problem, (0, 0), Terms(down=(170.0,), up=(), shares=False))
