@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LEGEND = "█ stays  ░ can be given (down)  ─ up to here can be taken (up)"
+_NONE = 5e-3  # kW that are shown as none
 _SIGNS = {"down": "-", "up": "+"}
 
 
@@ -43,7 +44,7 @@ def envelope(out: Console, reply: Any) -> None:
     )
     out.print(
         Text(
-            "£ is what a step costs, +- by how much that can be off for certain; after a step down the site "
+            "£ is what a step costs, ± by how much that can be off for certain; after a step down the site "
             f"draws at most {100 * reply.rebound_cap:.0f} % of the plan's peak"
         )
     )
@@ -72,22 +73,8 @@ def _picture(reply: Any, width: int) -> list[Text]:
 
 
 def _offered(out: Console, reply: Any) -> None:
-    lines = table(
-        *(
-            "FROM",
-            "TO",
-            "KW",
-            "CERTAIN",
-            "OFFERED",
-            "£",
-            "+-",
-            "£/MWH",
-            "GAP",
-            "ORDER BY",
-            "LONGEST",
-        ),
-        *("REBOUND", "PEAK AFTER", "JOBS"),
-    )
+    first = ("FROM", "TO", "KW", "CERTAIN", "OFFERED", "£", "£/MWH", "GAP %")
+    lines = table(*first, "ORDER BY", "LONGEST", "REBOUND", "PEAK AFTER", "JOBS")
     count = 0
     for curve in reply.curves:
         sign = _SIGNS.get(curve.direction, "")
@@ -102,10 +89,9 @@ def _offered(out: Console, reply: Any) -> None:
                 f"{sign}{number(step.kw)}",
                 number(step.certain_kw),
                 f"{sign}{number(step.offered_kw)}",
-                number(step.price_gbp, 4),
-                number(step.uncertainty_gbp, 4),
+                f"{number(step.price_gbp)} ±{number(step.uncertainty_gbp)}",
                 number(step.gbp_per_mwh),
-                f"{100 * curve.gap:.2f} / {100 * step.gap:.2f} %",
+                f"{100 * curve.gap:.2f} {100 * step.gap:.2f}",
                 moment(step.order_by),
                 span(step.longest_seconds),
                 _at(step.rebound_kw, step.rebound_at, _SIGNS.get(_other(curve.direction), "")),
@@ -128,7 +114,11 @@ def _withheld(out: Console, reply: Any) -> None:
         elif not curve.steps:
             reasons = {"no step was found"}
         for why in sorted(reasons):
-            kw = ", ".join(number(step.kw) for step in curve.steps if step.why_not == why)
+            kw = ", ".join(
+                number(step.kw if abs(step.kw) > _NONE else 0.0)
+                for step in curve.steps
+                if step.why_not == why
+            )
             out.print(Text(safe(f"not offered: {where}{f', {kw} kW' if kw else ''}: {why}")))
 
 
