@@ -8,8 +8,9 @@ question and answer always belong together. Nothing is decided here but what the
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,16 +19,18 @@ import structlog
 from flexlond.agents.build import build
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
-from flexlond.model.job import ACTIVE_STATES
+from flexlond.model.job import ACTIVE_STATES, JobState
+from flexlond.model.metering import Modelled
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
-from flexlond.model.window import caps_on
+from flexlond.model.window import caps_on, rebound_on
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
+from flexlond.planning.rebound import plan_with_rebound, under
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,7 +38,11 @@ if TYPE_CHECKING:
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+
+# A suspended job keeps its place but draws nothing above the idle power of its nodes.
+_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
 
 _log = structlog.get_logger()
 
@@ -53,11 +60,12 @@ class _Asked:
     question: Question
     series: Mapping[Kind, Series]
     outlook: Outlook
+    rebound: NDArray[np.float64]  # (S,) kW after windows; inf where there is no such cap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """One problem planned without and with a further cap."""
+    """One problem planned without and with a further window."""
 
     problem: Problem  # with it
     without: Plan
@@ -87,23 +95,23 @@ class PlanningStep:
         `exact`: the exact solver may try as well, for which a tick with its decision window has no time.
         """
         began = self._timer()
-        asked = self._ask(state, snapshot, cluster, now, recent)
+        asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
-        found = await self._answer(state, asked.question.problem, improver)
+        problem, found = await self._answer(state, asked.question.problem, asked.rebound, improver)
         if improver is not None and improver.detail:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
         state.series, state.outlook = asked.series, asked.outlook
-        state.problem, state.last_plan = question.problem, found
+        state.problem, state.last_plan = problem, found
         state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
         # What the plan counts, as the cap does: idle power is in the base, not in the jobs.
-        running = sum(
-            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in ACTIVE_STATES
+        running = math.fsum(
+            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in _DRAWING
         )
-        state.observed_kw = question.problem.base_kw + running
+        state.modelled = Modelled(now, problem.base_kw + running, running)
 
     async def trial(
         self,
@@ -113,25 +121,33 @@ class PlanningStep:
         now: int,
         recent: NDArray[np.float64],
         *,
-        caps_of: Callable[[Plan], NDArray[np.float64]],
+        windows: Sequence[Window],
+        make: Callable[[Plan], Window],
     ) -> Trial:
-        """The plan as it stands, and the one under further caps that are made from it; changes nothing."""
-        problem = self._ask(state, snapshot, cluster, now, recent).question.problem
-        without = await self._answer(state, problem, None)
-        caps = caps_of(without)
-        own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
-        capped = replace(problem, site_kw=np.minimum(own, caps))
-        return Trial(capped, without, await self._answer(state, capped, None))
+        """The plan under `windows`, and the one under a further window made from it; changes nothing."""
+        asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
+        problem, without = await self._answer(state, asked.question.problem, asked.rebound, None)
+        one = (make(without),)
+        capped = under(asked.question.problem, caps_on(problem.grid, one, now))
+        rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
+        problem, found = await self._answer(state, capped, rebound, None)
+        return Trial(problem, without, found)
 
-    async def _answer(self, state: LoopState, problem: Problem, improver: Improver | None) -> Plan:
-        return await asyncio.to_thread(
-            plan,
-            problem,
-            state.settings.planning,
-            budget=budget_of(state.settings.planning, self._timer),
-            last=state.last_plan,
-            improve=improver,
-        )
+    async def _answer(
+        self,
+        state: LoopState,
+        problem: Problem,
+        rebound: NDArray[np.float64],
+        improver: Improver | None,
+    ) -> tuple[Problem, Plan]:
+        """The plan and the problem that it answers, which has the caps that it was made under."""
+
+        def planner(problem: Problem) -> Plan:
+            return plan(problem, settings, budget=budget, last=last, improve=improver)
+
+        settings, last = state.settings.planning, state.last_plan
+        budget = budget_of(settings, self._timer)
+        return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
 
     def _ask(
         self,
@@ -140,6 +156,8 @@ class PlanningStep:
         cluster: Cluster,
         now: int,
         recent: NDArray[np.float64],
+        *,
+        windows: Sequence[Window],
     ) -> _Asked:
         settings = state.settings
         grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
@@ -158,9 +176,9 @@ class PlanningStep:
             outlook=outlook,
             stated=_stated(state, snapshot),
             mean=self._mean,
-            caps=caps_on(grid, state.windows, now),
+            caps=caps_on(grid, windows, now),
         )
-        return _Asked(question, series, outlook)
+        return _Asked(question, series, outlook, rebound_on(grid, windows, now))
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
         """The configured signals."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flexlond.agents.envelope_ports import EnvelopeView, NoEnvelope
+    from flexlond.agents.power_ports import PowerView
     from flexlond.agents.window_ports import AddedView, WindowOrder, WindowView
     from flexlond.model.settings import Settings
 
@@ -69,6 +70,7 @@ class StatusView:
     config_path: str = ""
     config_error: str = ""
     prediction: str = ""
+    power: PowerView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
-from flexlond.daemon.config_checks_planning import envelope, planning, power, prediction
+from flexlond.daemon.config_checks_planning import envelope, meter, planning, power, prediction
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
 
@@ -250,6 +250,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _directive,
     _signals,
     power,
+    meter,
     planning,
     envelope,
     prediction,
