@@ -142,7 +142,7 @@ async def test_an_answer_is_kept_as_long_as_its_plan(bench: Bench) -> None:
     await bench.cycle()
     other = await asked(bench)
     assert other is not first
-    assert other.curves == first.curves
+    assert [slot.start for slot in other.slots] == [slot.start for slot in first.slots]
 
 
 async def test_the_loop_beats_while_the_envelope_is_computed(bench: Bench) -> None:
