@@ -32,7 +32,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     settings = replace_struct(
         base,
         signals=replace_struct(base.signals, price=(Feed(source="csv", path="/nowhere"),)),
-        envelope=replace_struct(base.envelope, windows=2, window_slots=2),
+        envelope=replace_struct(
+            base.envelope, windows=2, window_slots=2, depths=(0.2,), exact_seconds=0.2
+        ),
     )
     made = Bench(tmp_path / "store.db", settings, [100.0, 100.0, 100.0, 80.0, 120.0, 60.0])
     yield made
