@@ -10,6 +10,7 @@ difference of power; it counts if it is at least the certain kW in every slot of
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,10 @@ class Found(NamedTuple):
     kw: float
     certain: float
     delivered: float
+
+
+class Enough(Exception):  # noqa: N818 - no error: the windows that were wanted are there
+    """Ends the replay."""
 
 
 class Day:
@@ -127,8 +132,9 @@ class Watched(Flexlon):
     def tick(self, now: int, state: State) -> Mapping[int, int]:
         """Plan, then measure one window."""
         wanted = super().tick(now, state)
-        full = len(self.found) >= self._wanted_windows or now < self._from
-        if not full and self._last is not None:
+        if len(self.found) >= self._wanted_windows:
+            raise Enough
+        if now >= self._from and self._last is not None:
             self._measure(state, self.asked, self._last)
         return wanted
 
@@ -258,10 +264,8 @@ def main() -> None:
     )
     policy.learn_from(first)
     began = time.perf_counter()
-    # A few weeks are enough for the windows; each day has 48 moments.
-    days = 7 + given.windows // 16
-    rest = window(rest, cut, cut + days * 86400)
-    replay(rest, flexibility(rest, share=SHARE, seed=given.seed), policy, slot_seconds=SLOT)
+    with contextlib.suppress(Enough):
+        replay(rest, flexibility(rest, share=SHARE, seed=given.seed), policy, slot_seconds=SLOT)
     shown(policy.found, console)
     console.print(
         f"{policy.silent} windows without an offer; {time.perf_counter() - began:.0f} s, learned from "
