@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flexlond.agents.learning import Learner
     from flexlond.agents.power_log import PowerLog
     from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.licence import Stretch
     from flexlond.model.metering import Modelled
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
@@ -55,6 +56,8 @@ class LoopState:
     kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
     windows: tuple[Window, ...] = ()  # every window there was, oldest first
     modelled: Modelled | None = None  # what the last plan says that the site draws
+    in_force: tuple[Stretch, ...] = ()  # our reservations, as the helper saw them last
+    kept_said: tuple[str, ...] = ()  # what there is to say of them
     whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"
     cycle_at: int = 0
