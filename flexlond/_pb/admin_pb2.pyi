@@ -640,3 +640,103 @@ class AssetsReply(_message.Message):
     proven: bool
     problems: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, assets: _Optional[_Iterable[_Union[AssetLine, _Mapping]]] = ..., planned_at: _Optional[int] = ..., cost_gbp: _Optional[float] = ..., proven: _Optional[bool] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EnvelopeRequest(_message.Message):
+    __slots__ = ("start", "end")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
+
+class EnvelopeReply(_message.Message):
+    __slots__ = ("made_at", "slot_seconds", "level", "margin", "rebound_cap", "plan_gap", "seconds", "curves", "slots", "notes")
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_CAP_FIELD_NUMBER: _ClassVar[int]
+    PLAN_GAP_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CURVES_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    made_at: int
+    slot_seconds: int
+    level: float
+    margin: float
+    rebound_cap: float
+    plan_gap: float
+    seconds: float
+    curves: _containers.RepeatedCompositeFieldContainer[EnvelopeCurve]
+    slots: _containers.RepeatedCompositeFieldContainer[EnvelopeSlot]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., level: _Optional[float] = ..., margin: _Optional[float] = ..., rebound_cap: _Optional[float] = ..., plan_gap: _Optional[float] = ..., seconds: _Optional[float] = ..., curves: _Optional[_Iterable[_Union[EnvelopeCurve, _Mapping]]] = ..., slots: _Optional[_Iterable[_Union[EnvelopeSlot, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EnvelopeCurve(_message.Message):
+    __slots__ = ("start", "end", "direction", "planned_kw", "jobs", "gap", "improvable_gbp", "steps")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    DIRECTION_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    IMPROVABLE_GBP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    direction: str
+    planned_kw: float
+    jobs: int
+    gap: float
+    improvable_gbp: float
+    steps: _containers.RepeatedCompositeFieldContainer[EnvelopeStep]
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., direction: _Optional[str] = ..., planned_kw: _Optional[float] = ..., jobs: _Optional[int] = ..., gap: _Optional[float] = ..., improvable_gbp: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[EnvelopeStep, _Mapping]]] = ...) -> None: ...
+
+class EnvelopeStep(_message.Message):
+    __slots__ = ("kw", "certain_kw", "offered_kw", "price_gbp", "uncertainty_gbp", "gbp_per_mwh", "gap", "order_by", "longest_seconds", "rebound_kw", "rebound_at", "peak_kw", "peak_at", "jobs", "why_not")
+    KW_FIELD_NUMBER: _ClassVar[int]
+    CERTAIN_KW_FIELD_NUMBER: _ClassVar[int]
+    OFFERED_KW_FIELD_NUMBER: _ClassVar[int]
+    PRICE_GBP_FIELD_NUMBER: _ClassVar[int]
+    UNCERTAINTY_GBP_FIELD_NUMBER: _ClassVar[int]
+    GBP_PER_MWH_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_KW_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_AT_FIELD_NUMBER: _ClassVar[int]
+    PEAK_KW_FIELD_NUMBER: _ClassVar[int]
+    PEAK_AT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    WHY_NOT_FIELD_NUMBER: _ClassVar[int]
+    kw: float
+    certain_kw: float
+    offered_kw: float
+    price_gbp: float
+    uncertainty_gbp: float
+    gbp_per_mwh: float
+    gap: float
+    order_by: int
+    longest_seconds: int
+    rebound_kw: float
+    rebound_at: int
+    peak_kw: float
+    peak_at: int
+    jobs: int
+    why_not: str
+    def __init__(self, kw: _Optional[float] = ..., certain_kw: _Optional[float] = ..., offered_kw: _Optional[float] = ..., price_gbp: _Optional[float] = ..., uncertainty_gbp: _Optional[float] = ..., gbp_per_mwh: _Optional[float] = ..., gap: _Optional[float] = ..., order_by: _Optional[int] = ..., longest_seconds: _Optional[int] = ..., rebound_kw: _Optional[float] = ..., rebound_at: _Optional[int] = ..., peak_kw: _Optional[float] = ..., peak_at: _Optional[int] = ..., jobs: _Optional[int] = ..., why_not: _Optional[str] = ...) -> None: ...
+
+class EnvelopeSlot(_message.Message):
+    __slots__ = ("start", "planned_kw", "down_kw", "up_kw", "cap_kw")
+    START_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    DOWN_KW_FIELD_NUMBER: _ClassVar[int]
+    UP_KW_FIELD_NUMBER: _ClassVar[int]
+    CAP_KW_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    planned_kw: float
+    down_kw: float
+    up_kw: float
+    cap_kw: float
+    def __init__(self, start: _Optional[int] = ..., planned_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., up_kw: _Optional[float] = ..., cap_kw: _Optional[float] = ...) -> None: ...

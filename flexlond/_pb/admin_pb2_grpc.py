@@ -114,6 +114,11 @@ class AdminStub:
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.FromString,
                 _registered_method=True)
+        self.Envelope = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/Envelope',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.FromString,
+                _registered_method=True)
 
 
 class AdminServicer:
@@ -215,6 +220,12 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Envelope(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -297,6 +308,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.CancelWindow,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.SerializeToString,
+            ),
+            'Envelope': grpc.unary_unary_rpc_method_handler(
+                    servicer.Envelope,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -731,6 +747,33 @@ class Admin:
             '/flexlon.admin.v1.Admin/CancelWindow',
             flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.SerializeToString,
             flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Envelope(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/Envelope',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,6 +26,7 @@ from flexlond.model.timegrid import TimeGrid
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from flexlond.agents.envelope_ports import EnvelopeView, NoEnvelope
     from flexlond.agents.ports import ExplainView, JobView, PlanView, SignalsView, StatusView
     from flexlond.agents.window_ports import WindowOrder, WindowView
     from flexlond.model.action import Result
@@ -217,6 +218,10 @@ class ComputeFlex(Loop):
                 self.windows = tuple(ended if one is found else one for one in self.windows)
                 found = ended
             return self._window_view(found)
+
+    async def envelope(self, span: tuple[int, int] | None) -> EnvelopeView | NoEnvelope:
+        """What the queue can give and take, from the plan in force; takes no turn, the beats go on."""
+        return await self._envelopes.get(self, span, self._clock())
 
     def _window(self, window_id: int) -> Window | None:
         return next((one for one in self.windows if one.window_id == window_id), None)

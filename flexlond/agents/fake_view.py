@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flexlond.agents.asset_ports import AssetsView
+from flexlond.agents.envelope_ports import NoEnvelope
 from flexlond.agents.ports import (
     AlternativeView,
     DrainView,
@@ -28,6 +29,7 @@ from flexlond.agents.window_ports import AddedView, MoveView, WindowSlotView, Wi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flexlond.agents.envelope_ports import EnvelopeView
     from flexlond.agents.window_ports import WindowOrder
     from flexlond.model.settings import Settings
 
@@ -51,6 +53,7 @@ class FakeAgent:
     calls: list[str] = field(default_factory=list)
     settings: Settings | None = None
     kept: list[WindowView] = field(default_factory=list)
+    flexibility: EnvelopeView | NoEnvelope = field(default_factory=lambda: NoEnvelope("none"))
     answer: AddedView | None = None  # what the next window gets instead; None: it is accepted
 
     def status(self) -> StatusView:
@@ -209,6 +212,11 @@ class FakeAgent:
         ended = replace(found, state="cancelled", cancelled=self.state.last_cycle_at)
         self.kept = [ended if one is found else one for one in self.kept]
         return ended
+
+    async def envelope(self, span: tuple[int, int] | None) -> EnvelopeView | NoEnvelope:
+        """Return the one it was given."""
+        self.calls.append(f"envelope {span}")
+        return self.flexibility
 
     async def reload(self, settings: Settings) -> str:
         """Take the mode over."""

@@ -20,6 +20,7 @@ from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.carbon_days import CarbonDays
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide
+from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.peaks import PeakWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, emitters, outlook_of
@@ -91,6 +92,7 @@ class Loop(LoopState):
         self._store = store
         self._carbon = CarbonDays(store, tz)
         self._planning = PlanningStep(hub, carbon=self._carbon)
+        self._envelopes = Envelopes()
         self._read_cluster = read_cluster
         self._tz = tz
         self._clock = clock

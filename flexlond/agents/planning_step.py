@@ -124,7 +124,7 @@ class PlanningStep:
         question = asked.question
         state.series, state.outlook = asked.series, asked.outlook
         state.problem, state.last_plan = problem, found
-        state.rows, state.planned_at = question.rows, now
+        state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
         # What the plan counts, as the cap does: idle power is in the base, not in the jobs.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flexlond.agents.asset_ports import AssetsView
+    from flexlond.agents.envelope_ports import EnvelopeView, NoEnvelope
     from flexlond.agents.power_ports import PowerView
     from flexlond.agents.window_ports import AddedView, WindowOrder, WindowView
     from flexlond.model.settings import Settings
@@ -334,6 +335,13 @@ class AgentView(Protocol):
 
     async def cancel_window(self, window_id: int) -> WindowView | None:
         """End a window; the next plan gives back what it held. None when there is none of that number."""
+        ...
+
+    async def envelope(self, span: tuple[int, int] | None) -> EnvelopeView | NoEnvelope:
+        """Price what the queue can give and take in the window `span` (epoch s); None: in those of interest.
+
+        It waits for a process of its own; the loop goes on meanwhile.
+        """
         ...
 
     async def reload(self, settings: Settings) -> str:

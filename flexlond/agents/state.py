@@ -50,6 +50,7 @@ class LoopState:
     flex: Mapping[int, FlexJob] = field(default_factory=dict)
     problem: Problem | None = None  # that `last_plan` answers
     last_plan: Plan | None = None
+    planned_from: Snapshot | None = None  # the snapshot that `problem` was made of
     rows: Mapping[int, int] = field(default_factory=dict)  # job id -> row of last_plan
     planned_at: int = 0
     plan_seconds: float = 0.0

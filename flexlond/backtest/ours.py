@@ -49,6 +49,9 @@ _NAMES = {"learned": "flexlon", "requested": "flexlon-requested", "actual": "fle
 class Flexlon:
     """The policy; make a new one for each replay."""
 
+    with_quantiles = False
+    """Whether a question says how runtimes scatter: only what is certain of an envelope needs it."""
+
     def __init__(
         self,
         signals: Signals,
@@ -174,6 +177,7 @@ class Flexlon:
             pool_group=room.pool_group,
             group_capacity=room.group_capacity,
             running=self._running(now, state),
+            runtimes=self._quantiles(jobs, np.zeros(len(jobs), np.int64), trace),
         )
 
     def _caps(self, problem: Problem, state: State) -> tuple[CarbonCap, ...]:
@@ -229,13 +233,24 @@ class Flexlon:
             return Running.none(*trace.room.capacity.shape)
         start = np.array(list(state.running.values()), np.int64)
         end = start + np.ceil(self._total(jobs, now - start, trace)).astype(np.int64)
-        return Running.in_pools(
+        found = Running.in_pools(
             trace.pool[jobs],
             trace.demand[jobs],
             np.maximum(end, now + 1),
             trace.nodes[jobs] * self._power.kw_per_node,
             len(trace.room.capacity),
         )
+        left = self._quantiles(jobs, now - start, trace)
+        return replace(found, left=left - (now - start)[:, None] if len(left) else left)
+
+    def _quantiles(
+        self, jobs: NDArray[np.int64], elapsed: NDArray[np.int64], trace: Trace
+    ) -> NDArray[np.float64]:
+        """(n, Q) s that jobs may take in all, as learned; empty unless wanted."""
+        if not self.with_quantiles or not len(jobs):
+            return np.zeros((0, 0))
+        asked = zip(jobs.tolist(), elapsed.tolist(), strict=True)
+        return np.array([self._model.quantiles(self._of(job, trace), ran) for job, ran in asked])
 
     def _total(
         self, jobs: NDArray[np.int64], elapsed: NDArray[np.int64], trace: Trace

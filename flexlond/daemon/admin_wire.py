@@ -13,6 +13,7 @@ from flexlond._pb import admin_pb2 as pb
 
 if TYPE_CHECKING:
     from flexlond.agents.asset_ports import AssetsView
+    from flexlond.agents.envelope_ports import EnvelopeView
     from flexlond.agents.ports import (
         DrainView,
         ExplainView,
@@ -130,6 +131,21 @@ def added(view: AddedView) -> pb.AddWindowReply:
         **_plain(view, without={"window", "moves"}),
         window=window(view.window) if view.window else None,
         moves=[pb.WindowMove(**_plain(move)) for move in view.moves],
+    )
+
+
+def envelope(view: EnvelopeView) -> pb.EnvelopeReply:
+    """EnvelopeReply."""
+    return pb.EnvelopeReply(
+        **_plain(view, without={"curves", "slots"}),
+        curves=[
+            pb.EnvelopeCurve(
+                **_plain(curve, without={"steps"}),
+                steps=[pb.EnvelopeStep(**_plain(step)) for step in curve.steps],
+            )
+            for curve in view.curves
+        ],
+        slots=[pb.EnvelopeSlot(**_plain(slot)) for slot in view.slots],
     )
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_checks_assets import assets
 from flexlond.daemon.config_checks_planning import (
+    envelope,
     licence,
     meter,
     planning,
@@ -260,6 +261,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     power,
     meter,
     planning,
+    envelope,
     prediction,
     assets,
     _helper,

@@ -1,4 +1,4 @@
-"""What must hold in [power], [meter], [planning], [prediction] and [licence], beyond the type of each value.
+"""What must hold in [power], [meter], [planning], [envelope], [prediction] and [licence], beyond each type.
 
 Law: as in config_checks.py, of which this is a part: pure, every problem is found, none is raised.
 """
@@ -156,6 +156,24 @@ def planning(settings: Settings) -> Iterator[Problem]:
             "planning.margin_seconds at least helper.margin_seconds",
             "helper",
         )
+
+
+def envelope(settings: Settings) -> Iterator[Problem]:
+    """[envelope]."""
+    chosen = settings.envelope
+    yield from within("envelope.windows", chosen.windows, 1, 96)
+    yield from within("envelope.window_slots", chosen.window_slots, 1, 96, "slots")
+    for number, depth in enumerate(chosen.depths, start=1):
+        yield from within(f"envelope.depths#{number}", depth, 0.001, 1)
+    if not chosen.depths:
+        yield problem_of("envelope.depths", "is empty: no step is tried", "for example [0.1, 0.3]")
+    yield from within("envelope.margin", chosen.margin, 0, 0.95)
+    yield from within("envelope.level", chosen.level, 0.5, 0.99)
+    yield from within("envelope.rebound_cap", chosen.rebound_cap, 1, 10)
+    yield from within("envelope.most_jobs", chosen.most_jobs, 1, 5000, "jobs")
+    yield from within("envelope.exact_jobs", chosen.exact_jobs, 0, 400, "jobs")
+    yield from within("envelope.exact_seconds", chosen.exact_seconds, 0, 60, "seconds")
+    yield from within("envelope.seconds", chosen.seconds, 1, 250, "seconds")
 
 
 def prediction(settings: Settings) -> Iterator[Problem]:

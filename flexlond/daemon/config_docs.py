@@ -55,6 +55,10 @@ SECTIONS = {
         "stale, absurd or missing is never used: the modelled estimate stands in, and the status says so."
     ),
     "planning": "What a good plan is.",
+    "envelope": (
+        "The flexibility envelope (`flexlonctl envelope`): which windows are priced, how deep, and what is "
+        "kept back. It changes no plan."
+    ),
     "prediction": (
         "Runtime and power of a job, learnt from like jobs in Slurm's accounting (sacct). The latest safe "
         "start always uses the time limit, whatever was learnt."
@@ -422,6 +426,40 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "planning.account_carbon_cap_kg_per_day": KeyDoc(
         "kg", "The same for the flexible jobs of an account.", "{climate = 120.0}"
+    ),
+    "envelope.windows": KeyDoc(
+        "", "How many windows are priced, one after the other from the next slot on.", "8"
+    ),
+    "envelope.window_slots": KeyDoc("slots", "How long each of them is.", "4"),
+    "envelope.depths": KeyDoc(
+        "",
+        "The steps that are tried, as shares of the least power planned in the window.",
+        "[0.1, 0.3]",
+    ),
+    "envelope.margin": KeyDoc(
+        "", "The share of the certain kW that is kept back from the offer.", "0.1"
+    ),
+    "envelope.level": KeyDoc(
+        "", "In which share of the cases the certain kW are delivered in every slot.", "0.9"
+    ),
+    "envelope.rebound_cap": KeyDoc(
+        "",
+        "The most that the site may draw after a window of less power, as a multiple of the plan's peak.",
+        "1.1",
+    ),
+    "envelope.most_jobs": KeyDoc(
+        "jobs",
+        "How many jobs are reconsidered for one window: those that change it for least.",
+        "400",
+    ),
+    "envelope.exact_jobs": KeyDoc(
+        "jobs", "Up to how many reconsidered jobs the exact solver prices each step.", "64"
+    ),
+    "envelope.exact_seconds": KeyDoc(
+        "s", "The time the exact solver has for each step; 0: off.", "0.5"
+    ),
+    "envelope.seconds": KeyDoc(
+        "s", "After so long the envelope is given up, and the answer says so.", "120.0"
     ),
     "prediction.enabled": KeyDoc(
         "", "Whether to learn; without it every job counts for its time limit.", "true"

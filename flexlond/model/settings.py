@@ -232,6 +232,21 @@ class AssetSettings(_Base, frozen=True):
     lease: AssetRegister = AssetRegister()
 
 
+class EnvelopeSettings(_Base, frozen=True):
+    """[envelope]: what is asked when the flexibility of the queue is priced."""
+
+    windows: int = 8  # of interest, one after the other from the next slot on
+    window_slots: int = 4  # length of each
+    depths: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)  # shares of the least kW planned in the window
+    margin: float = 0.1  # share of the certain kW that is kept back from the offer
+    level: float = 0.9  # how certain the certain kW are
+    rebound_cap: float = 1.1  # of the plan's peak: the most that the site may draw after a window
+    most_jobs: int = 400  # that are reconsidered for one window
+    exact_jobs: int = 64  # of these at most, for the exact solver to be asked
+    exact_seconds: float = 0.5  # of the exact solver for each step; 0: off
+    seconds: float = 120.0  # for the whole envelope
+
+
 class PredictionSettings(_Base, frozen=True):
     """[prediction]: runtime and power learnt from Slurm's accounting."""
 
@@ -288,6 +303,7 @@ class Settings(_Base, frozen=True):
     power: PowerSettings = PowerSettings()
     meter: MeterSettings = MeterSettings()
     planning: PlanningSettings = PlanningSettings()
+    envelope: EnvelopeSettings = EnvelopeSettings()
     prediction: PredictionSettings = PredictionSettings()
     assets: tuple[AssetSettings, ...] = ()
     helper: HelperSettings = HelperSettings()

@@ -64,6 +64,8 @@ class Running:
     kw: NDArray[np.float64]  # (N,)
     begin: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(N,) or empty: everything runs now."""
+    left: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    """(N, Q) s that may be left at evenly spaced quantiles from 0 to 1, or empty: for how certain a plan is."""
 
     @classmethod
     def none(cls, pools: int, resources: int) -> Running:
@@ -163,6 +165,9 @@ class Problem:
     jobs alone, as far as their latest starts allow: they share what all others leave."""
     base_kw: float = 0.0  # what the site draws whatever we do (idle nodes); counts under `site_kw`
     co2_cap_kg: float = float("inf")  # of the planned jobs' runs together
+    runtimes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    """(J, Q) s of one task at evenly spaced quantiles from 0 to 1, or empty. No plan is made from it: it says
+    how certain one is."""
     carbon_caps: tuple[CarbonCap, ...] = ()  # of days; kept by carbon_caps.py
     carbon_extra: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     """(G, S) GBP per kg on top of the carbon price, by group of jobs and slot; empty: none."""
@@ -206,6 +211,12 @@ class Problem:
                 (jobs if len(self.carbon_extra) else len(self.extra_group),),
             ),
             ("recent", self.recent.shape, (len(self.recent), 2)),
+            ("runtimes", self.runtimes.shape[:1], (jobs if len(self.runtimes) else 0,)),
+            (
+                "running.left",
+                self.running.left.shape[:1],
+                (running if len(self.running.left) else 0,),
+            ),
             ("site_kw", self.site_kw.shape, (self.grid.count if len(self.site_kw) else 0,)),
             (
                 "running.begin",
