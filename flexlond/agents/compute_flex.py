@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, views, windows
+from flexlond.agents import plan_views, stop_views, stopper, views, windows
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
 from flexlond.agents.explaining import explain
@@ -117,7 +117,9 @@ class ComputeFlex(Loop):
             ]
             cap = self.settings.planning.ramp_kw_per_5min or float("inf")
             room = self._ramp.room(cap, now)
-            send, later = within_ramp(actions, self.kw, cap_kw=cap, room_kw=room)
+            actions += stopper.resumes(self, now)
+            kw = {**self.kw, **{one.job_id: one.kw for one in self.stops}}
+            send, later = within_ramp(actions, kw, cap_kw=cap, room_kw=room)
             results = await self._send(send, now)
             restored = sum(1 for r in results if r.outcome in (Outcome.APPLIED, Outcome.ALREADY_SO))
             left = len(actions) - restored
@@ -132,7 +134,7 @@ class ComputeFlex(Loop):
 
     def list_windows(self) -> Sequence[WindowView]:
         """Every window, without its slots."""
-        return [replace(self._window_view(one), slots=()) for one in self.windows]
+        return [replace(self._window_view(one), slots=(), stops=()) for one in self.windows]
 
     def show_window(self, window_id: int) -> WindowView | None:
         """One window with its slots."""
@@ -162,7 +164,15 @@ class ComputeFlex(Loop):
             if not dry_run:
                 window = self._store.add_window(window)
                 self.windows = (*self.windows, window)
-            shown = windows.view(window, (), trial.problem, trial.under, now)
+            shown = windows.view(
+                window,
+                (),
+                trial.problem,
+                trial.under,
+                now,
+                tail=stop_views.tail(self.settings, trial.stopping),
+                stops=stop_views.planned(trial.stopping.stops),
+            )
             held = "" if self._may_hold() else f"; for now nothing is held for it: {because(self)}"
             fixed = (
                 f"nothing was changed{held}"
@@ -174,6 +184,8 @@ class ComputeFlex(Loop):
                 not dry_run,
                 *windows.rise(trial, self.settings.planning),
                 moves=windows.moves(trial),
+                stops=shown.stops,
+                stops_gbp=trial.stopping.cost_gbp,
                 detail=fixed,
             )
 
@@ -193,7 +205,16 @@ class ComputeFlex(Loop):
 
     def _window_view(self, window: Window) -> WindowView:
         samples = self._store.samples(window.window_id)
-        return windows.view(window, samples, self.problem, self.last_plan, self._clock())
+        now = self._clock()
+        return windows.view(
+            window,
+            samples,
+            self.problem,
+            self.last_plan,
+            now,
+            tail=stop_views.tail(self.settings, self.stopping),
+            stops=stop_views.of_window(self, window, now),
+        )
 
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what belongs to the process needs a restart."""

@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import structlog
 
+from flexlond.agents import stopper
 from flexlond.agents.build import build
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
-from flexlond.model.job import ACTIVE_STATES
+from flexlond.model.job import ACTIVE_STATES, JobState
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
+from flexlond.planning.stopping import Stopping, choose
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.stopped import Candidate
 
 _log = structlog.get_logger()
 
@@ -61,7 +64,8 @@ class Trial:
 
     problem: Problem  # with it
     without: Plan
-    under: Plan
+    under: Plan  # of the same jobs, and of those that are stopped behind them
+    stopping: Stopping
 
 
 class PlanningStep:
@@ -95,13 +99,27 @@ class PlanningStep:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
         state.series, state.outlook = asked.series, asked.outlook
-        state.problem, state.last_plan = question.problem, found
+        caps = caps_on(question.problem.grid, state.windows, now)
+        # A tick has no time to choose afresh: whom the last cycle chose, as far as that is still right.
+        before = state.stopping
+        chosen = {one.candidate.job_id for one in before.stops} if before else set()
+        candidates = [
+            one
+            for one in stopper.candidates(state, question, self._mean)
+            if exact or one.asked or one.job_id in chosen
+        ]
+        stopping = await self._stopping(state, question.problem, found, caps, candidates)
+        state.stopping = stopping
+        state.problem, state.last_plan = stopping.problem, stopping.plan
         state.rows, state.planned_at = question.rows, now
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
         # What the plan counts, as the cap does: idle power is in the base, not in the jobs.
+        saves = state.settings.windows.suspend_saves
         running = sum(
-            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in ACTIVE_STATES
+            question.kw.get(job.job_id, 0.0) * (1.0 - saves * (job.state is JobState.SUSPENDED))
+            for job in snapshot.jobs
+            if job.state in ACTIVE_STATES
         )
         state.observed_kw = question.problem.base_kw + running
 
@@ -116,12 +134,44 @@ class PlanningStep:
         caps_of: Callable[[Plan], NDArray[np.float64]],
     ) -> Trial:
         """The plan as it stands, and the one under further caps that are made from it; changes nothing."""
-        problem = self._ask(state, snapshot, cluster, now, recent).question.problem
+        question = self._ask(state, snapshot, cluster, now, recent).question
+        problem = question.problem
         without = await self._answer(state, problem, None)
         caps = caps_of(without)
         own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
         capped = replace(problem, site_kw=np.minimum(own, caps))
-        return Trial(capped, without, await self._answer(state, capped, None))
+        under = await self._answer(state, capped, None)
+        caps = np.minimum(caps, caps_on(problem.grid, state.windows, now))
+        candidates = stopper.candidates(state, question, self._mean)
+        stopping = await self._stopping(state, capped, under, caps, candidates)
+        return Trial(stopping.problem, without, stopping.plan, stopping)
+
+    async def _stopping(
+        self,
+        state: LoopState,
+        problem: Problem,
+        found: Plan,
+        caps: NDArray[np.float64],
+        candidates: Sequence[Candidate],
+    ) -> Stopping:
+        """Who is stopped for the windows, and the plan with it; `found` is the plan without."""
+        if not state.settings.windows.stop_running or not np.isfinite(caps).any():
+            return Stopping((), problem, found)
+        settings = state.settings.planning
+
+        def replan(asked: Problem) -> Plan:
+            return plan(asked, settings, budget=budget_of(settings, self._timer), last=found)
+
+        return await asyncio.to_thread(
+            choose,
+            problem,
+            found,
+            caps,
+            candidates,
+            settings=settings,
+            terms=stopper.terms_of(state),
+            replan=replan,
+        )
 
     async def _answer(self, state: LoopState, problem: Problem, improver: Improver | None) -> Plan:
         return await asyncio.to_thread(
@@ -160,7 +210,8 @@ class PlanningStep:
             mean=self._mean,
             caps=caps_on(grid, state.windows, now),
         )
-        return _Asked(question, series, outlook)
+        problem = stopper.with_suspended(state, question, now)
+        return _Asked(replace(question, problem=problem), series, outlook)
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
         """The configured signals."""

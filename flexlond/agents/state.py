@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 from flexlond.agents.outlook import Outlook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flexlond.agents.actuator import Actuator
     from flexlond.agents.consent import ConsentReader, FlexJob
     from flexlond.agents.learning import Learner
+    from flexlond.agents.stoppable import Stoppable
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
+    from flexlond.model.stop import StopRecord
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.stopping import Stopping
     from flexlond.slurm.reader import QueueReader
 
 
@@ -50,6 +53,11 @@ class LoopState:
     series: Mapping[Kind, Series] = field(default_factory=dict)
     kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
     windows: tuple[Window, ...] = ()  # every window there was, oldest first
+    stops: Sequence[StopRecord] = ()  # of the last weeks, as of the last look
+    stoppable: Mapping[int, Stoppable] = field(
+        default_factory=dict
+    )  # running jobs, by the last look
+    stopping: Stopping | None = None  # who is to be stopped, by the last plan
     observed_kw: float = 0.0  # the modelled estimate of what the site draws, at `planned_at`
     whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"

@@ -39,6 +39,9 @@ def added(out: Console, reply: Any) -> None:
                 f"the first {window.ramp_slots} slots are the ramp-in: above the order for the ramp cap"
             )
         )
+    if reply.stops:
+        _stops(out, reply.stops)
+        out.print(Text(f"they cost £{number(reply.stops_gbp, 4)} more: work lost, restart, delay"))
     if not reply.moves:
         out.print(Text("no job moves"))
         return
@@ -95,7 +98,30 @@ def shown(out: Console, window: Any) -> None:
             "ramp-in" if slot.ramp_in else "",
         )
     out.print(lines)
+    if window.stops:
+        _stops(out, window.stops)
     out.print(Text("observed: the modelled estimate of what runs (no meter is read)"))
+
+
+def _stops(out: Console, stops: Any) -> None:
+    """Running jobs that are stopped, or were."""
+    lines = table("JOB", "STOP", "AT", "UNTIL", "KW", "GBP", "STATE", "")
+    for stop in stops[:_MOVES]:
+        row(
+            lines,
+            str(stop.job_id),
+            "requeue" if stop.verb == "requeue-until" else safe(stop.verb),
+            moment(stop.at),
+            moment(stop.until),
+            number(stop.kw),
+            number(stop.cost_gbp, 4),
+            safe(stop.state),
+            safe(stop.detail),
+        )
+    out.print(lines)
+    more = len(stops) - _MOVES
+    jobs = f"{len(stops)} running job{'s' * (len(stops) > 1)} stopped"
+    out.print(Text(jobs + (f", {more} not shown" if more > 0 else "")))
 
 
 def cancelled(out: Console, window: Any) -> None:

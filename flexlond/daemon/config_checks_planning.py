@@ -1,4 +1,4 @@
-"""What must hold in [power], [planning] and [prediction], beyond the type of each value.
+"""What must hold in [power], [planning], [windows] and [prediction], beyond the type of each value.
 
 Law: as in config_checks.py, of which this is a part: pure, every problem is found, none is raised.
 """
@@ -94,6 +94,13 @@ def planning(settings: Settings) -> Iterator[Problem]:
             "planning.margin_seconds at least helper.margin_seconds",
             "helper",
         )
+
+
+def windows(settings: Settings) -> Iterator[Problem]:
+    """[windows]."""
+    chosen = settings.windows
+    yield from within("windows.suspend_saves", chosen.suspend_saves, 0, 1)
+    yield from within("windows.restart_seconds", chosen.restart_seconds, 0, 86_400, "seconds")
 
 
 def prediction(settings: Settings) -> Iterator[Problem]:

@@ -152,6 +152,14 @@ class PlanningSettings(_Base, frozen=True):
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
 
 
+class WindowSettings(_Base, frozen=True):
+    """[windows]: what is done to keep a window beyond deferral."""
+
+    stop_running: bool = False  # running jobs whose directive says preempt= may be stopped
+    suspend_saves: float = 0.8  # share of a job's power that is not drawn while it is suspended
+    restart_seconds: float = 120.0  # of work that each requeued job needs to get going again
+
+
 class PredictionSettings(_Base, frozen=True):
     """[prediction]: runtime and power learnt from Slurm's accounting."""
 
@@ -190,6 +198,7 @@ class Settings(_Base, frozen=True):
     signals: SignalSettings = SignalSettings()
     power: PowerSettings = PowerSettings()
     planning: PlanningSettings = PlanningSettings()
+    windows: WindowSettings = WindowSettings()
     prediction: PredictionSettings = PredictionSettings()
     helper: HelperSettings = HelperSettings()
     admin: AdminSettings = AdminSettings()

@@ -46,7 +46,7 @@ _LEAST_SCORE = 1.0  # GBP/MWh: work lost is never free, whatever the price
 class Replan(Protocol):
     """The planner with the site's settings and budget."""
 
-    def __call__(self, problem: Problem) -> Plan:
+    def __call__(self, problem: Problem, /) -> Plan:
         """The plan of `problem`."""
         ...
 
@@ -329,7 +329,8 @@ def _taken(ask: _Ask, before: Plan, after: Plan, need: NDArray[np.float64]) -> N
             for one in range(count)
         ]
         used.append(np.array([one[need > 0].sum() for one in power]))
-    return np.maximum(used[1] - used[0], 0.0)
+    more: NDArray[np.float64] = np.maximum(used[1] - used[0], 0.0)
+    return more
 
 
 def _late(problem: Problem, plan: Plan) -> set[int]:
