@@ -4,7 +4,8 @@ Law: pure. A job may be stopped only where its directive says how (`preempt=`), 
 and only where it can run again in time with its whole time limit before it (a suspended one with what is left
 of it). Left alone: interactive jobs, scrontab's, jobs in a reservation, without a time limit, with
 --no-requeue, het jobs, tasks of arrays (to requeue one splits it off its array for good), jobs that were
-requeued before we saw their first submission, and whoever opted out. The helper judges the same again, from its own reading.
+requeued before we saw their first submission, and whoever opted out. The helper judges the same again, from
+its own reading.
 """
 
 from __future__ import annotations

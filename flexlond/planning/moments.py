@@ -83,7 +83,7 @@ def times(
     now: int,
     last: int,
 ) -> list[Stop]:
-    """The stops of (candidate, slot, kW taken away, GBP), suspended ones resumed from `last` on."""
+    """The stops of (candidate, slot, kW taken away, GBP); each runs again from `last` on, or at its latest."""
     downs: list[tuple[int, float]] = []
     stops: list[Stop] = []
     for candidate, slot, kw, cost in sorted(chosen, key=lambda one: (-one[1], one[0].job_id)):
@@ -91,18 +91,14 @@ def times(
         floor = max(now, candidate.ready) + ahead
         off = _free(downs, kw, grid.slot_start(slot), floor, ramp_kw)
         downs.append((off, kw))
-        at = off - ahead
-        until = max(off, grid.slot_start(slot), at + candidate.grace + REQUEUE_PAUSE + _SLACK)
-        stops.append(Stop(candidate, at, off, until, kw, cost, slot))
+        stops.append(Stop(candidate, off - ahead, off, 0, kw, cost, slot))
     ups: list[tuple[int, float]] = []
     found = []
     for stop in sorted(stops, key=lambda one: one.candidate.job_id):
-        if stop.requeued:
-            found.append(stop)
-            continue
-        due = _free(ups, stop.kw, last, last, ramp_kw)
-        due = min(due, stop.candidate.latest)
+        due = min(_free(ups, stop.kw, last, last, ramp_kw), stop.candidate.latest)
         ups.append((due, stop.kw))
+        if stop.requeued:
+            due = max(due, stop.off, stop.at + stop.candidate.grace + REQUEUE_PAUSE + _SLACK)
         found.append(replace(stop, until=due))
     return found
 

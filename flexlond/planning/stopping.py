@@ -3,7 +3,7 @@
 Law: pure. Only `candidates` are ever stopped: the caller has their owners' word. Nobody is stopped who could
 not run again in time, nor where anybody else would be late for it. What is claimed is what a plan of the queue
 without them shows: room that a stop frees is Slurm's to give to whoever is next, so the jobs without consent
-that would come sooner are counted. If what is above the caps does not fall by a fair part of what was stopped,
+that would come sooner are counted. If what is above the caps does not fall by half of what was stopped,
 nobody is stopped. Of the selections that do the same the cheapest is taken (cover.py says how exactly):
 
     requeue: (work lost + restart) x kW x score + price of delay x (time away + queue wait + work lost)
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _ROUNDS = 3  # of choosing, with what was learnt of who would take the freed room
 _NEAR = 1e-3  # kW above a cap that nobody minds
-_WORTH = 0.25  # of what is stopped must be gained
+_WORTH = 0.5  # of what is stopped must be gained
 _FELT = 0.25  # slots for which a stop must be felt
 _LEAST_SCORE = 1.0  # GBP/MWh: work lost is never free, whatever the price
 

@@ -9,8 +9,8 @@ import pytest
 from flexlond.agents.window_ports import WindowOrder
 from flexlond.model.action import Outcome, Verb
 from flexlond.model.job import JobState
-from flexlond.model.settings import WindowSettings
-from tests.unit.agents.conftest import SLOT, START, Bench, replace_struct
+from flexlond.model.settings import GridSettings, WindowSettings
+from tests.unit.agents.conftest import START, Bench, replace_struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,18 @@ REQUEUE = f"{TERMS} preempt=requeue"
 SUSPEND = f"{TERMS} preempt=suspend"
 KW = 12.0
 BASE = 2 * 120 * 1.2 / 1000
+SLOT = 300
 FIRST, LAST = 2, 5
 BEGIN, END = START + FIRST * SLOT, START + LAST * SLOT
 
 
 def made(tmp_path: Path, settings: Settings, **windows: Any) -> Bench:
-    changed = replace_struct(settings, windows=WindowSettings(**windows))
+    changed = replace_struct(
+        settings,
+        windows=WindowSettings(**windows),
+        grid=GridSettings(slot_seconds=SLOT, horizon_slots=36),
+        planning=replace_struct(settings.planning, dual_steps=10, search_steps=10),
+    )
     return Bench(tmp_path / "store.db", changed, [100.0])
 
 
@@ -116,9 +122,9 @@ async def test_where_the_site_does_not_want_it_nothing_is_stopped(
 async def test_without_a_window_nothing_is_stopped_for_the_price(
     tmp_path: Path, settings: Settings
 ) -> None:
-    changed = replace_struct(settings, windows=WindowSettings(stop_running=True))
-    bench = Bench(tmp_path / "dear.db", changed, [1000.0] * 4 + [1.0] * 40)
+    bench = made(tmp_path, settings, stop_running=True)
     await run(bench, REQUEUE, REQUEUE)
+    bench.hub.price = [1000.0, 1.0, 1.0, 1.0]
     await live(bench, START + 2 * SLOT)
     assert stops(bench) == []
     bench.store.close()
@@ -234,12 +240,12 @@ async def test_a_refusal_stands_for_a_while(bench: Bench) -> None:
         (REQUEUE, {"time_limit": None}),
         (REQUEUE, {"array_job_id": 1, "array_task_id": 1}),
         (REQUEUE, {"cron": True}),
-        (f"flex: start-by={'now+30minutes'} power=10kW preempt=requeue", {}),
-        ("flex: deadline=now+11hours power=10kW preempt=requeue", {}),
+        ("flex: start-by=now+12minutes power=10kW preempt=requeue", {}),
+        ("flex: deadline=now+620minutes power=10kW preempt=requeue", {}),
     ],
 )
 async def test_who_is_never_stopped(bench: Bench, comment: str, more: dict[str, Any]) -> None:
-    """A job of ten hours: with eleven to its deadline it could not run again in time."""
+    """A job of ten hours: with so much to its deadline it could not run again in time."""
     await run(bench, comment, **more)
     await order(bench, 5.0)
     await live(bench, END)
@@ -247,7 +253,7 @@ async def test_who_is_never_stopped(bench: Bench, comment: str, more: dict[str, 
 
 
 async def test_as_often_as_its_owner_allows(bench: Bench) -> None:
-    (job,) = await run(bench, REQUEUE, minutes=60)
+    (job,) = await run(bench, REQUEUE)
     await order(bench, 5.0)
     await live(bench, END + SLOT)
     assert bench.slurm.jobs[job].state is JobState.RUNNING
