@@ -1,4 +1,4 @@
-"""Running jobs stopped for a window on a real slurmctld: requeued or suspended, back by themselves, on record."""
+"""Running jobs stopped for a window on a real slurmctld: requeued, suspended, back by themselves, on record."""
 
 from __future__ import annotations
 
