@@ -39,6 +39,7 @@ MOMENTS = frozenset(
         "started_at",
         "submit",
         "to",
+        "until",
     }
 )
 

@@ -105,7 +105,7 @@ def shown(out: Console, window: Any) -> None:
 
 def _stops(out: Console, stops: Any) -> None:
     """Running jobs that are stopped, or were."""
-    lines = table("JOB", "STOP", "AT", "UNTIL", "KW", "GBP", "STATE", "")
+    lines = table("JOB", "STOP", "AT", "UNTIL", "KW", "GBP", "STATE")
     for stop in stops[:_MOVES]:
         row(
             lines,
@@ -116,9 +116,11 @@ def _stops(out: Console, stops: Any) -> None:
             number(stop.kw),
             number(stop.cost_gbp, 4),
             safe(stop.state),
-            safe(stop.detail),
         )
     out.print(lines)
+    for stop in stops[:_MOVES]:
+        if stop.detail and stop.state not in {"planned", "applied", "open"}:
+            out.print(Text(f"job {stop.job_id}: {safe(stop.detail)}"))
     more = len(stops) - _MOVES
     jobs = f"{len(stops)} running job{'s' * (len(stops) > 1)} stopped"
     out.print(Text(jobs + (f", {more} not shown" if more > 0 else "")))
