@@ -98,6 +98,9 @@ class Actuator:
                 released[job.job_id] = frozenset({job.begin})
             begin, state = (job.begin, job.state.value) if job else (0, "")
             ends.append(Result(action.action_id, outcome, "observed", detail, begin, state))
+            if action.verb in _STOPS and outcome is Outcome.APPLIED:
+                record = self.records.get(action.job_id)
+                self.keep([replace(record, touched=True)] if record else [])
         self._store.record_results(ends, now)
         return released
 

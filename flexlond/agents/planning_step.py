@@ -25,11 +25,11 @@ from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
-from flexlond.planning.stopping import Stopping, choose
+from flexlond.planning.stopping import Stopping, as_before, choose
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.planning.problem import Plan, Problem
-    from flexlond.planning.stopped import Candidate
 
 _log = structlog.get_logger()
 
@@ -100,15 +99,9 @@ class PlanningStep:
         question = asked.question
         state.series, state.outlook = asked.series, asked.outlook
         caps = caps_on(question.problem.grid, state.windows, now)
-        # A tick has no time to choose afresh: whom the last cycle chose, as far as that is still right.
-        before = state.stopping
-        chosen = {one.candidate.job_id for one in before.stops} if before else set()
-        candidates = [
-            one
-            for one in stopper.candidates(state, question, self._mean)
-            if exact or one.asked or one.job_id in chosen
-        ]
-        stopping = await self._stopping(state, question.problem, found, caps, candidates)
+        # A tick has no time to choose afresh.
+        before = None if exact else state.stopping
+        stopping = await self._stopping(state, question, found, caps, before)
         state.stopping = stopping
         state.problem, state.last_plan = stopping.problem, stopping.plan
         state.rows, state.planned_at = question.rows, now
@@ -142,26 +135,35 @@ class PlanningStep:
         capped = replace(problem, site_kw=np.minimum(own, caps))
         under = await self._answer(state, capped, None)
         caps = np.minimum(caps, caps_on(problem.grid, state.windows, now))
-        candidates = stopper.candidates(state, question, self._mean)
-        stopping = await self._stopping(state, capped, under, caps, candidates)
+        question = replace(question, problem=capped)
+        stopping = await self._stopping(state, question, under, caps, None)
         return Trial(stopping.problem, without, stopping.plan, stopping)
 
     async def _stopping(
         self,
         state: LoopState,
-        problem: Problem,
+        question: Question,
         found: Plan,
         caps: NDArray[np.float64],
-        candidates: Sequence[Candidate],
+        before: Stopping | None,
     ) -> Stopping:
-        """Who is stopped for the windows, and the plan with it; `found` is the plan without."""
+        """Who is stopped for the windows, and the plan with it; `found` is the plan without.
+
+        As it was `before`, where that is given.
+        """
+        problem = question.problem
         if not state.settings.windows.stop_running or not np.isfinite(caps).any():
             return Stopping((), problem, found)
-        settings = state.settings.planning
+        settings, terms = state.settings.planning, stopper.terms_of(state)
+        candidates = stopper.candidates(state, question, self._mean)
 
         def replan(asked: Problem) -> Plan:
             return plan(asked, settings, budget=budget_of(settings, self._timer), last=found)
 
+        if before is not None:
+            return await asyncio.to_thread(
+                as_before, problem, found, candidates, before, terms=terms, replan=replan
+            )
         return await asyncio.to_thread(
             choose,
             problem,
@@ -169,7 +171,7 @@ class PlanningStep:
             caps,
             candidates,
             settings=settings,
-            terms=stopper.terms_of(state),
+            terms=terms,
             replan=replan,
         )
 

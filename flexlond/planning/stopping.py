@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from flexlond.planning.stopped import Candidate
 
 _ROUNDS = 3  # of choosing, with what was learnt of who would take the freed room
+_HALVINGS = 3  # plans made to find how many are not needed
 _NEAR = 1e-3  # kW above a cap that nobody minds
 _WORTH = 0.5  # of what is stopped must be gained
 _FELT = 0.25  # slots for which a stop must be felt
@@ -96,7 +97,7 @@ def choose(
 ) -> Stopping:
     """Choose among `candidates` for `found`, the plan of `problem`; `caps` (S,) are those of windows alone."""
     ask = _Ask(problem, caps, settings, terms, replan)
-    asked = [_as_ordered(ask, one) for one in candidates if one.asked]
+    asked = [_as_ordered(problem, terms, one) for one in candidates if one.asked]
     if asked:
         problem = with_stops(problem, asked, saves=terms.saves, closed=True)
         found = replan(problem)
@@ -114,6 +115,30 @@ def choose(
     if found.uncapped.all() and len(found.uncapped):
         stops = _needed(ask, asked, stops)
     return _carried_out(ask, [*asked, *stops], nothing, gap)
+
+
+def as_before(
+    problem: Problem,
+    found: Plan,
+    candidates: Sequence[Candidate],
+    before: Stopping,
+    *,
+    terms: Terms,
+    replan: Replan,
+) -> Stopping:
+    """Those chosen `before` who are still candidates, and those ordered since; nothing is chosen afresh."""
+    still = {one.job_id: one for one in candidates}
+    chosen = {stop.candidate.job_id: stop for stop in before.stops}
+    stops = [
+        replace(chosen[job], candidate=one)
+        for job, one in still.items()
+        if job in chosen and not one.asked
+    ]
+    stops += [_as_ordered(problem, terms, one) for one in still.values() if one.asked]
+    if not stops:
+        return Stopping((), problem, found, why=before.why)
+    changed = with_stops(problem, stops, saves=terms.saves, closed=True)
+    return Stopping(tuple(stops), changed, replan(changed), before.gap, before.why)
 
 
 def _rounds(
@@ -207,7 +232,9 @@ def _needed(ask: _Ask, asked: Sequence[Stop], stops: list[Stop]) -> list[Stop]:
     least = left(stops)
     low, high = 0, len(stops)  # how many of the dearest are not needed
     order = sorted(stops, key=lambda stop: (-stop.cost_gbp, stop.candidate.job_id))
-    while low < high:
+    for _ in range(_HALVINGS):
+        if low >= high:
+            break
         middle = (low + high + 1) // 2
         if left(order[middle:]) <= least + _NEAR:
             low = middle
@@ -216,12 +243,12 @@ def _needed(ask: _Ask, asked: Sequence[Stop], stops: list[Stop]) -> list[Stop]:
     return order[low:]
 
 
-def _as_ordered(ask: _Ask, candidate: Candidate) -> Stop:
+def _as_ordered(problem: Problem, terms: Terms, candidate: Candidate) -> Stop:
     """One that was ordered before and is not seen stopped yet."""
-    off = max(ask.problem.now, candidate.asked + lead(candidate, ask.terms))
-    kw = float(ask.problem.running.kw[candidate.row])
-    kw *= 1.0 if candidate.requeues else ask.terms.saves
-    slot = max(0, ask.problem.grid.slot_of(off))
+    off = max(problem.now, candidate.asked + lead(candidate, terms))
+    kw = float(problem.running.kw[candidate.row])
+    kw *= 1.0 if candidate.requeues else terms.saves
+    slot = max(0, problem.grid.slot_of(off))
     return Stop(candidate, candidate.asked, off, candidate.until, kw, 0.0, slot)
 
 

@@ -198,6 +198,7 @@ async def test_a_stop_of_which_nothing_is_known_is_not_sent_again(
     assert len(stops(bench)) == 1
     intents = [one for one in bench.store.all_intents() if one.action.verb is Verb.REQUEUE_UNTIL]
     assert [(one.outcome, one.detail) for one in intents] == [(Outcome.APPLIED, "seen requeued")]
+    assert bench.agent.actuator.records[job].touched
     assert bench.slurm.jobs[job].begin >= END
 
 
