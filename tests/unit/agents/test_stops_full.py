@@ -1,4 +1,4 @@
-"""A cluster over 90 % full, half of it flexible: a window 40 % below, with two slots' notice and requeue allowed."""
+"""A cluster over 90 % full, half of it flexible: a window 40 % below, two slots' notice, requeue allowed."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Site:
             self.submit()
             await (self.bench.cycle() if slurm.now % 30 == 0 else self.bench.tick())
             for _ in range(2):
+                self.kw.setdefault((slurm.now - START) // SLOT, []).append(self.power())
                 slurm.advance(5, step=5)
-                self.kw.setdefault((slurm.now - 1 - START) // SLOT, []).append(self.power())
 
     def mean(self, slot: int) -> float:
         return sum(self.kw[slot]) / len(self.kw[slot])
