@@ -11,7 +11,7 @@ class Empty(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "mode", "paused", "draining", "slurm_version", "reader", "reader_reason", "helper_answering", "helper_detail", "last_cycle_at", "last_cycle", "last_cycle_seconds", "jobs_seen", "jobs_flexible", "jobs_held", "opted_out", "signals", "slot_seconds", "heartbeat_fresh", "warnings", "started_at", "config_path", "config_error", "prediction")
+    __slots__ = ("version", "mode", "paused", "draining", "slurm_version", "reader", "reader_reason", "helper_answering", "helper_detail", "last_cycle_at", "last_cycle", "last_cycle_seconds", "jobs_seen", "jobs_flexible", "jobs_held", "opted_out", "signals", "slot_seconds", "heartbeat_fresh", "warnings", "started_at", "config_path", "config_error", "prediction", "power")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class StatusReply(_message.Message):
     CONFIG_PATH_FIELD_NUMBER: _ClassVar[int]
     CONFIG_ERROR_FIELD_NUMBER: _ClassVar[int]
     PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
     version: str
     mode: str
     paused: bool
@@ -60,7 +61,56 @@ class StatusReply(_message.Message):
     config_path: str
     config_error: str
     prediction: str
-    def __init__(self, version: _Optional[str] = ..., mode: _Optional[str] = ..., paused: _Optional[bool] = ..., draining: _Optional[bool] = ..., slurm_version: _Optional[str] = ..., reader: _Optional[str] = ..., reader_reason: _Optional[str] = ..., helper_answering: _Optional[bool] = ..., helper_detail: _Optional[str] = ..., last_cycle_at: _Optional[int] = ..., last_cycle: _Optional[str] = ..., last_cycle_seconds: _Optional[float] = ..., jobs_seen: _Optional[int] = ..., jobs_flexible: _Optional[int] = ..., jobs_held: _Optional[int] = ..., opted_out: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., slot_seconds: _Optional[int] = ..., heartbeat_fresh: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., started_at: _Optional[int] = ..., config_path: _Optional[str] = ..., config_error: _Optional[str] = ..., prediction: _Optional[str] = ...) -> None: ...
+    power: Power
+    def __init__(self, version: _Optional[str] = ..., mode: _Optional[str] = ..., paused: _Optional[bool] = ..., draining: _Optional[bool] = ..., slurm_version: _Optional[str] = ..., reader: _Optional[str] = ..., reader_reason: _Optional[str] = ..., helper_answering: _Optional[bool] = ..., helper_detail: _Optional[str] = ..., last_cycle_at: _Optional[int] = ..., last_cycle: _Optional[str] = ..., last_cycle_seconds: _Optional[float] = ..., jobs_seen: _Optional[int] = ..., jobs_flexible: _Optional[int] = ..., jobs_held: _Optional[int] = ..., opted_out: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., slot_seconds: _Optional[int] = ..., heartbeat_fresh: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., started_at: _Optional[int] = ..., config_path: _Optional[str] = ..., config_error: _Optional[str] = ..., prediction: _Optional[str] = ..., power: _Optional[_Union[Power, _Mapping]] = ...) -> None: ...
+
+class Power(_message.Message):
+    __slots__ = ("observed_kw", "source", "at", "meter", "quality", "metered_kw", "metered_at", "detail", "modelled_kw", "pairs", "ratio", "base_kw", "modelled_base_kw", "other_kw", "slots")
+    OBSERVED_KW_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    METER_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    METERED_KW_FIELD_NUMBER: _ClassVar[int]
+    METERED_AT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    MODELLED_KW_FIELD_NUMBER: _ClassVar[int]
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    RATIO_FIELD_NUMBER: _ClassVar[int]
+    BASE_KW_FIELD_NUMBER: _ClassVar[int]
+    MODELLED_BASE_KW_FIELD_NUMBER: _ClassVar[int]
+    OTHER_KW_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    observed_kw: float
+    source: str
+    at: int
+    meter: str
+    quality: str
+    metered_kw: float
+    metered_at: int
+    detail: str
+    modelled_kw: float
+    pairs: int
+    ratio: float
+    base_kw: float
+    modelled_base_kw: float
+    other_kw: float
+    slots: _containers.RepeatedCompositeFieldContainer[ObservedSlot]
+    def __init__(self, observed_kw: _Optional[float] = ..., source: _Optional[str] = ..., at: _Optional[int] = ..., meter: _Optional[str] = ..., quality: _Optional[str] = ..., metered_kw: _Optional[float] = ..., metered_at: _Optional[int] = ..., detail: _Optional[str] = ..., modelled_kw: _Optional[float] = ..., pairs: _Optional[int] = ..., ratio: _Optional[float] = ..., base_kw: _Optional[float] = ..., modelled_base_kw: _Optional[float] = ..., other_kw: _Optional[float] = ..., slots: _Optional[_Iterable[_Union[ObservedSlot, _Mapping]]] = ...) -> None: ...
+
+class ObservedSlot(_message.Message):
+    __slots__ = ("start", "kw", "source", "coverage", "modelled_kw")
+    START_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MODELLED_KW_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    kw: float
+    source: str
+    coverage: float
+    modelled_kw: float
+    def __init__(self, start: _Optional[int] = ..., kw: _Optional[float] = ..., source: _Optional[str] = ..., coverage: _Optional[float] = ..., modelled_kw: _Optional[float] = ...) -> None: ...
 
 class JobsRequest(_message.Message):
     __slots__ = ("user",)
@@ -384,18 +434,20 @@ class DrainReply(_message.Message):
     def __init__(self, restored: _Optional[int] = ..., left: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class AddWindowRequest(_message.Message):
-    __slots__ = ("start", "end", "cap_kw", "down_kw", "dry_run")
+    __slots__ = ("start", "end", "cap_kw", "down_kw", "dry_run", "replaces")
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     DOWN_KW_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_FIELD_NUMBER: _ClassVar[int]
     start: int
     end: int
     cap_kw: float
     down_kw: float
     dry_run: bool
-    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    replaces: int
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ..., replaces: _Optional[int] = ...) -> None: ...
 
 class AddWindowReply(_message.Message):
     __slots__ = ("window", "added", "cost_gbp", "carbon_gbp", "delay_gbp", "moves", "detail", "stops", "stops_gbp")
@@ -432,7 +484,7 @@ class WindowMove(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., kw: _Optional[float] = ...) -> None: ...
 
 class Window(_message.Message):
-    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "stops")
+    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops")
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
@@ -448,6 +500,8 @@ class Window(_message.Message):
     SHORT_SLOTS_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_KW_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_END_FIELD_NUMBER: _ClassVar[int]
     STOPS_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     start: int
@@ -464,8 +518,10 @@ class Window(_message.Message):
     short_slots: int
     detail: str
     slots: _containers.RepeatedCompositeFieldContainer[WindowSlot]
+    rebound_kw: float
+    rebound_end: int
     stops: _containers.RepeatedCompositeFieldContainer[WindowStop]
-    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ...) -> None: ...
+    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ...) -> None: ...
 
 class WindowStop(_message.Message):
     __slots__ = ("job_id", "verb", "at", "until", "kw", "cost_gbp", "state", "detail")
@@ -488,20 +544,24 @@ class WindowStop(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., verb: _Optional[str] = ..., at: _Optional[int] = ..., until: _Optional[int] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class WindowSlot(_message.Message):
-    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in")
+    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share")
     START_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_KW_FIELD_NUMBER: _ClassVar[int]
     SHORTFALL_KW_FIELD_NUMBER: _ClassVar[int]
     RAMP_IN_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    METERED_SHARE_FIELD_NUMBER: _ClassVar[int]
     start: int
     cap_kw: float
     planned_kw: float
     observed_kw: float
     shortfall_kw: float
     ramp_in: bool
-    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ...) -> None: ...
+    observed_source: str
+    metered_share: float
+    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ..., observed_source: _Optional[str] = ..., metered_share: _Optional[float] = ...) -> None: ...
 
 class ListWindowsReply(_message.Message):
     __slots__ = ("windows",)

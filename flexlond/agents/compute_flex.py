@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, stop_views, stopper, views, windows
+from flexlond.agents import plan_views, stop_views, stopper, views, window_power, windows
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
 from flexlond.agents.explaining import explain
@@ -20,13 +20,9 @@ from flexlond.agents.sentence import because
 from flexlond.agents.window_ports import AddedView, refused
 from flexlond.model.action import Outcome
 from flexlond.model.timegrid import TimeGrid
-from flexlond.model.window import caps_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from flexlond.agents.ports import ExplainView, JobView, PlanView, SignalsView, StatusView
     from flexlond.agents.window_ports import WindowOrder, WindowView
@@ -138,7 +134,7 @@ class ComputeFlex(Loop):
 
     def show_window(self, window_id: int) -> WindowView | None:
         """One window with its slots."""
-        found = next((one for one in self.windows if one.window_id == window_id), None)
+        found = self._window(window_id)
         return self._window_view(found) if found else None
 
     async def add_window(self, order: WindowOrder, *, dry_run: bool) -> AddedView:
@@ -151,25 +147,40 @@ class ComputeFlex(Loop):
                 return refused(why)
             if self.snapshot is None or self.cluster is None:
                 return refused("the first cycle is not complete, nothing is planned yet: try again")
+            replaced = self._window(order.replaces)
+            if order.replaces and (replaced is None or not replaced.binds(now)):
+                return refused(
+                    f"window {order.replaces} is not in force: order a new one without --replace"
+                )
+            others = tuple(one for one in self.windows if one is not replaced)
             made: list[Window] = []
 
-            def caps_of(without: Plan) -> NDArray[np.float64]:
-                made.append(windows.make(order, without, self.settings.planning, now))
-                return caps_on(without.grid, made, now)
+            def make(without: Plan) -> Window:
+                peak_kw, planning = self._peaks.highest(now), self.settings.planning
+                made.append(windows.make(order, without, planning, now, peak_kw=peak_kw))
+                return made[0]
 
             trial = await self._planning.trial(
-                self, self.snapshot, self.cluster, now, self._ramp.recent(now), caps_of=caps_of
+                self,
+                self.snapshot,
+                self.cluster,
+                now,
+                self._ramp.recent(now),
+                windows=others,
+                make=make,
             )
             window = made[0]
             if not dry_run:
-                window = self._store.add_window(window)
-                self.windows = (*self.windows, window)
+                window = self._store.add_window(window, order.replaces)
+                ended = () if replaced is None else (replace(replaced, cancelled=now),)
+                self.windows = (*others, *ended, window)
             shown = windows.view(
                 window,
                 (),
                 trial.problem,
                 trial.under,
                 now,
+                power={},
                 tail=stop_views.tail(self.settings, trial.stopping),
                 stops=stop_views.planned(trial.stopping.stops),
             )
@@ -193,7 +204,7 @@ class ComputeFlex(Loop):
         """End it; the next plan gives back what it held."""
         async with self._lock:
             now = self._clock()
-            found = next((one for one in self.windows if one.window_id == window_id), None)
+            found = self._window(window_id)
             if found is None:
                 return None
             if found.binds(now):
@@ -203,15 +214,20 @@ class ComputeFlex(Loop):
                 found = ended
             return self._window_view(found)
 
+    def _window(self, window_id: int) -> Window | None:
+        return next((one for one in self.windows if one.window_id == window_id), None)
+
     def _window_view(self, window: Window) -> WindowView:
-        samples = self._store.samples(window.window_id)
         now = self._clock()
+        samples = self._store.samples(window.window_id)
+        power = window_power.slots_of(self, self._store.power, window, now)
         return windows.view(
             window,
             samples,
             self.problem,
             self.last_plan,
             now,
+            power=power,
             tail=stop_views.tail(self.settings, self.stopping),
             stops=stop_views.of_window(self, window, now),
         )

@@ -179,6 +179,8 @@ class FakeAgent:
             created=self.state.last_cycle_at,
             created_by=order.by,
             cancelled=0,
+            rebound_kw=math.inf,
+            rebound_end=0,
             shortfall_kw=0.0,
             short_slots=0,
             detail="",

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from flexlond.agents import stopper, windows
+from flexlond.agents import stopper, window_power, windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide, within_ramp
 from flexlond.agents.margin import DAY, WaitWatch
+from flexlond.agents.peaks import PeakWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
+from flexlond.agents.power_log import PowerLog
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from flexlond.agents.learning import Learner
+    from flexlond.agents.power_log import Meter
     from flexlond.agents.records import JobRecord, Store
     from flexlond.model.job import Job
     from flexlond.model.settings import Settings
@@ -62,6 +65,7 @@ class Loop(LoopState):
         clock: Callable[[], int],
         version: str,
         learner: Learner | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
         super().__init__(
@@ -75,6 +79,7 @@ class Loop(LoopState):
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
             learner=learner,
+            power=PowerLog(store.power, meter, clock()),
             windows=tuple(store.windows()),
         )
         self._store = store
@@ -83,6 +88,7 @@ class Loop(LoopState):
         self._tz = tz
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
+        self._peaks = PeakWatch(store)
         self._ramp = RampLog()
         self._pruned_at = 0
         self._complete = False
@@ -126,8 +132,15 @@ class Loop(LoopState):
                     await self._plan(now, exact=True)
                 results = await self._carry_out(now, only=None)
                 self._complete = await self._helper_answers()
+                modelled = self.modelled if self.planned_at == now else None
+                self.power.see(modelled, now)
                 self._say(now, began, results)
                 windows.store_all(self, self._store, now)
+                if modelled is not None:
+                    self._peaks.note(now, modelled.kw)
+            else:
+                self.power.see(None, now)
+            window_power.record(self, self._store.power, now)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)

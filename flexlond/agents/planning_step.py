@@ -8,6 +8,7 @@ question and answer always belong together. Nothing is decided here but what the
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -20,16 +21,18 @@ from flexlond.agents.build import build
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
 from flexlond.model.job import ACTIVE_STATES, JobState
+from flexlond.model.metering import Modelled
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
-from flexlond.model.window import caps_on
+from flexlond.model.window import caps_on, rebound_on
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
+from flexlond.planning.rebound import plan_with_rebound, under
 from flexlond.planning.stopping import Stopping, as_before, choose
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+
 
 _log = structlog.get_logger()
 
@@ -55,11 +60,12 @@ class _Asked:
     question: Question
     series: Mapping[Kind, Series]
     outlook: Outlook
+    rebound: NDArray[np.float64]  # (S,) kW after windows; inf where there is no such cap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """One problem planned without and with a further cap."""
+    """One problem planned without and with a further window."""
 
     problem: Problem  # with it
     without: Plan
@@ -90,17 +96,18 @@ class PlanningStep:
         `exact`: the exact solver may try as well, for which a tick with its decision window has no time.
         """
         began = self._timer()
-        asked = self._ask(state, snapshot, cluster, now, recent)
+        asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
-        found = await self._answer(state, asked.question.problem, improver)
+        problem, found = await self._answer(state, asked.question.problem, asked.rebound, improver)
         if improver is not None and improver.detail:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
         state.series, state.outlook = asked.series, asked.outlook
-        caps = caps_on(question.problem.grid, state.windows, now)
+        caps = caps_on(problem.grid, state.windows, now)
         # A tick has no time to choose afresh.
         before = None if exact else state.stopping
+        question = replace(question, problem=problem)
         stopping = await self._stopping(state, question, found, caps, before)
         state.stopping = stopping
         state.problem, state.last_plan = stopping.problem, stopping.plan
@@ -108,13 +115,13 @@ class PlanningStep:
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
         # What the plan counts, as the cap does: idle power is in the base, not in the jobs.
-        saves = state.settings.windows.suspend_saves
-        running = sum(
-            question.kw.get(job.job_id, 0.0) * (1.0 - saves * (job.state is JobState.SUSPENDED))
+        left = 1.0 - state.settings.windows.suspend_saves
+        running = math.fsum(
+            question.kw.get(job.job_id, 0.0) * (left if job.state is JobState.SUSPENDED else 1.0)
             for job in snapshot.jobs
             if job.state in ACTIVE_STATES
         )
-        state.observed_kw = question.problem.base_kw + running
+        state.modelled = Modelled(now, problem.base_kw + running, running)
 
     async def trial(
         self,
@@ -124,19 +131,19 @@ class PlanningStep:
         now: int,
         recent: NDArray[np.float64],
         *,
-        caps_of: Callable[[Plan], NDArray[np.float64]],
+        windows: Sequence[Window],
+        make: Callable[[Plan], Window],
     ) -> Trial:
-        """The plan as it stands, and the one under further caps that are made from it; changes nothing."""
-        question = self._ask(state, snapshot, cluster, now, recent).question
-        problem = question.problem
-        without = await self._answer(state, problem, None)
-        caps = caps_of(without)
-        own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
-        capped = replace(problem, site_kw=np.minimum(own, caps))
-        under = await self._answer(state, capped, None)
-        caps = np.minimum(caps, caps_on(problem.grid, state.windows, now))
-        question = replace(question, problem=capped)
-        stopping = await self._stopping(state, question, under, caps, None)
+        """The plan under `windows`, and the one under a further window made from it; changes nothing."""
+        asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
+        problem, without = await self._answer(state, asked.question.problem, asked.rebound, None)
+        one = (make(without),)
+        capped = under(asked.question.problem, caps_on(problem.grid, one, now))
+        rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
+        problem, found = await self._answer(state, capped, rebound, None)
+        caps = caps_on(problem.grid, (*windows, *one), now)
+        question = replace(asked.question, problem=problem)
+        stopping = await self._stopping(state, question, found, caps, None)
         return Trial(stopping.problem, without, stopping.plan, stopping)
 
     async def _stopping(
@@ -175,15 +182,21 @@ class PlanningStep:
             replan=replan,
         )
 
-    async def _answer(self, state: LoopState, problem: Problem, improver: Improver | None) -> Plan:
-        return await asyncio.to_thread(
-            plan,
-            problem,
-            state.settings.planning,
-            budget=budget_of(state.settings.planning, self._timer),
-            last=state.last_plan,
-            improve=improver,
-        )
+    async def _answer(
+        self,
+        state: LoopState,
+        problem: Problem,
+        rebound: NDArray[np.float64],
+        improver: Improver | None,
+    ) -> tuple[Problem, Plan]:
+        """The plan and the problem that it answers, which has the caps that it was made under."""
+
+        def planner(problem: Problem) -> Plan:
+            return plan(problem, settings, budget=budget, last=last, improve=improver)
+
+        settings, last = state.settings.planning, state.last_plan
+        budget = budget_of(settings, self._timer)
+        return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
 
     def _ask(
         self,
@@ -192,6 +205,8 @@ class PlanningStep:
         cluster: Cluster,
         now: int,
         recent: NDArray[np.float64],
+        *,
+        windows: Sequence[Window],
     ) -> _Asked:
         settings = state.settings
         grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
@@ -210,10 +225,11 @@ class PlanningStep:
             outlook=outlook,
             stated=_stated(state, snapshot),
             mean=self._mean,
-            caps=caps_on(grid, state.windows, now),
+            caps=caps_on(grid, windows, now),
         )
         problem = stopper.with_suspended(state, question, now)
-        return _Asked(replace(question, problem=problem), series, outlook)
+        rebound = rebound_on(grid, windows, now)
+        return _Asked(replace(question, problem=problem), series, outlook, rebound)
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
         """The configured signals."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flexlond.agents.power_ports import PowerView
     from flexlond.agents.window_ports import AddedView, WindowOrder, WindowView
     from flexlond.model.settings import Settings
 
@@ -68,6 +69,7 @@ class StatusView:
     config_path: str = ""
     config_error: str = ""
     prediction: str = ""
+    power: PowerView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from flexlond.agents.power_log import PowerStore
     from flexlond.model.action import Action, Outcome, Result
     from flexlond.model.stop import StopRecord
     from flexlond.model.window import Window, WindowSample
@@ -119,12 +120,17 @@ class Store(Protocol):
         """Keep something learnt as of `at`."""
         ...
 
+    @property
+    def power(self) -> PowerStore:
+        """Where the site's power is kept."""
+        ...
+
     def windows(self) -> Sequence[Window]:
         """Every window that was ever accepted, oldest first."""
         ...
 
-    def add_window(self, window: Window) -> Window:
-        """Durable when it returns; the window with its number."""
+    def add_window(self, window: Window, replaces: int = 0) -> Window:
+        """Durable when it returns; the window with its number. `replaces` ends in the same moment."""
         ...
 
     def cancel_window(self, window_id: int, at: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flexlond.agents import windows
+from flexlond.agents import power_log, windows
 from flexlond.agents.decide import is_held
 from flexlond.model.action import Outcome
 from flexlond.model.series import Quality
@@ -33,12 +33,25 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
         parts.append(f"{undone} refused or unknown")
     parts.append(f"{held} held before that, {len(agent.flex)} flexible")
     said = f"{'; '.join(parts)}: {because(agent)}"
-    of_windows = windows.words(agent, now)
-    return f"{said}; {of_windows}" if of_windows else said
+    more = (power_log.words(agent), windows.words(agent, now))
+    return "; ".join([said, *(text for text in more if text)])
 
 
 def because(agent: LoopState) -> str:
     """Why there are no new holds, or what the plan saves."""
+    why = obstacle(agent)
+    if why:
+        return why
+    found = agent.last_plan
+    if found is None:
+        return "nothing to plan"
+    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
+    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
+    return f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+
+
+def obstacle(agent: LoopState) -> str:
+    """Why nothing new is held now; "" when nothing is in the way."""
     bad = [s for s in agent.series.values() if s.quality in (Quality.STALE, Quality.ABSENT)]
     snapshot = agent.snapshot
     reasons = (
@@ -68,12 +81,4 @@ def because(agent: LoopState) -> str:
             f"no new holds, the helper does not answer ({agent.actuator.detail})",
         ),
     )
-    for applies, why in reasons:
-        if applies:
-            return why
-    found = agent.last_plan
-    if found is None:
-        return "nothing to plan"
-    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
-    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
-    return f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    return next((why for applies, why in reasons if applies), "")

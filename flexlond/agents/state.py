@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from flexlond.agents.actuator import Actuator
     from flexlond.agents.consent import ConsentReader, FlexJob
     from flexlond.agents.learning import Learner
+    from flexlond.agents.power_log import PowerLog
     from flexlond.agents.stoppable import Stoppable
     from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.metering import Modelled
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
     from flexlond.model.stop import StopRecord
@@ -40,6 +42,7 @@ class LoopState:
     consents: ConsentReader
     paused: bool
     draining: bool
+    power: PowerLog
     learner: Learner | None = None
     outlook: Outlook = field(default_factory=Outlook)
     snapshot: Snapshot | None = None
@@ -54,11 +57,9 @@ class LoopState:
     kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
     windows: tuple[Window, ...] = ()  # every window there was, oldest first
     stops: Sequence[StopRecord] = ()  # of the last weeks, as of the last look
-    stoppable: Mapping[int, Stoppable] = field(
-        default_factory=dict
-    )  # running jobs, by the last look
+    stoppable: Mapping[int, Stoppable] = field(default_factory=dict)  # running, by the last look
     stopping: Stopping | None = None  # who is to be stopped, by the last plan
-    observed_kw: float = 0.0  # the modelled estimate of what the site draws, at `planned_at`
+    modelled: Modelled | None = None  # what the last plan says that the site draws
     whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"
     cycle_at: int = 0

@@ -2,9 +2,9 @@
 
 Law: a window binds nothing before the store has it. Its caps are fixed when it is made: a reduction is taken
 from the plan of that moment, slot by slot. What cannot be kept is said as soon as the plan shows it, with its
-size and reason; the observed power is the modelled estimate of what runs (base and running jobs), by slot the
-mean of what the cycles saw. Nothing here holds or releases a job: the planner does, under the caps. Epoch
-seconds, kW, GBP.
+size and reason. Observed power is metered where there is a meter (window_power.py), else the modelled estimate
+of what runs (base and running jobs), and says which. Nothing here holds or releases a job: the planner does,
+under the caps. Epoch seconds, kW, GBP.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import blocks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from flexlond.agents.records import Store
     from flexlond.agents.state import LoopState
     from flexlond.agents.window_ports import StopView, WindowOrder
+    from flexlond.model.metering import SlotPower
     from flexlond.model.settings import PlanningSettings
     from flexlond.model.timegrid import TimeGrid
     from flexlond.planning.problem import Plan, Problem
 
+REBOUND_SECONDS = 12 * 3600
+"""So long after its end at most a window's rebound cap counts: the peak that it is taken from is then old."""
 _NEAR = 1e-3  # kW above a cap that nobody minds
 
 
@@ -58,8 +61,15 @@ def why_not(order: WindowOrder, grid: TimeGrid, now: int) -> str:
     return ""
 
 
-def make(order: WindowOrder, plan: Plan, settings: PlanningSettings, now: int) -> Window:
-    """The window with its caps: from the first slot that is not over, by the plan of this moment."""
+def make(
+    order: WindowOrder, plan: Plan, settings: PlanningSettings, now: int, *, peak_kw: float
+) -> Window:
+    """The window with its caps: from the first slot that is not over, by the plan of this moment.
+
+    `peak_kw` is the highest power of the last day. Where it is not known (NaN) there is no rebound cap: the
+    plan knows nothing of the jobs to come.
+    """
+    usual = max(peak_kw, float(plan.kw.max())) if math.isfinite(peak_kw) else math.inf
     grid = plan.grid
     start, end = covering(order.start, order.end, grid.slot_seconds)
     start = max(start, grid.start)
@@ -82,6 +92,8 @@ def make(order: WindowOrder, plan: Plan, settings: PlanningSettings, now: int) -
         ramp_slots=ramp,
         created=now,
         created_by=order.by,
+        rebound_kw=settings.rebound_cap * usual if settings.rebound_cap else math.inf,
+        rebound_end=min(grid.end, end + REBOUND_SECONDS),
     )
 
 
@@ -119,7 +131,7 @@ def moves(trial: Trial) -> tuple[MoveView, ...]:
 def observe(agent: LoopState, now: int) -> Sequence[WindowSample]:
     """What this cycle saw of the windows that run; nothing when it made no plan."""
     found = agent.last_plan
-    if found is None or agent.planned_at != now:
+    if found is None or agent.modelled is None or agent.planned_at != now:
         return ()
     return [
         WindowSample(
@@ -128,7 +140,7 @@ def observe(agent: LoopState, now: int) -> Sequence[WindowSample]:
             now,
             window.caps[_slot(window, now)],
             float(found.kw[0]),
-            agent.observed_kw,
+            agent.modelled.kw,
         )
         for window in agent.windows
         if window.state(now) is WindowState.ACTIVE
@@ -142,15 +154,18 @@ def view(
     found: Plan | None,
     now: int,
     *,
+    power: Mapping[int, SlotPower],
     tail: str = stop_views.RUN_ON,
     stops: tuple[StopView, ...] = (),
 ) -> WindowView:
     """One window with its slots: seen where they are over, planned where they are to come.
 
-    `tail` says why what runs is not stopped (stopper.tail), `stops` are those that are.
+    `power` is what the site drew in them, by their first second; `tail` says why what runs is not stopped
+    (stop_views.tail), `stops` are those that are.
     """
     slots = tuple(
-        _slot_view(window, number, samples, found, now) for number in range(len(window.caps))
+        _slot_view(window, number, samples, found, now, drawn=power.get(start))
+        for number, start in enumerate(window.slot_starts())
     )
     short = [slot for slot in slots if slot.shortfall_kw > _NEAR]
     detail = _reason(window, problem, found, now, tail) if window.binds(now) else ""
@@ -166,6 +181,8 @@ def view(
         created=window.created,
         created_by=window.created_by,
         cancelled=window.cancelled,
+        rebound_kw=window.rebound_kw,
+        rebound_end=window.rebound_end,
         shortfall_kw=max((slot.shortfall_kw for slot in short), default=0.0),
         short_slots=len(short),
         detail=detail,
@@ -187,9 +204,9 @@ def warnings(agent: LoopState, now: int) -> list[str]:
 
 def words(agent: LoopState, now: int) -> str:
     """What the cycle's sentence says of windows; "" when none binds."""
+    seen = agent.power.observed
     parts = [
-        f"window {window.window_id}: {agent.observed_kw:.4g} kW of {window.caps[_slot(window, now)]:.4g}"
-        " by the model"
+        f"window {window.window_id}: {seen.kw:.4g} kW of {window.caps[_slot(window, now)]:.4g} {seen.by}"
         for window in agent.windows
         if window.state(now) is WindowState.ACTIVE
     ]
@@ -217,20 +234,31 @@ def _slot_view(
     samples: Sequence[WindowSample],
     found: Plan | None,
     now: int,
+    *,
+    drawn: SlotPower | None,
 ) -> WindowSlotView:
     start, cap = window.slot_starts()[number], window.caps[number]
     seen = [one for one in samples if one.slot == start]
-    observed = math.fsum(one.observed_kw for one in seen) / len(seen) if seen else math.nan
+    observed = drawn.kw if drawn else math.nan
     over = start + window.slot_seconds <= now
     planned = seen[-1].planned_kw if seen else math.nan
     if not over and found is not None:
         at = found.grid.slot_of(start)
         planned = float(found.kw[at]) if 0 <= at < found.grid.count else planned
-    figure = observed if over else max(planned, observed) if seen else planned
+    figure = planned if math.isnan(observed) and not over else observed
+    if not over and math.isfinite(planned):
+        figure = max(planned, figure)
     above = max(0.0, figure - cap) if math.isfinite(figure) else 0.0
     stays = not window.cancelled or start < window.cancelled
     return WindowSlotView(
-        start, cap, planned, observed, above if stays else 0.0, number < window.ramp_slots
+        start,
+        cap,
+        planned,
+        observed,
+        above if stays else 0.0,
+        number < window.ramp_slots,
+        observed_source=drawn.source.value if drawn and math.isfinite(observed) else "",
+        metered_share=drawn.coverage if drawn else 0.0,
     )
 
 

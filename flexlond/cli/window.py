@@ -47,6 +47,12 @@ def add(
             help="Or by how much less than the plan of this moment: 300kW; fixed slot by slot."
         ),
     ] = "",
+    replace: Annotated[
+        int,
+        typer.Option(
+            min=0, max=2**32 - 1, metavar="ID", help="End this window when the new one is in force."
+        ),
+    ] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost and which jobs it moves.")
     ] = False,
@@ -57,7 +63,7 @@ def add(
 
     pb = messages()
     start, stop = _span(begin, end)
-    request = pb.AddWindowRequest(start=start, end=stop, dry_run=dry_run)
+    request = pb.AddWindowRequest(start=start, end=stop, dry_run=dry_run, replaces=replace)
     if bool(cap) == bool(down):
         raise typer.BadParameter(
             "give one of the two: --cap 800kW or --down 300kW", param_hint="--cap / --down"
@@ -79,7 +85,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 @app.command("show")
 def show_(context: typer.Context, window: Number, json: Json = False) -> None:
-    """Show a window slot by slot: cap, planned and observed power (the modelled estimate), shortfall."""
+    """Show a window slot by slot: cap, planned and observed power (metered or modelled), shortfall."""
     from flexlond.cli import render_window
 
     request = messages().WindowRequest(window_id=window)

@@ -177,6 +177,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
             request.cap_kw if which == "cap_kw" else math.nan,
             request.down_kw if which == "down_kw" else math.nan,
             name,
+            request.replaces,
         )
         try:
             view = await self._agent.add_window(order, dry_run=request.dry_run)

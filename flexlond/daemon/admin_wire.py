@@ -23,13 +23,24 @@ if TYPE_CHECKING:
         SignalsView,
         StatusView,
     )
+    from flexlond.agents.power_ports import PowerView
     from flexlond.agents.window_ports import AddedView, WindowView
 
 
 def status(view: StatusView) -> pb.StatusReply:
     """StatusReply."""
-    values = _plain(view, without={"signals"})
-    return pb.StatusReply(**values, signals=[signal(line) for line in view.signals])
+    values = _plain(view, without={"signals", "power"})
+    return pb.StatusReply(
+        **values,
+        signals=[signal(line) for line in view.signals],
+        power=power(view.power) if view.power else None,
+    )
+
+
+def power(view: PowerView) -> pb.Power:
+    """Power."""
+    slots = [pb.ObservedSlot(**_plain(slot)) for slot in view.slots]
+    return pb.Power(**_plain(view, without={"slots"}), slots=slots)
 
 
 def job_line(view: JobView) -> pb.JobLine:

@@ -25,6 +25,7 @@ from flexlond.daemon.store import SqliteStore
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
 from flexlond.signals.feeds import SignalHub
+from flexlond.signals.meter import SiteMeter
 from flexlond.slurm.cluster import read_cluster
 from flexlond.slurm.command import SlurmCommandError
 from flexlond.slurm.helper_client import HelperClient
@@ -86,11 +87,13 @@ class Parts:
     store: SqliteStore
     helper: HelperClient
     learner: Learner
+    meter: SiteMeter
     tz: ZoneInfo
 
     async def close(self) -> None:
         """End everything; holds stay in Slurm."""
         await self.hub.close()
+        await self.meter.close()
         await self.helper.close()
         try:
             self.learner.save(int(time.time()))
@@ -114,6 +117,7 @@ async def compose(settings: Settings) -> Parts:
             settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket
         )
         learner = Learner(settings, store)
+        meter = SiteMeter(settings.meter)
         agent = ComputeFlex(
             settings=settings,
             store=store,
@@ -126,11 +130,12 @@ async def compose(settings: Settings) -> Parts:
             clock=lambda: int(time.time()),
             version=flexlond.__version__,
             learner=learner,
+            meter=meter,
         )
     except BaseException:
         store.close()
         raise
-    return Parts(agent, hub, store, helper, learner, tz)
+    return Parts(agent, hub, store, helper, learner, meter, tz)
 
 
 async def _reader(settings: Settings) -> tuple[QueueReader, str]:

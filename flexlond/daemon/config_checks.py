@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
-from flexlond.daemon.config_checks_planning import planning, power, prediction, windows
+from flexlond.daemon.config_checks_planning import (
+    meter,
+    planning,
+    power,
+    prediction,
+    windows,
+)
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
 
@@ -250,6 +256,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _directive,
     _signals,
     power,
+    meter,
     planning,
     windows,
     prediction,

@@ -1,4 +1,4 @@
-"""What must hold in [power], [planning], [windows] and [prediction], beyond the type of each value.
+"""What must hold in [power], [meter], [planning], [windows] and [prediction], beyond the type of each value.
 
 Law: as in config_checks.py, of which this is a part: pure, every problem is found, none is raised.
 """
@@ -6,20 +6,22 @@ Law: as in config_checks.py, of which this is a part: pure, every problem is fou
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from flexlond.daemon.config_problem import Problem, problem_of, within
+from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.daemon.config_schema import toml_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flexlond.model.settings import NodeType, Settings
+    from flexlond.model.settings import MeterSettings, NodeType, Settings
 
 
 def power(settings: Settings) -> Iterator[Problem]:
     """[power]."""
     chosen = settings.power
     yield from within("power.pue", chosen.pue, 1, 5)
+    yield from within("power.other_kw", chosen.other_kw, 0, unit="kW")
     if not chosen.node_types:
         yield problem_of(
             "power.node_types", "is empty: no job's power is known", "[power.node_types.default]"
@@ -51,6 +53,48 @@ def _node_type(key: str, node: NodeType) -> Iterator[Problem]:
     yield from within(f"{key}.idle_share", node.idle_share, 0, 1)
 
 
+def meter(settings: Settings) -> Iterator[Problem]:
+    """[meter]."""
+    chosen = settings.meter
+    yield from within("meter.series", chosen.series, 1, 1000)
+    yield from within("meter.column", chosen.column, 2, 1000)
+    yield from within("meter.refresh", chosen.refresh, 1, 3600, "seconds")
+    yield from within("meter.timeout", chosen.timeout, 0.1, 60, "seconds")
+    yield from within("meter.max_age", chosen.max_age, 1, 3600, "seconds")
+    yield from within("meter.max_kw", chosen.max_kw, 0, unit="kW")
+    if chosen.max_age < chosen.refresh:
+        yield problem_of(
+            "meter.max_age",
+            f"{chosen.max_age:g} s is shorter than meter.refresh ({chosen.refresh:g} s): every reading would "
+            "be stale before the next one",
+            "meter.max_age of at least two times meter.refresh",
+        )
+    if chosen.source != "none" and chosen.max_kw == 0:
+        yield problem_of(
+            "meter.max_kw",
+            "is missing: without it an absurd reading cannot be told from a true one",
+            "the rating of the site's supply, for example max_kw = 2500.0",
+        )
+    if chosen.source == "prometheus":
+        yield from _prometheus(chosen)
+    elif chosen.source == "csv":
+        yield from absolute("meter.path", chosen.path)
+
+
+def _prometheus(chosen: MeterSettings) -> Iterator[Problem]:
+    at = urlsplit(chosen.url)
+    if at.scheme not in {"http", "https"} or not at.netloc:
+        yield problem_of("meter.url", f'"{chosen.url}" is no web address', "http://HOST:9090")
+    elif at.username is not None or at.password is not None:
+        yield problem_of(
+            "meter.url",
+            "has a user or a password in it, and the status shows the address",
+            "the address alone; let the server or a proxy admit this machine",
+        )
+    if not chosen.query.strip():
+        yield problem_of("meter.query", "is empty", "a selector such as 'site_power_watts'")
+
+
 def planning(settings: Settings) -> Iterator[Problem]:
     """[planning]."""
     chosen = settings.planning
@@ -67,6 +111,8 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "co2_cap_kg",
     ):
         yield from within(f"planning.{name}", getattr(chosen, name), 0)
+    if chosen.rebound_cap and not 1 <= chosen.rebound_cap <= 100:
+        yield from within("planning.rebound_cap", chosen.rebound_cap, 1, 100)
     yield from within("planning.min_benefit", chosen.min_benefit, 0, 1)
     yield from within("planning.spread", chosen.spread, 0, 1)
     yield from within("planning.search_seconds", chosen.search_seconds, 0, 60, "seconds")

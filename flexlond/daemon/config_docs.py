@@ -40,6 +40,10 @@ SECTIONS = {
         "idle power of nodes that stay on to the site's base. Measured energy corrects both."
     ),
     "power.node_types.NAME": "Watts of one type of node, before PUE.",
+    "meter": (
+        "The meter of the site's power ([how to connect one](../how-to/connect-a-meter.md)). A reading that is "
+        "stale, absurd or missing is never used: the modelled estimate stands in, and the status says so."
+    ),
     "planning": "What a good plan is.",
     "windows": "What may be done to keep a window, beside deferring jobs.",
     "prediction": (
@@ -174,6 +178,12 @@ DOCS: dict[str, KeyDoc] = {
         "", "Whether a later feed may fill the slots that the serving one does not know.", "false"
     ),
     "power.pue": KeyDoc("", "Site power over IT power.", "1.2"),
+    "power.other_kw": KeyDoc(
+        "kW",
+        "What the site draws besides nodes and jobs, at the meter; it is part of the base power of every slot. "
+        "`flexlonctl status` estimates it where there is a meter.",
+        "35.0",
+    ),
     "power.node_types.NAME.partitions": KeyDoc(
         "",
         "The partitions with such nodes; empty: every partition not named elsewhere.",
@@ -196,6 +206,42 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "power.node_types.NAME.idle_share": KeyDoc(
         "", "The part of a job's share of the idle watts that it is charged with, 0 to 1.", "1.0"
+    ),
+    "meter.source": KeyDoc(
+        "", "What kind of meter is read; none: the site's power is modelled.", '"prometheus"'
+    ),
+    "meter.url": KeyDoc(
+        "",
+        "prometheus: its base address (or of what answers the same HTTP API), without user and password.",
+        '"http://prometheus.example:9090"',
+    ),
+    "meter.query": KeyDoc(
+        "",
+        "prometheus: the selector of the site's power; its series are summed here, because only a plain "
+        "selector tells how old each sample is.",
+        "'site_power_watts{feed=~\"a|b\"}'",
+    ),
+    "meter.series": KeyDoc(
+        "",
+        "prometheus: how many series the query must answer; with fewer the sum would be too low.",
+        "2",
+    ),
+    "meter.path": KeyDoc(
+        "",
+        "csv: the file that the site's logger appends to; time first, the last whole line counts.",
+        '"/var/log/site-meter.csv"',
+    ),
+    "meter.column": KeyDoc("", "csv: the column of the power; the time is in column 1.", "2"),
+    "meter.unit": KeyDoc("", "The unit of the reading.", '"W"'),
+    "meter.refresh": KeyDoc("s", "How often the meter is read.", "10.0"),
+    "meter.timeout": KeyDoc("s", "prometheus: a request that takes longer has failed.", "5.0"),
+    "meter.max_age": KeyDoc(
+        "s", "A reading older than this, by the meter's own time, is stale.", "120.0"
+    ),
+    "meter.max_kw": KeyDoc(
+        "kW",
+        "The most that the site can draw (its supply's rating): a reading above it is absurd.",
+        "2500.0",
     ),
     "planning.carbon_price": KeyDoc("GBP/t", "What a tonne of CO2 counts in the plan.", "60.0"),
     "planning.delay_price": KeyDoc(
@@ -243,6 +289,13 @@ DOCS: dict[str, KeyDoc] = {
         "The most that the site may draw in a slot: idle nodes, running and planned jobs together. Binds "
         "flexible jobs alone: they share what the others leave; 0: no cap.",
         "800.0",
+    ),
+    "planning.rebound_cap": KeyDoc(
+        "",
+        "After a window flexible jobs keep the site under so many times the peak of the last day or of the "
+        "plan without it, whichever is higher, for twelve hours at most; 0, or before a day was watched: no "
+        "cap.",
+        "1.1",
     ),
     "planning.co2_cap_kg": KeyDoc(
         "kg", "The most CO2 that the planned runs together may cause; 0: no cap.", "250.0"

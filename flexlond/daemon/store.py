@@ -12,7 +12,9 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Self
 
 from flexlond.agents.records import IntentLine, JobRecord, OpenIntent
+from flexlond.daemon.power_table import PowerTable
 from flexlond.daemon.stop_table import StopTable
+from flexlond.daemon.transaction import Transaction
 from flexlond.daemon.window_table import WindowTable
 from flexlond.model.action import Action, Outcome, Result, Verb
 
@@ -108,6 +110,7 @@ class SqliteStore:
                 f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
             )
         self._db.execute(_BLOB)
+        self.power = PowerTable(self._db)
         self._windows = WindowTable(self._db)
         self._stops = StopTable(self._db)
 
@@ -284,9 +287,12 @@ class SqliteStore:
         """Every window, oldest first."""
         return self._windows.all()
 
-    def add_window(self, window: Window) -> Window:
-        """Durable when it returns; the window with its number."""
-        return self._windows.add(window)
+    def add_window(self, window: Window, replaces: int = 0) -> Window:
+        """Durable when it returns; the window with its number. `replaces` ends with it, or neither happens."""
+        with self._transaction():
+            if replaces:
+                self._windows.cancel(replaces, window.created)
+            return self._windows.add(window)
 
     def cancel_window(self, window_id: int, at: int) -> None:
         """It ends at `at`."""
@@ -324,21 +330,8 @@ class SqliteStore:
         with self._transaction():
             self._db.executemany(statement, rows)
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when anything fails."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("ROLLBACK" if kind is not None else "COMMIT")
+    def _transaction(self) -> Transaction:
+        return Transaction(self._db)
 
 
 def _action(row: Sequence[Any]) -> Action:

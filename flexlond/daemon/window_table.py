@@ -2,7 +2,8 @@
 
 Law: a window is on disk before it binds anything. What was ordered never changes but for the one moment at
 which it was cancelled; what was seen is appended and never rewritten. The tables came later than the others: an
-older FlexLon opens the file and passes them by. Times are epoch seconds (UTC), kW; NaN is stored as NULL.
+older FlexLon opens the file and passes them by. Times are epoch seconds (UTC), kW; NaN is stored as NULL, as
+is a rebound cap that there is not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _WINDOW = """CREATE TABLE IF NOT EXISTS power_window (
   window_id INTEGER PRIMARY KEY AUTOINCREMENT, begins INTEGER NOT NULL, ends INTEGER NOT NULL,
   slot_seconds INTEGER NOT NULL, cap_kw REAL, down_kw REAL, caps TEXT NOT NULL,
   ramp_slots INTEGER NOT NULL, created INTEGER NOT NULL, created_by TEXT NOT NULL,
-  cancelled INTEGER NOT NULL DEFAULT 0
+  rebound_kw REAL, rebound_end INTEGER NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0
 ) STRICT"""
 _SAMPLE = """CREATE TABLE IF NOT EXISTS window_sample (
   seq INTEGER PRIMARY KEY, window_id INTEGER NOT NULL, slot INTEGER NOT NULL, at INTEGER NOT NULL,
@@ -42,7 +43,7 @@ class WindowTable:
         """Every window, oldest first."""
         rows = self._db.execute(
             "SELECT window_id, begins, ends, slot_seconds, cap_kw, down_kw, caps, ramp_slots, created,"
-            " created_by, cancelled FROM power_window ORDER BY window_id"
+            " created_by, cancelled, rebound_kw, rebound_end FROM power_window ORDER BY window_id"
         )
         return [
             Window(
@@ -57,6 +58,8 @@ class WindowTable:
                 created=row[8],
                 created_by=row[9],
                 cancelled=row[10],
+                rebound_kw=math.inf if row[11] is None else row[11],
+                rebound_end=row[12],
             )
             for row in rows
         ]
@@ -65,7 +68,7 @@ class WindowTable:
         """Insert; the window with its number."""
         number = self._db.execute(
             "INSERT INTO power_window (begins, ends, slot_seconds, cap_kw, down_kw, caps, ramp_slots, created,"
-            " created_by) VALUES (?,?,?,?,?,?,?,?,?) RETURNING window_id",
+            " created_by, rebound_kw, rebound_end) VALUES (?,?,?,?,?,?,?,?,?,?,?) RETURNING window_id",
             (
                 window.start,
                 window.end,
@@ -76,6 +79,8 @@ class WindowTable:
                 window.ramp_slots,
                 window.created,
                 window.created_by,
+                _known(window.rebound_kw),
+                window.rebound_end,
             ),
         ).fetchall()
         return next(one for one in self.all() if one.window_id == number[0][0])
@@ -108,4 +113,4 @@ class WindowTable:
 
 
 def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None

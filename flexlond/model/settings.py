@@ -130,7 +130,24 @@ class PowerSettings(_Base, frozen=True):
     """[power]: how a job's power is modelled when its directive does not say."""
 
     pue: float = 1.2
+    other_kw: float = 0.0  # what the site draws besides nodes and jobs
     node_types: dict[str, NodeType] = msgspec.field(default_factory=lambda: {"default": NodeType()})
+
+
+class MeterSettings(_Base, frozen=True):
+    """[meter]: the meter of the site's power; without one it is modelled."""
+
+    source: Literal["none", "prometheus", "csv"] = "none"
+    url: str = ""  # prometheus: its base address
+    query: str = ""  # prometheus: a selector; its series are summed
+    series: int = 1  # prometheus: how many series the query must answer
+    path: str = ""  # csv: the file that the site's logger appends to; time, value
+    column: int = 2  # csv: the value's column, the first is 1
+    unit: Literal["W", "kW", "MW"] = "kW"
+    refresh: float = 10.0
+    timeout: float = 5.0
+    max_age: float = 120.0  # of a reading, by the meter's own time
+    max_kw: float = 0.0  # the most that the site can draw; needed with a meter
 
 
 class PlanningSettings(_Base, frozen=True):
@@ -149,6 +166,7 @@ class PlanningSettings(_Base, frozen=True):
     search_seconds: float = 0.3  # and its limit in time
     milp_seconds: float = 0.0  # of the exact solver after it, in full cycles; 0: off
     site_kw: float = 0.0  # the most that the site may draw; 0: no cap
+    rebound_cap: float = 1.1  # after a window, in peaks of the last day or the plan; 0: no cap
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
 
 
@@ -197,6 +215,7 @@ class Settings(_Base, frozen=True):
     directive: DirectiveSettings = DirectiveSettings()
     signals: SignalSettings = SignalSettings()
     power: PowerSettings = PowerSettings()
+    meter: MeterSettings = MeterSettings()
     planning: PlanningSettings = PlanningSettings()
     windows: WindowSettings = WindowSettings()
     prediction: PredictionSettings = PredictionSettings()

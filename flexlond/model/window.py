@@ -2,7 +2,8 @@
 
 Law: pure; knows no clock. A window covers whole slots, its caps are fixed when it is made: by slot, and with
 the ramp-in, the first slots in which the ramp cap does not let the power fall any faster. Where windows overlap
-the lowest cap counts. It binds flexible jobs only, by deferring them; running jobs are not stopped. Times are
+the lowest cap counts. It binds flexible jobs only, by deferring them; running jobs are not stopped. What was
+deferred comes back under a cap of its own (the rebound cap), which gives way to the windows' own. Times are
 epoch seconds (UTC), 0 is "none"; power is kW at the site's meter; NaN is a figure that was not ordered.
 """
 
@@ -59,6 +60,8 @@ class Window:
     created: int
     created_by: str
     cancelled: int = 0
+    rebound_kw: float = math.inf  # what comes back after it stays under this
+    rebound_end: int = 0  # so long
 
     def state(self, now: int) -> WindowState:
         """Where it is at `now`."""
@@ -86,7 +89,7 @@ class WindowSample:
     at: int
     cap_kw: float
     planned_kw: float
-    observed_kw: float  # the modelled estimate of what runs
+    observed_kw: float  # the modelled estimate of what runs; what is metered is recorded by slot
 
 
 def caps_on(grid: TimeGrid, windows: Iterable[Window], now: int) -> NDArray[np.float64]:
@@ -99,6 +102,26 @@ def caps_on(grid: TimeGrid, windows: Iterable[Window], now: int) -> NDArray[np.f
             first = max(0, grid.slot_of(start))
             last = grid.slot_of(min(start + window.slot_seconds, window.end) - 1)
             caps[first : max(first, last + 1)] = np.minimum(caps[first : max(first, last + 1)], cap)
+    return caps
+
+
+def rebound_on(grid: TimeGrid, windows: Iterable[Window], now: int) -> NDArray[np.float64]:
+    """(S,) the lowest rebound cap of all windows in each slot of `grid`; inf where there is none.
+
+    It counts from the end of a window, or from where it was cancelled; one cancelled before it began has none.
+    """
+    caps = np.full(grid.count, np.inf)
+    for window in windows:
+        begin = min(window.end, window.cancelled or window.end)
+        if (
+            begin <= window.start
+            or window.rebound_end <= now
+            or not math.isfinite(window.rebound_kw)
+        ):
+            continue
+        first = max(0, grid.slot_of(begin + -begin % grid.slot_seconds))
+        last = max(first, grid.slot_of(window.rebound_end - 1) + 1)
+        caps[first:last] = np.minimum(caps[first:last], window.rebound_kw)
     return caps
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from flexlond.agents.power_log import Meter
     from flexlond.model.timegrid import TimeGrid
 
 START = 1_795_000_200 - 1_795_000_200 % 1800
@@ -225,6 +226,7 @@ class Bench:
     def __init__(self, path: Path, settings: Settings, price: Sequence[float]) -> None:
         self.slurm = SimSlurm()
         self.hub = SimHub(price)
+        self.meter: Meter | None = None
         self.settings = settings
         self._path = path
         self.store = SqliteStore(path)
@@ -242,6 +244,7 @@ class Bench:
             tz=ZoneInfo("Europe/London"),
             clock=lambda: self.slurm.now,
             version="test",
+            meter=self.meter,
         )
 
     def restart(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,6 +187,58 @@ async def test_cancelling_a_running_window_gives_back_what_it_held(bench: Bench)
     assert await bench.agent.cancel_window(9) is None
 
 
+async def test_a_changed_window_takes_the_place_of_the_one_before(bench: Bench) -> None:
+    await bench.cycle()
+    await add(bench, cap=5.0)
+    await live(bench, START + FIRST * SLOT + 900, submit=FLEX, every=600)
+    changed = replace(order(cap=50.0, first=FIRST, last=LAST + 1), replaces=1)
+    tried = await bench.agent.add_window(changed, dry_run=True)
+    assert tried.window is not None
+    assert [one.state for one in bench.agent.list_windows()] == ["active"]
+    assert (await bench.agent.add_window(changed, dry_run=False)).added
+    await bench.cycle()
+    assert [one.state for one in bench.agent.list_windows()] == ["cancelled", "active"]
+    view = bench.agent.plan()
+    assert view is not None
+    assert [slot.cap_kw for slot in view.slots[:4]] == [50.0] * 4
+    bench.restart()
+    assert [shown(bench, number).state for number in (1, 2)] == ["cancelled", "active"]
+    await bench.cycle()
+    again = await bench.agent.add_window(changed, dry_run=False)
+    assert again.window is None
+    assert "window 1 is not in force" in again.detail
+
+
+async def test_what_a_window_defers_comes_back_under_the_rebound_cap(bench: Bench) -> None:
+    """Four jobs at a time are usual here; what comes back all at once would be more."""
+    for hour in range(23, 0, -1):
+        bench.agent._peaks.note(START - hour * 3600, BASE + 4 * KW)
+    await bench.cycle()
+    await add(bench, cap=5.0)
+    assert shown(bench).rebound_kw == pytest.approx(1.1 * (BASE + 4 * KW))
+    highest = await live(bench, START + 14 * SLOT, submit=FLEX, every=900)
+    assert max(highest[slot] for slot in range(FIRST, LAST)) <= 5.0
+    after = [highest[slot] for slot in range(LAST, 14)]
+    assert max(after) <= 1.1 * (BASE + 4 * KW)
+    assert late(bench) == []
+    assert bench.slurm.started
+
+
+async def test_a_rebound_cap_gives_way_to_the_latest_start(bench: Bench) -> None:
+    for hour in range(23, 0, -1):
+        bench.agent._peaks.note(START - hour * 3600, BASE)
+    await bench.cycle()
+    await add(bench, cap=5.0)
+    jobs = [
+        bench.slurm.submit("flex: max-delay=4:00:00 power=10kW", cpus=1, minutes=30)
+        for _ in range(3)
+    ]
+    await live(bench, START + 12 * SLOT)
+    assert {job: bench.slurm.started[job] <= START + 4 * 3600 for job in jobs} == dict.fromkeys(
+        jobs, True
+    )
+
+
 async def test_overlapping_windows_merge_into_the_lowest_cap(bench: Bench) -> None:
     await bench.cycle()
     await add(bench, cap=50.0, first=2, last=6)
@@ -217,7 +270,7 @@ async def test_a_full_store_accepts_no_window_and_changes_nothing(
 ) -> None:
     await bench.cycle()
 
-    def full(_: object) -> None:
+    def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patched:

@@ -18,6 +18,7 @@ import pytest
 from flexlond.agents.records import JobRecord
 from flexlond.daemon.store import SqliteStore, StoreError
 from flexlond.model.action import Action, Outcome, Result, Verb
+from flexlond.model.metering import Modelled, Reading, ReadingQuality, SlotPower, Source
 from flexlond.model.stop import StopRecord
 from flexlond.model.window import Window, WindowSample
 
@@ -163,6 +164,45 @@ def test_i1_the_record_of_intents_only_grows(tmp_path: Path) -> None:
         assert store.records() == {}
 
 
+def a_reading(at: int, kw: float, quality: ReadingQuality = ReadingQuality.GOOD) -> Reading:
+    return Reading(at, kw, "a meter", quality)
+
+
+def test_power_comes_back_in_order_and_only_what_was_good(tmp_path: Path) -> None:
+    stale = a_reading(50, 9.0, ReadingQuality.STALE)
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.power.add([a_reading(60, 2.0), a_reading(40, 1.0), stale], Modelled(61, 3.0, 0.5), 0)
+        store.power.add([a_reading(60, 2.5)], None, 0)
+    with SqliteStore(tmp_path / "s.db") as store:
+        assert store.power.readings(0) == [a_reading(40, 1.0), a_reading(60, 2.5)]
+        assert store.power.readings(41) == [a_reading(60, 2.5)]
+        assert store.power.modelled(0) == [Modelled(61, 3.0, 0.5)]
+
+
+def test_power_is_bounded(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        for at in range(0, 1000, 10):
+            store.power.add([a_reading(at, 1.0)], Modelled(at, 1.0, 0.0), at - 100)
+        assert [one.at for one in store.power.readings(0)] == list(range(890, 1000, 10))
+        assert [one.at for one in store.power.modelled(0)] == list(range(890, 1000, 10))
+
+
+def test_what_a_slot_of_a_window_drew_is_recorded_once_and_stays(tmp_path: Path) -> None:
+    slot = SlotPower(60, 5.0, Source.METERED, 0.9, 5.0, math.nan)
+    unknown = SlotPower(120, math.nan, Source.UNKNOWN, 0.0, math.nan, math.nan)
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.power.add_slots(3, [slot])
+        store.power.add_slots(3, [replace(slot, kw=9.0), unknown])
+        store.power.add([], None, 10**10)
+        store.prune(10**10)
+    with SqliteStore(tmp_path / "s.db") as store:
+        first, second = store.power.slots(3)
+        assert store.power.slots(4) == []
+    assert (first.start, first.kw, first.source, first.coverage) == (60, 5.0, Source.METERED, 0.9)
+    assert math.isnan(first.modelled_kw)
+    assert (second.source, math.isnan(second.kw)) == (Source.UNKNOWN, True)
+
+
 def a_window(**changes: Any) -> Window:
     values: dict[str, Any] = {
         "window_id": 0,
@@ -183,7 +223,9 @@ def test_a_window_and_what_was_seen_of_it_survive_a_reopen(tmp_path: Path) -> No
     path = tmp_path / "s.db"
     with SqliteStore(path) as store:
         added = store.add_window(a_window())
-        down = store.add_window(a_window(cap_kw=math.nan, down_kw=5.0))
+        down = store.add_window(
+            a_window(cap_kw=math.nan, down_kw=5.0, rebound_kw=90.0, rebound_end=9000)
+        )
         store.add_samples(
             [WindowSample(added.window_id, 3600, at, 800.0, 790.0, 780.5) for at in (5, 6)]
         )
@@ -194,6 +236,7 @@ def test_a_window_and_what_was_seen_of_it_survive_a_reopen(tmp_path: Path) -> No
         assert store.samples(down.window_id) == []
     assert (added.window_id, down.window_id) == (1, 2)
     assert first.caps == (812.3456789012345, 800.0)
+    assert (first.rebound_kw, second.rebound_kw, second.rebound_end) == (math.inf, 90.0, 9000)
     assert math.isnan(first.down_kw)
     assert (math.isnan(second.cap_kw), second.down_kw) == (True, 5.0)
     assert [(one.at, one.observed_kw) for one in seen] == [(5, 780.5), (6, 780.5)]
@@ -207,6 +250,16 @@ def test_a_cancelled_window_stays_cancelled_at_the_first_moment(tmp_path: Path) 
         store.prune(10**10)
         (window,) = store.windows()
     assert window.cancelled == 100
+
+
+def test_a_window_and_the_end_of_the_one_it_replaces_are_stored_together(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        first = store.add_window(a_window())
+        store.add_window(a_window(created=90), first.window_id)
+        assert [one.cancelled for one in store.windows()] == [90, 0]
+        with pytest.raises(sqlite3.Error):
+            store.add_window(a_window(created=99, slot_seconds=None), 2)
+        assert [one.cancelled for one in store.windows()] == [90, 0]
 
 
 def test_a_store_from_before_windows_gets_their_tables(tmp_path: Path) -> None:

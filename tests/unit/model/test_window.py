@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,6 +19,7 @@ from flexlond.model.window import (
     covering,
     parse_kw,
     parse_span,
+    rebound_on,
     with_ramp_in,
 )
 
@@ -47,6 +49,30 @@ def window(first: int, *caps: float, slot: int = SLOT, cancelled: int = 0) -> Wi
 def test_overlapping_windows_give_the_lowest_cap_of_each_slot() -> None:
     caps = caps_on(GRID, [window(1, 5.0, 5.0, 5.0), window(2, 9.0, 3.0, 9.0)], NOON)
     assert caps.tolist() == [np.inf, 5.0, 5.0, 3.0, 9.0, np.inf, np.inf, np.inf]
+
+
+def test_what_comes_back_stays_under_the_rebound_cap_until_its_end() -> None:
+    one = replace(window(1, 5.0, 5.0), rebound_kw=20.0, rebound_end=NOON + 5 * SLOT)
+    lower = replace(window(2, 5.0, 5.0), rebound_kw=8.0, rebound_end=NOON + 6 * SLOT)
+    expected = [np.inf, np.inf, np.inf, 20.0, 8.0, 8.0, np.inf, np.inf]
+    assert rebound_on(GRID, [one, lower], NOON).tolist() == expected
+    later = TimeGrid(NOON + 4 * SLOT, SLOT, 3)  # the window is over, its rebound is not
+    assert rebound_on(later, [one], later.start).tolist() == [20.0, np.inf, np.inf]
+    assert np.isinf(rebound_on(GRID, [one], one.rebound_end)).all()
+
+
+def test_a_rebound_begins_where_its_window_was_cancelled_and_none_where_it_never_began() -> None:
+    one = replace(window(0, 5.0, 5.0, 5.0), rebound_kw=20.0, rebound_end=NOON + 4 * SLOT)
+    running = replace(one, cancelled=NOON + 100)
+    assert rebound_on(GRID, [running], NOON + 100)[:5].tolist() == [
+        np.inf,
+        20.0,
+        20.0,
+        20.0,
+        np.inf,
+    ]
+    assert np.isinf(rebound_on(GRID, [replace(one, cancelled=NOON - 1)], NOON)).all()
+    assert np.isinf(rebound_on(GRID, [replace(one, rebound_kw=math.inf)], NOON)).all()
 
 
 def test_a_cancelled_or_ended_window_caps_nothing() -> None:
