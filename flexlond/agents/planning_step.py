@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 
 _log = structlog.get_logger()
+_CALM = 4  # times as long as choosing took, whom to stop is not chosen afresh
 
 
 class Hub(Protocol):
@@ -80,6 +81,7 @@ class PlanningStep:
         self._hub = hub
         self._timer = timer
         self._mean = MeanJob()
+        self._choose_after = 0
 
     async def run(
         self,
@@ -105,10 +107,14 @@ class PlanningStep:
         question = asked.question
         state.series, state.outlook = asked.series, asked.outlook
         caps = caps_on(problem.grid, state.windows, now)
-        # A tick has no time to choose afresh.
-        before = None if exact else state.stopping
+        # A tick has no time to choose afresh, nor has every cycle where that takes long.
+        fresh = exact and now >= self._choose_after
         question = replace(question, problem=problem)
+        chose = self._timer()
+        before = None if fresh else state.stopping
         stopping = await self._stopping(state, question, found, caps, before)
+        if fresh:
+            self._choose_after = now + int(_CALM * (self._timer() - chose))
         state.stopping = stopping
         state.problem, state.last_plan = stopping.problem, stopping.plan
         state.rows, state.planned_at = question.rows, now

@@ -155,6 +155,7 @@ def _rounds(
     barred: set[int] = set()
     best: tuple[float, list[Stop], float] | None = None
     why = "no running job may be stopped in time for it"
+    promise = 1.0  # the part of what is needed that is tried
     for _ in range(_ROUNDS):
         left = [one for one in candidates if one.job_id not in barred]
         rows = _rows(ask, left, need)
@@ -163,7 +164,7 @@ def _rounds(
         felt = rows[:, need > 0].sum(axis=1) >= _FELT * ask.terms.saves * kw
         worth = rows * (share[group] * felt)[:, None]
         cost = np.array([_cost(ask, one, need) for one in left])
-        chosen = cover(worth, need, cost)
+        chosen = cover(worth, promise * need, cost)
         if not chosen.chosen.any():
             break
         picked = np.flatnonzero(chosen.chosen)
@@ -176,10 +177,10 @@ def _rounds(
             why = "what could be stopped could not run again in time"
             continue
         if _late(ask.problem, after) - late:
-            why = "others would be late for it"
-            break
+            why, promise = "others would be late for it", promise / 2
+            continue
         gain = before - float(excess(after, ask.caps).sum())
-        claimed = float(np.minimum(rows[picked].sum(axis=0), need).sum())
+        claimed = float(np.minimum(rows[picked].sum(axis=0), promise * need).sum())
         if gain < _WORTH * claimed:
             why = "stopping would not lower what is above the cap"
         elif best is None or gain > best[0] + _NEAR:
