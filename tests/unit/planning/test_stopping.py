@@ -18,7 +18,7 @@ from flexlond.planning.moments import Terms, lead
 from flexlond.planning.planner import plan
 from flexlond.planning.problem import Running
 from flexlond.planning.stopped import Candidate, with_stops
-from flexlond.planning.stopping import Stopping, choose, excess
+from flexlond.planning.stopping import Stopping, as_before, choose, excess
 from tests.unit.planning.conftest import NOW, SLOT, build
 
 if TYPE_CHECKING:
@@ -215,6 +215,26 @@ def test_what_was_ordered_already_is_not_chosen_again_and_counts() -> None:
     found = ask(problem, [ordered, candidate(1), candidate(2)])
     assert [stop.candidate.job_id for stop in found.stops] == [1]
     assert above(found) == 0.0
+
+
+def test_as_before_keeps_who_is_still_there_and_chooses_nobody() -> None:
+    problem = site(10.0, runs(*[(10.0, 10)] * 3))
+    found = ask(problem, [candidate(row) for row in range(3)])
+    assert len(found.stops) == 2
+    gone = found.stops[0].candidate.job_id
+    still = [candidate(row) for row in range(3) if 1 + row != gone]
+    again = as_before(
+        problem,
+        plan(problem, PLAIN),
+        still,
+        found,
+        terms=TERMS,
+        replan=lambda asked: plan(asked, PLAIN),
+    )
+    assert [stop.candidate.job_id for stop in again.stops] == [
+        stop.candidate.job_id for stop in found.stops[1:]
+    ]
+    assert above(again) == pytest.approx(10.0 * 3)
 
 
 def replace_(settings: PlanningSettings, **changes: Any) -> PlanningSettings:
