@@ -299,7 +299,7 @@ class Stage(_message.Message):
     def __init__(self, name: _Optional[str] = ..., seconds: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., steps: _Optional[int] = ...) -> None: ...
 
 class PlanReply(_message.Message):
-    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "objective_gbp", "bound_gbp", "gap", "stages", "seconds", "optimised", "base_kw", "carbon_shadow_gbp_t", "problems")
+    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "objective_gbp", "bound_gbp", "gap", "stages", "seconds", "optimised", "base_kw", "carbon_shadow_gbp_t", "problems", "carbon_caps", "units")
     MADE_AT_FIELD_NUMBER: _ClassVar[int]
     SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -316,6 +316,8 @@ class PlanReply(_message.Message):
     BASE_KW_FIELD_NUMBER: _ClassVar[int]
     CARBON_SHADOW_GBP_T_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    CARBON_CAPS_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     made_at: int
     slot_seconds: int
     slots: _containers.RepeatedCompositeFieldContainer[PlanSlot]
@@ -332,7 +334,43 @@ class PlanReply(_message.Message):
     base_kw: float
     carbon_shadow_gbp_t: float
     problems: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., bound_gbp: _Optional[float] = ..., gap: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., seconds: _Optional[float] = ..., optimised: _Optional[int] = ..., base_kw: _Optional[float] = ..., carbon_shadow_gbp_t: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    carbon_caps: _containers.RepeatedCompositeFieldContainer[CarbonCap]
+    units: _containers.RepeatedCompositeFieldContainer[UnitCost]
+    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., bound_gbp: _Optional[float] = ..., gap: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., seconds: _Optional[float] = ..., optimised: _Optional[int] = ..., base_kw: _Optional[float] = ..., carbon_shadow_gbp_t: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ..., carbon_caps: _Optional[_Iterable[_Union[CarbonCap, _Mapping]]] = ..., units: _Optional[_Iterable[_Union[UnitCost, _Mapping]]] = ...) -> None: ...
+
+class CarbonCap(_message.Message):
+    __slots__ = ("name", "cap_kg", "spent_kg", "planned_kg", "shadow_gbp_t", "kept")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAP_KG_FIELD_NUMBER: _ClassVar[int]
+    SPENT_KG_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KG_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_GBP_T_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cap_kg: float
+    spent_kg: float
+    planned_kg: float
+    shadow_gbp_t: float
+    kept: bool
+    def __init__(self, name: _Optional[str] = ..., cap_kg: _Optional[float] = ..., spent_kg: _Optional[float] = ..., planned_kg: _Optional[float] = ..., shadow_gbp_t: _Optional[float] = ..., kept: _Optional[bool] = ...) -> None: ...
+
+class UnitCost(_message.Message):
+    __slots__ = ("unit", "jobs", "work", "gbp", "gbp_asap", "co2_g", "co2_asap_g")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    WORK_FIELD_NUMBER: _ClassVar[int]
+    GBP_FIELD_NUMBER: _ClassVar[int]
+    GBP_ASAP_FIELD_NUMBER: _ClassVar[int]
+    CO2_G_FIELD_NUMBER: _ClassVar[int]
+    CO2_ASAP_G_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    jobs: int
+    work: float
+    gbp: float
+    gbp_asap: float
+    co2_g: float
+    co2_asap_g: float
+    def __init__(self, unit: _Optional[str] = ..., jobs: _Optional[int] = ..., work: _Optional[float] = ..., gbp: _Optional[float] = ..., gbp_asap: _Optional[float] = ..., co2_g: _Optional[float] = ..., co2_asap_g: _Optional[float] = ...) -> None: ...
 
 class Signal(_message.Message):
     __slots__ = ("name", "source", "unit", "fetched_at", "to", "quality", "detail")

@@ -124,6 +124,13 @@ class ComputeFlex(Loop):
                 detail = "the ramp cap lets the rest go in the next minutes: call again"
             elif left:
                 detail = f"not all could be restored ({self.actuator.detail}): call again"
+            if self.settings.licence.taking_part and (
+                reserved := await self._reserve_nothing("drain: FlexLon is being removed")
+            ):
+                left += reserved
+                detail = (
+                    f"reservations of the kw licence are left ({self.actuator.detail}): call again"
+                )
             return DrainView(restored, left, detail)
 
     # ---- windows
@@ -190,6 +197,8 @@ class ComputeFlex(Loop):
                 if dry_run
                 else f"window {window.window_id} is in force{held}"
             )
+            if self.settings.licence.taking_part and not held:
+                fixed += "; Slurm itself keeps it for jobs with the kw licence"
             return AddedView(
                 shown,
                 not dry_run,

@@ -25,6 +25,7 @@ from flexlond.model.metering import Modelled
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, rebound_on
+from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.rebound import plan_with_rebound, under
@@ -32,19 +33,22 @@ from flexlond.planning.stopping import Stopping, as_before, choose
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from flexlond.agents.build import Question
+    from flexlond.agents.carbon_days import CarbonDays
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
-    from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.job import Cluster, Job, Snapshot
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
 
 
 _log = structlog.get_logger()
+# A suspended job emits nothing to speak of.
+_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
 _CALM = 4  # times as long as choosing took, whom to stop is not chosen afresh
 
 
@@ -77,8 +81,15 @@ class Trial:
 class PlanningStep:
     """Plans the state it is given; `timer` is the clock by which the search is bounded (s)."""
 
-    def __init__(self, hub: Hub, timer: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        timer: Callable[[], float] = time.perf_counter,
+        carbon: CarbonDays | None = None,
+    ) -> None:
+        """`carbon` has what was emitted already; None: without carbon caps of a day."""
         self._hub = hub
+        self._carbon = carbon
         self._timer = timer
         self._mean = MeanJob()
         self._choose_after = 0
@@ -233,6 +244,12 @@ class PlanningStep:
             mean=self._mean,
             caps=caps_on(grid, windows, now),
         )
+        if self._carbon is not None and caps_wanted(settings.planning):
+            running = emitters(state, snapshot, question.kw, outlook, now)
+            account = {job.job_id: job.account for job in snapshot.jobs}
+            accounts = [account[job_id] for job_id in question.problem.job_id.tolist()]
+            day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
+            question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
         problem = stopper.with_suspended(state, question, now)
         rebound = rebound_on(grid, windows, now)
         return _Asked(replace(question, problem=problem), series, outlook, rebound)
@@ -256,14 +273,32 @@ def outlook_of(state: LoopState) -> Outlook:
     return Outlook(learner.runtime, learner.power)
 
 
-def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
-    """The power that the directives of running jobs state."""
-    found: dict[int, PowerSpec] = {}
+def emitters(
+    state: LoopState, snapshot: Snapshot, kw: Mapping[int, float], outlook: Outlook, now: int
+) -> list[Emitter]:
+    """The running jobs with consent; `kw` is what the plan counts of each, by job id."""
+    return [
+        Emitter(job.account, kw.get(job.job_id, 0.0), job.start, outlook.end_of(job, now))
+        for job, _ in _consenting(state, snapshot)
+        if job.start and job.state in _DRAWING
+    ]
+
+
+def _consenting(state: LoopState, snapshot: Snapshot) -> Iterator[tuple[Job, Directive]]:
+    """Running jobs with what they agreed to."""
     for job in snapshot.jobs:
         if job.state not in ACTIVE_STATES:
             continue
         record = state.actuator.records.get(job.job_id)
         reading = state.consents.read(job, record.first_submit if record else job.submit)
-        if isinstance(reading, Directive) and reading.power is not None:
-            found[job.job_id] = reading.power
-    return found
+        if isinstance(reading, Directive):
+            yield job, reading
+
+
+def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
+    """The power that the directives of running jobs state."""
+    return {
+        job.job_id: reading.power
+        for job, reading in _consenting(state, snapshot)
+        if reading.power is not None
+    }

@@ -183,6 +183,31 @@ class StageView:
 
 
 @dataclass(frozen=True, slots=True)
+class CarbonCapView:
+    """What became of a carbon cap of a day (proto: CarbonCap)."""
+
+    name: str
+    cap_kg: float
+    spent_kg: float
+    planned_kg: float
+    shadow_gbp_t: float
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCostView:
+    """What a unit of work costs over the planned jobs that say work in it (proto: UnitCost)."""
+
+    unit: str
+    jobs: int
+    work: float
+    gbp: float  # per unit, as for all of these
+    gbp_asap: float
+    co2_g: float
+    co2_asap_g: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlanView:
     """The last plan (proto: PlanReply)."""
 
@@ -202,6 +227,8 @@ class PlanView:
     base_kw: float = 0.0
     carbon_shadow_gbp_t: float = 0.0
     problems: tuple[str, ...] = ()
+    carbon_caps: tuple[CarbonCapView, ...] = ()
+    units: tuple[UnitCostView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

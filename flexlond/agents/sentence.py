@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.state import LoopState
     from flexlond.model.action import Result
+    from flexlond.planning.problem import Plan
 
 
 def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
@@ -47,7 +48,8 @@ def because(agent: LoopState) -> str:
         return "nothing to plan"
     saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
     carbon = found.totals.co2_asap_kg - found.totals.co2_kg
-    return f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    said = f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    return "; ".join([said, *_caps(found)])
 
 
 def obstacle(agent: LoopState) -> str:
@@ -82,3 +84,15 @@ def obstacle(agent: LoopState) -> str:
         ),
     )
     return next((why for applies, why in reasons if applies), "")
+
+
+def _caps(found: Plan) -> list[str]:
+    """The carbon caps that bind, and those that are not kept."""
+    words = []
+    for one in found.carbon_caps:
+        planned = f"{one.name}: {one.spent_kg + one.planned_kg:.4g} of {one.total_kg:g} kg"
+        if not one.kept:
+            words.append(f"{planned}, it is not kept")
+        elif one.price_gbp_kg > 0:
+            words.append(f"{planned}, worth {1000.0 * one.price_gbp_kg:.4g} GBP/t")
+    return words

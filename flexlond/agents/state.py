@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flexlond.agents.power_log import PowerLog
     from flexlond.agents.stoppable import Stoppable
     from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.licence import Stretch
     from flexlond.model.metering import Modelled
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
@@ -60,6 +61,8 @@ class LoopState:
     stoppable: Mapping[int, Stoppable] = field(default_factory=dict)  # running, by the last look
     stopping: Stopping | None = None  # who is to be stopped, by the last plan
     modelled: Modelled | None = None  # what the last plan says that the site draws
+    in_force: tuple[Stretch, ...] = ()  # our reservations, as the helper saw them last
+    kept_said: tuple[str, ...] = ()  # what there is to say of them
     whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"
     cycle_at: int = 0

@@ -192,14 +192,18 @@ def view(
 
 
 def warnings(agent: LoopState, now: int) -> list[str]:
-    """The shortfalls that are foreseen, one line a window."""
+    """The shortfalls that are foreseen, one line a window; then what there is to say of Slurm's keeping."""
     found, tail = [], stop_views.tail(agent.settings, agent.stopping)
     for window in agent.windows:
         if window.binds(now):
             text = _reason(window, agent.problem, agent.last_plan, now, tail)
             if text:
                 found.append(f"window {window.window_id} {text}")
-    return found
+    if found and agent.in_force:
+        found.append(
+            "by the plan, which does not count that Slurm holds back jobs with the kw licence"
+        )
+    return [*found, *agent.kept_said]
 
 
 def words(agent: LoopState, now: int) -> str:

@@ -65,9 +65,11 @@ def plan(view: PlanView, slots: int) -> pb.PlanReply:
     """PlanReply with the first `slots` slots; 0: all."""
     chosen = view.slots[:slots] if slots else view.slots
     return pb.PlanReply(
-        **_plain(view, without={"slots", "stages"}),
+        **_plain(view, without={"slots", "stages", "carbon_caps", "units"}),
         slots=[plan_slot(slot) for slot in chosen],
         stages=[pb.Stage(**_plain(stage)) for stage in view.stages],
+        carbon_caps=[pb.CarbonCap(**_plain(one)) for one in view.carbon_caps],
+        units=[pb.UnitCost(**_plain(one)) for one in view.units],
     )
 
 

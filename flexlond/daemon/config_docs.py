@@ -29,7 +29,7 @@ SECTIONS = {
     ),
     "directive.classes.NAME": (
         "A named set of directive values, written as a user would write them. A class needs at least "
-        "one of deadline, start_by and max_delay. Words in a comment override the class."
+        "one of deadline, start_by, max_delay and latency. Words in a comment override the class."
     ),
     "signals": "Price and carbon feeds.",
     "signals.price[]": "Price feeds in order of preference: the first that is good serves.",
@@ -51,6 +51,11 @@ SECTIONS = {
         "start always uses the time limit, whatever was learnt."
     ),
     "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
+    "licence": (
+        "Windows that Slurm itself keeps, whatever happens to FlexLon: job_submit.lua gives the jobs of the "
+        "partitions that take part the licence `kw`, and a window is a reservation of it. Read by flexlond, "
+        "flexlon-helper and `flexlond lua`."
+    ),
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -146,6 +151,11 @@ DOCS: dict[str, KeyDoc] = {
         "The longest wait beyond the first moment it could have started: a Slurm duration.",
         '"12:00:00"',
     ),
+    "directive.classes.NAME.latency": KeyDoc(
+        "",
+        "The longest wait from the submission on, whatever the job waits for: a Slurm duration.",
+        '"00:10:00"',
+    ),
     "directive.classes.NAME.preempt": KeyDoc(
         "", "What may be done once it runs: none, requeue or suspend.", '"requeue"'
     ),
@@ -164,6 +174,12 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "directive.classes.NAME.max_carbon": KeyDoc(
         "", "Wait for a slot at or below this intensity, never past the latest start.", '"150"'
+    ),
+    "directive.classes.NAME.work": KeyDoc(
+        "", "The useful work of each such job, counted in `unit`.", '"2.5e6"'
+    ),
+    "directive.classes.NAME.unit": KeyDoc(
+        "", "What the work of such jobs is counted in; a job may give its own work.", '"inference"'
     ),
     "directive.opt_in[].partition": KeyDoc("", "The partition that the job asks for.", '"batch"'),
     "directive.opt_in[].qos": KeyDoc("", "The job's QOS.", '"low"'),
@@ -300,6 +316,14 @@ DOCS: dict[str, KeyDoc] = {
     "planning.co2_cap_kg": KeyDoc(
         "kg", "The most CO2 that the planned runs together may cause; 0: no cap.", "250.0"
     ),
+    "planning.carbon_cap_kg_per_day": KeyDoc(
+        "kg",
+        "The most CO2 that flexible jobs may emit in a day of the controller's time zone; 0: no cap.",
+        "500.0",
+    ),
+    "planning.account_carbon_cap_kg_per_day": KeyDoc(
+        "kg", "The same for the flexible jobs of an account.", "{climate = 120.0}"
+    ),
     "windows.stop_running": KeyDoc(
         "",
         "Whether a window that deferral does not keep may stop running jobs: those whose directive says "
@@ -343,6 +367,35 @@ DOCS: dict[str, KeyDoc] = {
     "helper.resume_grace": KeyDoc(
         "s", "How long after its time a suspended job may wait for the independent resume.", "0"
     ),
+    "licence.total_kw": KeyDoc(
+        "kW",
+        "N of the line Licenses=kw:N in slurm.conf: the most that the jobs can draw together; 0: no licence.",
+        "1000",
+    ),
+    "licence.conf": KeyDoc(
+        "",
+        "The file that has this line. The plugin looks at it with each job and gives no licence without the "
+        "line, because Slurm refuses jobs that ask for a licence that it does not know.",
+        '"/etc/slurm/slurm.conf"',
+    ),
+    "licence.partitions": KeyDoc(
+        "",
+        "Whose jobs get the licence: off (also where a partition is not named), flexible (jobs that consent "
+        "to be moved) or all (needs licence.consent).",
+        '{ batch = "flexible", night = "all" }',
+    ),
+    "licence.consent": KeyDoc(
+        "",
+        "For all: a sentence that says who agreed that jobs without a directive wait for windows.",
+        '"All jobs of night may wait for windows: J. Doe, head of computing, 2026-11-28"',
+    ),
+    "licence.longest_seconds": KeyDoc(
+        "s", "The longest reservation that the helper makes.", "43200"
+    ),
+    "licence.ahead_seconds": KeyDoc(
+        "s", "How far ahead the end of a reservation may be.", "172800"
+    ),
+    "licence.most": KeyDoc("", "The most reservations of ours at one time.", "48"),
     "admin.operators": KeyDoc(
         "", "Users who may see and ask everything, by name or uid.", '["root"]'
     ),

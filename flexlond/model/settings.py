@@ -23,6 +23,7 @@ class FlexClass(_Base, frozen=True):
     deadline: str = ""
     start_by: str = ""
     max_delay: str = ""
+    latency: str = ""
     preempt: str = ""
     checkpoint: str = ""
     min_run: str = ""
@@ -30,6 +31,8 @@ class FlexClass(_Base, frozen=True):
     power: str = ""
     max_price: str = ""
     max_carbon: str = ""
+    work: str = ""
+    unit: str = ""
 
 
 class OptIn(_Base, frozen=True):
@@ -168,6 +171,8 @@ class PlanningSettings(_Base, frozen=True):
     site_kw: float = 0.0  # the most that the site may draw; 0: no cap
     rebound_cap: float = 1.1  # after a window, in peaks of the last day or the plan; 0: no cap
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
+    carbon_cap_kg_per_day: float = 0.0  # of all flexible jobs; 0: no cap
+    account_carbon_cap_kg_per_day: dict[str, float] = {}  # account -> kg
 
 
 class WindowSettings(_Base, frozen=True):
@@ -199,6 +204,23 @@ class HelperSettings(_Base, frozen=True):
     resume_grace: int = 0
 
 
+class LicenceSettings(_Base, frozen=True):
+    """[licence]: windows that Slurm itself keeps, by reservations of the `kw` licence."""
+
+    total_kw: int = 0  # N of Licenses=kw:N in slurm.conf; 0: there is none
+    conf: str = "/etc/slurm/slurm.conf"  # the file with the Licenses= line
+    partitions: dict[str, Literal["off", "flexible", "all"]] = msgspec.field(default_factory=dict)
+    consent: str = ""  # who agreed, for the site, that jobs without a directive wait for windows
+    longest_seconds: int = 43200  # of one reservation
+    ahead_seconds: int = 172800  # its end, from now
+    most: int = 48  # reservations at once
+
+    @property
+    def taking_part(self) -> bool:
+        """Whether the jobs of any partition get the licence."""
+        return any(mode != "off" for mode in self.partitions.values())
+
+
 class AdminSettings(_Base, frozen=True):
     """[admin]: who may do what."""
 
@@ -220,4 +242,5 @@ class Settings(_Base, frozen=True):
     windows: WindowSettings = WindowSettings()
     prediction: PredictionSettings = PredictionSettings()
     helper: HelperSettings = HelperSettings()
+    licence: LicenceSettings = LicenceSettings()
     admin: AdminSettings = AdminSettings()

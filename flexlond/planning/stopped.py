@@ -156,7 +156,14 @@ def _pending(problem: Problem, stops: Sequence[Stop]) -> Problem:
     ):
         if len(getattr(problem, name)) or not problem.jobs:
             added[name] = np.array(values)
+    if len(problem.extra_group):
+        added["extra_group"] = np.zeros(count, np.int64)
     longer: dict[str, Any] = {
         name: np.concatenate([getattr(problem, name), one]) for name, one in added.items()
     }
-    return replace(problem, **longer)
+    # What it emits is counted already, as what runs.
+    nobody = np.zeros(count, np.bool_)
+    caps = tuple(
+        replace(cap, jobs=np.concatenate([cap.jobs, nobody])) for cap in problem.carbon_caps
+    )
+    return replace(problem, **longer, carbon_caps=caps)
