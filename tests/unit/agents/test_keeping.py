@@ -140,7 +140,8 @@ async def test_what_draws_without_a_licence_leaves_less_for_the_others(bench: Be
     bench.slurm.advance(60)
     assert [job.state for job in bench.slurm.jobs.values()] == [JobState.RUNNING]
     await bench.cycle()
-    kw = bench.agent.observed_kw - BASE
+    assert bench.agent.modelled is not None
+    kw = bench.agent.modelled.kw - BASE
     assert kw > 0
     await order(bench, 2, 5, 300.5)
     assert bench.slurm.reserved[-1][0].kw == 1000 - math.floor(300.5 - BASE - kw)
