@@ -612,3 +612,57 @@ class WindowRequest(_message.Message):
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     def __init__(self, window_id: _Optional[int] = ...) -> None: ...
+
+class AssetSlot(_message.Message):
+    __slots__ = ("start", "kw", "level")
+    START_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    kw: float
+    level: float
+    def __init__(self, start: _Optional[int] = ..., kw: _Optional[float] = ..., level: _Optional[float] = ...) -> None: ...
+
+class AssetLine(_message.Message):
+    __slots__ = ("name", "kind", "driver", "unit", "read_at", "level", "kw", "planned_kw", "setpoint_kw", "setpoint_at", "writes", "detail", "slots")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    READ_AT_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    SETPOINT_KW_FIELD_NUMBER: _ClassVar[int]
+    SETPOINT_AT_FIELD_NUMBER: _ClassVar[int]
+    WRITES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    driver: str
+    unit: str
+    read_at: int
+    level: float
+    kw: float
+    planned_kw: float
+    setpoint_kw: float
+    setpoint_at: int
+    writes: bool
+    detail: str
+    slots: _containers.RepeatedCompositeFieldContainer[AssetSlot]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., driver: _Optional[str] = ..., unit: _Optional[str] = ..., read_at: _Optional[int] = ..., level: _Optional[float] = ..., kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., setpoint_kw: _Optional[float] = ..., setpoint_at: _Optional[int] = ..., writes: _Optional[bool] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[AssetSlot, _Mapping]]] = ...) -> None: ...
+
+class AssetsReply(_message.Message):
+    __slots__ = ("assets", "planned_at", "cost_gbp", "proven", "problems")
+    ASSETS_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    PROVEN_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    assets: _containers.RepeatedCompositeFieldContainer[AssetLine]
+    planned_at: int
+    cost_gbp: float
+    proven: bool
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, assets: _Optional[_Iterable[_Union[AssetLine, _Mapping]]] = ..., planned_at: _Optional[int] = ..., cost_gbp: _Optional[float] = ..., proven: _Optional[bool] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -7,10 +7,12 @@ epoch seconds (UTC).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flexlond.agents import plan_views, stop_views, stopper, views, window_power, windows
+from flexlond.agents.asset_ports import AssetsView
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
 from flexlond.agents.explaining import explain
@@ -54,6 +56,12 @@ class ComputeFlex(Loop):
     def signals(self) -> SignalsView:
         """The feeds and their values."""
         return plan_views.signals_view(self)
+
+    def show_assets(self) -> AssetsView:
+        """The assets."""
+        if self.assets is None:
+            return AssetsView((), 0, math.nan, proven=False, problems=())
+        return self.assets.view(self._clock())
 
     async def pause(self) -> str:
         """No new action from now on."""
@@ -251,6 +259,8 @@ class ComputeFlex(Loop):
             ]
             if settings.slurm != self.settings.slurm:
                 fixed.append("[slurm]")
+            if settings.assets != self.settings.assets:
+                fixed.append("[[assets]]")
             self.settings = settings
             self.consents = ConsentReader(settings.directive, self._tz)
             if self.learner is not None:

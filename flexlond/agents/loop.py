@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
+    from flexlond.agents.assets import AssetDesk
     from flexlond.agents.learning import Learner
     from flexlond.agents.power_log import Meter
     from flexlond.agents.records import JobRecord, Store
@@ -68,6 +69,7 @@ class Loop(LoopState):
         clock: Callable[[], int],
         version: str,
         learner: Learner | None = None,
+        assets: AssetDesk | None = None,
         meter: Meter | None = None,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
@@ -82,6 +84,7 @@ class Loop(LoopState):
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
             learner=learner,
+            assets=assets,
             power=PowerLog(store.power, meter, clock()),
             windows=tuple(store.windows()),
         )
@@ -131,11 +134,15 @@ class Loop(LoopState):
             began = time.monotonic()
             self._complete = False
             await self._look_at_cluster()
+            if self.assets is not None:
+                await self.assets.look(now)
             results: Sequence[Result] = ()
             if await self._look(now):
                 self._note_carbon(now)
                 if self._may_plan():
                     await self._plan(now, exact=True)
+                if self.assets is not None:
+                    await self.assets.act(now, allowed=self._acting())
                 results = await self._carry_out(now, only=None)
                 await self._have_slurm_keep(now)
                 self._complete = await self._helper_answers()

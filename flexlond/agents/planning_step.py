@@ -112,7 +112,18 @@ class PlanningStep:
         asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
-        problem, found = await self._answer(state, asked.question.problem, asked.rebound, improver)
+        last = state.last_plan
+        if state.assets is not None and exact:
+            planning = state.settings.planning
+            last = await state.assets.plan(
+                under(asked.question.problem, asked.rebound),
+                planning,
+                budget_of(planning, self._timer),
+                last,
+            )
+        problem, found = await self._answer(
+            state, asked.question.problem, asked.rebound, improver, last
+        )
         if improver is not None and improver.detail:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
@@ -138,7 +149,8 @@ class PlanningStep:
             for job in snapshot.jobs
             if job.state in ACTIVE_STATES
         )
-        state.modelled = Modelled(now, problem.base_kw + running, running)
+        beside = state.assets.observed_kw() if state.assets is not None else 0.0
+        state.modelled = Modelled(now, problem.base_kw + running + beside, running)
 
     async def trial(
         self,
@@ -153,11 +165,13 @@ class PlanningStep:
     ) -> Trial:
         """The plan under `windows`, and the one under a further window made from it; changes nothing."""
         asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
-        problem, without = await self._answer(state, asked.question.problem, asked.rebound, None)
+        problem, without = await self._answer(
+            state, asked.question.problem, asked.rebound, None, state.last_plan
+        )
         one = (make(without),)
         capped = under(asked.question.problem, caps_on(problem.grid, one, now))
         rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
-        problem, found = await self._answer(state, capped, rebound, None)
+        problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
         caps = caps_on(problem.grid, (*windows, *one), now)
         question = replace(asked.question, problem=problem)
         stopping = await self._stopping(state, question, found, caps, None)
@@ -181,8 +195,17 @@ class PlanningStep:
         settings, terms = state.settings.planning, stopper.terms_of(state)
         candidates = stopper.candidates(state, question, self._mean)
 
+        beside = (
+            np.zeros(problem.grid.count)
+            if state.assets is None
+            else state.assets.beside(problem.grid, problem.now)
+        )
+
         def replan(asked: Problem) -> Plan:
-            return plan(asked, settings, budget=budget_of(settings, self._timer), last=found)
+            """The jobs have of each cap what the assets' plan leaves them, as in _answer."""
+            own, budget = with_power(asked, -beside), budget_of(settings, self._timer)
+            answer = plan(own, settings, budget=budget, last=found)
+            return replace(answer, kw=answer.kw + beside)
 
         if before is not None:
             return await asyncio.to_thread(
@@ -205,15 +228,25 @@ class PlanningStep:
         problem: Problem,
         rebound: NDArray[np.float64],
         improver: Improver | None,
+        last: Plan | None,
     ) -> tuple[Problem, Plan]:
-        """The plan and the problem that it answers, which has the caps that it was made under."""
+        """The plan and the problem that it answers, which has the caps that it was made under.
+
+        The jobs have of each cap what the assets' plan leaves them; both figures are the whole site's again.
+        """
 
         def planner(problem: Problem) -> Plan:
             return plan(problem, settings, budget=budget, last=last, improve=improver)
 
-        settings, last = state.settings.planning, state.last_plan
+        settings = state.settings.planning
         budget = budget_of(settings, self._timer)
-        return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
+        if state.assets is None:
+            return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
+        beside = state.assets.beside(problem.grid, problem.now)
+        problem, found = await asyncio.to_thread(
+            plan_with_rebound, with_power(problem, -beside), rebound - beside, planner
+        )
+        return with_power(problem, beside), replace(found, kw=found.kw + beside)
 
     def _ask(
         self,
@@ -261,6 +294,11 @@ class PlanningStep:
         return {
             kind: self._hub.series(kind, grid, now) for kind, feeds in configured.items() if feeds
         }
+
+
+def with_power(problem: Problem, kw: NDArray[np.float64]) -> Problem:
+    """The same with `kw` (S,) more under its cap, if it has one."""
+    return replace(problem, site_kw=problem.site_kw + kw) if len(problem.site_kw) else problem
 
 
 def outlook_of(state: LoopState) -> Outlook:

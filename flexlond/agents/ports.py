@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flexlond.agents.asset_ports import AssetsView
     from flexlond.agents.power_ports import PowerView
     from flexlond.agents.window_ports import AddedView, WindowOrder, WindowView
     from flexlond.model.settings import Settings
@@ -283,6 +284,10 @@ class AgentView(Protocol):
 
     def signals(self) -> SignalsView:
         """Return the feeds with their values."""
+        ...
+
+    def show_assets(self) -> AssetsView:
+        """Return the assets beside the cluster, as read and as planned."""
         ...
 
     def may_delay(self) -> bool:

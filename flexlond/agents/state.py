@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flexlond.agents.actuator import Actuator
+    from flexlond.agents.assets import AssetDesk
     from flexlond.agents.consent import ConsentReader, FlexJob
     from flexlond.agents.learning import Learner
     from flexlond.agents.power_log import PowerLog
@@ -45,6 +46,7 @@ class LoopState:
     draining: bool
     power: PowerLog
     learner: Learner | None = None
+    assets: AssetDesk | None = None  # None: there are none
     outlook: Outlook = field(default_factory=Outlook)
     snapshot: Snapshot | None = None
     cluster: Cluster | None = None

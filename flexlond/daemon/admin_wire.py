@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flexlond._pb import admin_pb2 as pb
 
 if TYPE_CHECKING:
+    from flexlond.agents.asset_ports import AssetsView
     from flexlond.agents.ports import (
         DrainView,
         ExplainView,
@@ -84,6 +85,18 @@ def signals(view: SignalsView) -> pb.SignalsReply:
         signals=[signal(line) for line in view.signals],
         slots=[plan_slot(slot) for slot in view.slots],
     )
+
+
+def assets(view: AssetsView) -> pb.AssetsReply:
+    """AssetsReply."""
+    lines = [
+        pb.AssetLine(
+            **_plain(one, without={"slots"}),
+            slots=[pb.AssetSlot(**_plain(slot)) for slot in one.slots],
+        )
+        for one in view.assets
+    ]
+    return pb.AssetsReply(**_plain(view, without={"assets"}), assets=lines)
 
 
 def signal(view: SignalLine) -> pb.Signal:

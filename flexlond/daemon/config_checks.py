@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
+from flexlond.daemon.config_checks_assets import assets
 from flexlond.daemon.config_checks_planning import (
     licence,
     meter,
@@ -262,6 +263,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     planning,
     windows,
     prediction,
+    assets,
     _helper,
     licence,
     _admin,

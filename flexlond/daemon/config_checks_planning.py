@@ -110,6 +110,7 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "milp_seconds",
         "site_kw",
         "co2_cap_kg",
+        "export_kw",
         "carbon_cap_kg_per_day",
     ):
         yield from within(f"planning.{name}", getattr(chosen, name), 0)

@@ -173,6 +173,63 @@ class PlanningSettings(_Base, frozen=True):
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
     carbon_cap_kg_per_day: float = 0.0  # of all flexible jobs; 0: no cap
     account_carbon_cap_kg_per_day: dict[str, float] = {}  # account -> kg
+    export_kw: float = 0.0  # the most that assets may make the site export
+    assets_seconds: float = 5.0  # of planning assets with jobs, in full cycles
+
+
+class AssetRegister(_Base, frozen=True):
+    """[assets.level] and its like: a Modbus register; value = raw x scale + offset."""
+
+    address: int = -1  # as on the wire, from 0; -1: there is none
+    type: Literal["int16", "uint16", "int32", "uint32", "float32"] = "int16"
+    scale: float = 1.0
+    offset: float = 0.0
+    table: Literal["holding", "input"] = "holding"
+    word_order: Literal["big", "little"] = "big"
+
+
+class AssetSettings(_Base, frozen=True):
+    """[[assets]]: a battery or a chilled store beside the cluster. kW are electric, positive into the asset."""
+
+    name: str
+    kind: Literal["battery", "chiller"]
+    driver: Literal["simulated", "modbus"]
+    max_age: float = 120.0  # s after which a reading is stale
+    lease_seconds: float = 120.0  # how long a set-point lasts that is not renewed
+    # battery
+    charge_kw: float = 0.0
+    discharge_kw: float = 0.0
+    capacity_kwh: float = 0.0
+    reserve_kwh: float = 0.0
+    charge_efficiency: float = 0.95
+    discharge_efficiency: float = 0.95
+    wear_gbp_per_kwh: float = 0.02
+    # chiller
+    max_kw: float = 0.0
+    min_kw: float = 0.0
+    inertia_kwh_per_k: float = 0.0
+    conductance_kw_per_k: float = 0.0
+    ambient_c: float = 25.0
+    cop: float = 4.0
+    low_c: float = 16.0
+    high_c: float = 22.0
+    heat_kw: tuple[float, ...] = (0.0,)  # one figure, or 24 by hour of the day (UTC)
+    # simulated
+    start_level: float = 0.0  # kWh or degrees C
+    # modbus
+    host: str = ""
+    port: int = 502
+    unit: int = 1
+    timeout: float = 2.0
+    write: bool = False  # whether set-points may be written at all
+    falls_back: bool = (
+        False  # the asset has a time-out of its own for set-points that are not renewed
+    )
+    neutral_kw: float = 0.0  # the set-point by which the asset is left to itself
+    level: AssetRegister = AssetRegister()
+    power: AssetRegister = AssetRegister()
+    setpoint: AssetRegister = AssetRegister()
+    lease: AssetRegister = AssetRegister()
 
 
 class WindowSettings(_Base, frozen=True):
@@ -241,6 +298,7 @@ class Settings(_Base, frozen=True):
     planning: PlanningSettings = PlanningSettings()
     windows: WindowSettings = WindowSettings()
     prediction: PredictionSettings = PredictionSettings()
+    assets: tuple[AssetSettings, ...] = ()
     helper: HelperSettings = HelperSettings()
     licence: LicenceSettings = LicenceSettings()
     admin: AdminSettings = AdminSettings()
