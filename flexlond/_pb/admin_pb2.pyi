@@ -488,7 +488,7 @@ class AddWindowRequest(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ..., replaces: _Optional[int] = ...) -> None: ...
 
 class AddWindowReply(_message.Message):
-    __slots__ = ("window", "added", "cost_gbp", "carbon_gbp", "delay_gbp", "moves", "detail")
+    __slots__ = ("window", "added", "cost_gbp", "carbon_gbp", "delay_gbp", "moves", "detail", "stops", "stops_gbp")
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     ADDED_FIELD_NUMBER: _ClassVar[int]
     COST_GBP_FIELD_NUMBER: _ClassVar[int]
@@ -496,6 +496,8 @@ class AddWindowReply(_message.Message):
     DELAY_GBP_FIELD_NUMBER: _ClassVar[int]
     MOVES_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    STOPS_FIELD_NUMBER: _ClassVar[int]
+    STOPS_GBP_FIELD_NUMBER: _ClassVar[int]
     window: Window
     added: bool
     cost_gbp: float
@@ -503,7 +505,9 @@ class AddWindowReply(_message.Message):
     delay_gbp: float
     moves: _containers.RepeatedCompositeFieldContainer[WindowMove]
     detail: str
-    def __init__(self, window: _Optional[_Union[Window, _Mapping]] = ..., added: _Optional[bool] = ..., cost_gbp: _Optional[float] = ..., carbon_gbp: _Optional[float] = ..., delay_gbp: _Optional[float] = ..., moves: _Optional[_Iterable[_Union[WindowMove, _Mapping]]] = ..., detail: _Optional[str] = ...) -> None: ...
+    stops: _containers.RepeatedCompositeFieldContainer[WindowStop]
+    stops_gbp: float
+    def __init__(self, window: _Optional[_Union[Window, _Mapping]] = ..., added: _Optional[bool] = ..., cost_gbp: _Optional[float] = ..., carbon_gbp: _Optional[float] = ..., delay_gbp: _Optional[float] = ..., moves: _Optional[_Iterable[_Union[WindowMove, _Mapping]]] = ..., detail: _Optional[str] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ..., stops_gbp: _Optional[float] = ...) -> None: ...
 
 class WindowMove(_message.Message):
     __slots__ = ("job_id", "before", "after", "kw")
@@ -518,7 +522,7 @@ class WindowMove(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., kw: _Optional[float] = ...) -> None: ...
 
 class Window(_message.Message):
-    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end")
+    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops")
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
@@ -536,6 +540,7 @@ class Window(_message.Message):
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     REBOUND_KW_FIELD_NUMBER: _ClassVar[int]
     REBOUND_END_FIELD_NUMBER: _ClassVar[int]
+    STOPS_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     start: int
     end: int
@@ -553,7 +558,28 @@ class Window(_message.Message):
     slots: _containers.RepeatedCompositeFieldContainer[WindowSlot]
     rebound_kw: float
     rebound_end: int
-    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ...) -> None: ...
+    stops: _containers.RepeatedCompositeFieldContainer[WindowStop]
+    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ...) -> None: ...
+
+class WindowStop(_message.Message):
+    __slots__ = ("job_id", "verb", "at", "until", "kw", "cost_gbp", "state", "detail")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    verb: str
+    at: int
+    until: int
+    kw: float
+    cost_gbp: float
+    state: str
+    detail: str
+    def __init__(self, job_id: _Optional[int] = ..., verb: _Optional[str] = ..., at: _Optional[int] = ..., until: _Optional[int] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class WindowSlot(_message.Message):
     __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share")

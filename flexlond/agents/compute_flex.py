@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, views, window_power, windows
+from flexlond.agents import plan_views, stop_views, stopper, views, window_power, windows
 from flexlond.agents.asset_ports import AssetsView
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
@@ -122,7 +122,9 @@ class ComputeFlex(Loop):
             ]
             cap = self.settings.planning.ramp_kw_per_5min or float("inf")
             room = self._ramp.room(cap, now)
-            send, later = within_ramp(actions, self.kw, cap_kw=cap, room_kw=room)
+            actions += stopper.resumes(self, now)
+            kw = {**self.kw, **{one.job_id: one.kw for one in self.stops}}
+            send, later = within_ramp(actions, kw, cap_kw=cap, room_kw=room)
             results = await self._send(send, now)
             restored = sum(1 for r in results if r.outcome in (Outcome.APPLIED, Outcome.ALREADY_SO))
             left = len(actions) - restored
@@ -144,7 +146,7 @@ class ComputeFlex(Loop):
 
     def list_windows(self) -> Sequence[WindowView]:
         """Every window, without its slots."""
-        return [replace(self._window_view(one), slots=()) for one in self.windows]
+        return [replace(self._window_view(one), slots=(), stops=()) for one in self.windows]
 
     def show_window(self, window_id: int) -> WindowView | None:
         """One window with its slots."""
@@ -188,7 +190,16 @@ class ComputeFlex(Loop):
                 window = self._store.add_window(window, order.replaces)
                 ended = () if replaced is None else (replace(replaced, cancelled=now),)
                 self.windows = (*others, *ended, window)
-            shown = windows.view(window, (), trial.problem, trial.under, now, power={})
+            shown = windows.view(
+                window,
+                (),
+                trial.problem,
+                trial.under,
+                now,
+                power={},
+                tail=stop_views.tail(self.settings, trial.stopping),
+                stops=stop_views.planned(trial.stopping.stops),
+            )
             held = "" if self._may_hold() else f"; for now nothing is held for it: {because(self)}"
             fixed = (
                 f"nothing was changed{held}"
@@ -202,6 +213,8 @@ class ComputeFlex(Loop):
                 not dry_run,
                 *windows.rise(trial, self.settings.planning),
                 moves=windows.moves(trial),
+                stops=shown.stops,
+                stops_gbp=trial.stopping.cost_gbp,
                 detail=fixed,
             )
 
@@ -230,7 +243,16 @@ class ComputeFlex(Loop):
         now = self._clock()
         samples = self._store.samples(window.window_id)
         power = window_power.slots_of(self, self._store.power, window, now)
-        return windows.view(window, samples, self.problem, self.last_plan, now, power=power)
+        return windows.view(
+            window,
+            samples,
+            self.problem,
+            self.last_plan,
+            now,
+            power=power,
+            tail=stop_views.tail(self.settings, self.stopping),
+            stops=stop_views.of_window(self, window, now),
+        )
 
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what belongs to the process needs a restart."""

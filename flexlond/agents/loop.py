@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from flexlond.agents import keeping, window_power, windows
+from flexlond.agents import keeping, stopper, window_power, windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.carbon_days import CarbonDays
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
-from flexlond.agents.decide import Wanted, decide
+from flexlond.agents.decide import Wanted, decide, within_ramp
 from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.peaks import PeakWatch
@@ -218,7 +218,13 @@ class Loop(LoopState):
                 seen.append(known.record)
         self.actuator.keep_seen(seen)
         self.flex = flex
+        self._look_at_stops(now)
         return True
+
+    def _look_at_stops(self, now: int) -> None:
+        """What was stopped, and who may be."""
+        self.stops = self._store.stops(now - stopper.REMEMBERED)
+        self.stoppable = stopper.look(self, now, self._margin)
 
     def _margin(self, job: Job) -> int:
         """Seconds kept before the latest start: the site's, the predicted wait, the scheduler's."""
@@ -288,6 +294,7 @@ class Loop(LoopState):
     async def _carry_out(self, now: int, only: Collection[int] | None) -> Sequence[Result]:
         if self.settings.daemon.mode != "act" or self.paused:
             return ()
+        stopped = await self._stop_and_resume(now)
         actions = decide(
             self.flex,
             {} if self.draining else self._wanted(now),
@@ -296,7 +303,32 @@ class Loop(LoopState):
             only=only,
             backoff=self.actuator.backoff,
         )
-        return await self._send(actions, now)
+        return [*stopped, *await self._send(actions, now)]
+
+    def _may_stop(self, now: int) -> bool:
+        """As for new holds, by a plan that is not old, and only where the site wants it."""
+        fresh = now - self.planned_at <= 2 * self.settings.daemon.cycle_seconds
+        return fresh and self.settings.windows.stop_running and self._may_hold()
+
+    async def _stop_and_resume(self, now: int) -> Sequence[Result]:
+        """Stops whose moment has come, and suspended jobs that nothing keeps any more."""
+        stops = stopper.due(self, now) if self._may_stop(now) else []
+        back, _ = self._resumes(now)
+        if not stops and not back:
+            return ()
+        chosen = [self.stoppable[record.job_id].record for _, record in stops]
+        self.actuator.keep(chosen)
+        self._store.add_stops([record for _, record in stops])
+        results = await self._send([*(action for action, _ in stops), *back], now)
+        self._look_at_stops(now)
+        return results
+
+    def _resumes(self, now: int) -> tuple[Sequence[Action], Sequence[Action]]:
+        """Those that go now, and those that the ramp cap lets go later."""
+        cap = self.settings.planning.ramp_kw_per_5min or float("inf")
+        kw = {one.job_id: one.kw for one in self.stops}
+        room = self._ramp.room(cap, now)
+        return within_ramp(stopper.resumes(self, now), kw, cap_kw=cap, room_kw=room)
 
     async def _have_slurm_keep(self, now: int) -> None:
         """Bring the reservations of the `kw` licence to what the windows ask for (keeping.py)."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import structlog
 
+from flexlond.agents import stopper
 from flexlond.agents.build import build
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
@@ -28,6 +29,7 @@ from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.rebound import plan_with_rebound, under
+from flexlond.planning.stopping import Stopping, as_before, choose
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
@@ -43,10 +45,11 @@ if TYPE_CHECKING:
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
 
-# A suspended job keeps its place but draws nothing above the idle power of its nodes.
-_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
 
 _log = structlog.get_logger()
+# A suspended job emits nothing to speak of.
+_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
+_CALM = 4  # times as long as choosing took, whom to stop is not chosen afresh
 
 
 class Hub(Protocol):
@@ -71,7 +74,8 @@ class Trial:
 
     problem: Problem  # with it
     without: Plan
-    under: Plan
+    under: Plan  # of the same jobs, and of those that are stopped behind them
+    stopping: Stopping
 
 
 class PlanningStep:
@@ -88,6 +92,7 @@ class PlanningStep:
         self._carbon = carbon
         self._timer = timer
         self._mean = MeanJob()
+        self._choose_after = 0
 
     async def run(
         self,
@@ -123,13 +128,26 @@ class PlanningStep:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
         state.series, state.outlook = asked.series, asked.outlook
-        state.problem, state.last_plan = problem, found
+        caps = caps_on(problem.grid, state.windows, now)
+        # A tick has no time to choose afresh, nor has every cycle where that takes long.
+        fresh = exact and now >= self._choose_after
+        question = replace(question, problem=problem)
+        chose = self._timer()
+        before = None if fresh else state.stopping
+        stopping = await self._stopping(state, question, found, caps, before)
+        if fresh:
+            self._choose_after = now + int(_CALM * (self._timer() - chose))
+        state.stopping = stopping
+        state.problem, state.last_plan = stopping.problem, stopping.plan
         state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
         # What the plan counts, as the cap does: idle power is in the base, not in the jobs.
+        left = 1.0 - state.settings.windows.suspend_saves
         running = math.fsum(
-            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in _DRAWING
+            question.kw.get(job.job_id, 0.0) * (left if job.state is JobState.SUSPENDED else 1.0)
+            for job in snapshot.jobs
+            if job.state in ACTIVE_STATES
         )
         beside = state.assets.observed_kw() if state.assets is not None else 0.0
         state.modelled = Modelled(now, problem.base_kw + running + beside, running)
@@ -154,7 +172,55 @@ class PlanningStep:
         capped = under(asked.question.problem, caps_on(problem.grid, one, now))
         rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
         problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
-        return Trial(problem, without, found)
+        caps = caps_on(problem.grid, (*windows, *one), now)
+        question = replace(asked.question, problem=problem)
+        stopping = await self._stopping(state, question, found, caps, None)
+        return Trial(stopping.problem, without, stopping.plan, stopping)
+
+    async def _stopping(
+        self,
+        state: LoopState,
+        question: Question,
+        found: Plan,
+        caps: NDArray[np.float64],
+        before: Stopping | None,
+    ) -> Stopping:
+        """Who is stopped for the windows, and the plan with it; `found` is the plan without.
+
+        As it was `before`, where that is given.
+        """
+        problem = question.problem
+        if not state.settings.windows.stop_running or not np.isfinite(caps).any():
+            return Stopping((), problem, found)
+        settings, terms = state.settings.planning, stopper.terms_of(state)
+        candidates = stopper.candidates(state, question, self._mean)
+
+        beside = (
+            np.zeros(problem.grid.count)
+            if state.assets is None
+            else state.assets.beside(problem.grid, problem.now)
+        )
+
+        def replan(asked: Problem) -> Plan:
+            """The jobs have of each cap what the assets' plan leaves them, as in _answer."""
+            own, budget = with_power(asked, -beside), budget_of(settings, self._timer)
+            answer = plan(own, settings, budget=budget, last=found)
+            return replace(answer, kw=answer.kw + beside)
+
+        if before is not None:
+            return await asyncio.to_thread(
+                as_before, problem, found, candidates, before, terms=terms, replan=replan
+            )
+        return await asyncio.to_thread(
+            choose,
+            problem,
+            found,
+            caps,
+            candidates,
+            settings=settings,
+            terms=terms,
+            replan=replan,
+        )
 
     async def _answer(
         self,
@@ -217,7 +283,9 @@ class PlanningStep:
             accounts = [account[job_id] for job_id in question.problem.job_id.tolist()]
             day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
             question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
-        return _Asked(question, series, outlook, rebound_on(grid, windows, now))
+        problem = stopper.with_suspended(state, question, now)
+        rebound = rebound_on(grid, windows, now)
+        return _Asked(replace(question, problem=problem), series, outlook, rebound)
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
         """The configured signals."""

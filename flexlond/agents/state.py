@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING
 from flexlond.agents.outlook import Outlook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flexlond.agents.actuator import Actuator
     from flexlond.agents.assets import AssetDesk
     from flexlond.agents.consent import ConsentReader, FlexJob
     from flexlond.agents.learning import Learner
     from flexlond.agents.power_log import PowerLog
+    from flexlond.agents.stoppable import Stoppable
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.licence import Stretch
     from flexlond.model.metering import Modelled
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
+    from flexlond.model.stop import StopRecord
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.stopping import Stopping
     from flexlond.slurm.reader import QueueReader
 
 
@@ -57,6 +60,9 @@ class LoopState:
     series: Mapping[Kind, Series] = field(default_factory=dict)
     kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
     windows: tuple[Window, ...] = ()  # every window there was, oldest first
+    stops: Sequence[StopRecord] = ()  # of the last weeks, as of the last look
+    stoppable: Mapping[int, Stoppable] = field(default_factory=dict)  # running, by the last look
+    stopping: Stopping | None = None  # who is to be stopped, by the last plan
     modelled: Modelled | None = None  # what the last plan says that the site draws
     in_force: tuple[Stretch, ...] = ()  # our reservations, as the helper saw them last
     kept_said: tuple[str, ...] = ()  # what there is to say of them

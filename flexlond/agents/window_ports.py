@@ -36,6 +36,20 @@ class WindowSlotView:
 
 
 @dataclass(frozen=True, slots=True)
+class StopView:
+    """A running job that a window stops (proto: WindowStop)."""
+
+    job_id: int
+    verb: str  # requeue-until | suspend
+    at: int  # when it is ordered
+    until: int  # held until then, or resumed then
+    kw: float
+    cost_gbp: float
+    state: str  # planned, or how its intent ended; open while that is not known
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class WindowView:
     """One window with its progress (proto: Window)."""
 
@@ -56,6 +70,7 @@ class WindowView:
     short_slots: int
     detail: str  # why it is not kept, or what it does
     slots: tuple[WindowSlotView, ...]
+    stops: tuple[StopView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,8 @@ class AddedView:
     delay_gbp: float
     moves: tuple[MoveView, ...]
     detail: str  # what is in force, or why it is refused and what to do
+    stops: tuple[StopView, ...] = ()
+    stops_gbp: float = 0.0  # what they cost, beside the rise of the objective
 
 
 def refused(why: str) -> AddedView:

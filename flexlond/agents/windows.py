@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexlond.agents import stop_views
 from flexlond.agents.window_ports import MoveView, WindowSlotView, WindowView
 from flexlond.model.slurmtime import format_moment
 from flexlond.model.window import Window, WindowSample, WindowState, covering, with_ramp_in
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from flexlond.agents.planning_step import Trial
     from flexlond.agents.records import Store
     from flexlond.agents.state import LoopState
-    from flexlond.agents.window_ports import WindowOrder
+    from flexlond.agents.window_ports import StopView, WindowOrder
     from flexlond.model.metering import SlotPower
     from flexlond.model.settings import PlanningSettings
     from flexlond.model.timegrid import TimeGrid
@@ -99,19 +100,22 @@ def make(
 def rise(trial: Trial, settings: PlanningSettings) -> tuple[float, float, float]:
     """GBP by which electricity, carbon and delay cost more under the cap, where both are known."""
     one, other = trial.without, trial.under
-    rate = settings.delay_price * trial.problem.delay_weight / 86400.0
+    jobs = len(one.start)  # those that are stopped come behind them, with a cost of their own
+    rate = settings.delay_price * trial.problem.delay_weight[:jobs] / 86400.0
     return (
-        _known(other.cost_gbp - one.cost_gbp),
-        _known(other.co2_kg - one.co2_kg) * settings.carbon_price / 1000.0,
-        float((rate * (other.start - one.start)).sum()),
+        _known(other.cost_gbp[:jobs] - one.cost_gbp),
+        _known(other.co2_kg[:jobs] - one.co2_kg) * settings.carbon_price / 1000.0,
+        float((rate * (other.start[:jobs] - one.start)).sum()),
     )
 
 
 def moves(trial: Trial) -> tuple[MoveView, ...]:
     """The jobs that start at another time and are held now or then, the farthest first."""
     one, other = trial.without, trial.under
-    chosen = np.flatnonzero((one.start != other.start) & (one.moved | other.moved))
-    by = np.abs(other.start - one.start)[chosen]
+    jobs = len(one.start)
+    start, moved = other.start[:jobs], other.moved[:jobs]
+    chosen = np.flatnonzero((one.start != start) & (one.moved | moved))
+    by = np.abs(start - one.start)[chosen]
     tasks = np.maximum(1, trial.problem.tasks)
     return tuple(
         MoveView(
@@ -151,17 +155,20 @@ def view(
     now: int,
     *,
     power: Mapping[int, SlotPower],
+    tail: str = stop_views.RUN_ON,
+    stops: tuple[StopView, ...] = (),
 ) -> WindowView:
     """One window with its slots: seen where they are over, planned where they are to come.
 
-    `power` is what the site drew in them, by their first second.
+    `power` is what the site drew in them, by their first second; `tail` says why what runs is not stopped
+    (stop_views.tail), `stops` are those that are.
     """
     slots = tuple(
         _slot_view(window, number, samples, found, now, drawn=power.get(start))
         for number, start in enumerate(window.slot_starts())
     )
     short = [slot for slot in slots if slot.shortfall_kw > _NEAR]
-    detail = _reason(window, problem, found, now) if window.binds(now) else ""
+    detail = _reason(window, problem, found, now, tail) if window.binds(now) else ""
     return WindowView(
         window_id=window.window_id,
         start=window.start,
@@ -180,15 +187,16 @@ def view(
         short_slots=len(short),
         detail=detail,
         slots=slots,
+        stops=stops,
     )
 
 
 def warnings(agent: LoopState, now: int) -> list[str]:
     """The shortfalls that are foreseen, one line a window; then what there is to say of Slurm's keeping."""
-    found = []
+    found, tail = [], stop_views.tail(agent.settings, agent.stopping)
     for window in agent.windows:
         if window.binds(now):
-            text = _reason(window, agent.problem, agent.last_plan, now)
+            text = _reason(window, agent.problem, agent.last_plan, now, tail)
             if text:
                 found.append(f"window {window.window_id} {text}")
     if found and agent.in_force:
@@ -206,7 +214,7 @@ def words(agent: LoopState, now: int) -> str:
         for window in agent.windows
         if window.state(now) is WindowState.ACTIVE
     ]
-    return "; ".join([*parts, *warnings(agent, now)])
+    return "; ".join([*parts, *stop_views.words(agent, now), *warnings(agent, now)])
 
 
 def store_all(agent: LoopState, store: Store, now: int) -> None:
@@ -258,7 +266,9 @@ def _slot_view(
     )
 
 
-def _reason(window: Window, problem: Problem | None, found: Plan | None, now: int) -> str:
+def _reason(
+    window: Window, problem: Problem | None, found: Plan | None, now: int, tail: str
+) -> str:
     """By how much the plan in force misses the caps to come, and what needs the power; "" when it does not."""
     if problem is None or found is None:
         return ""
@@ -274,10 +284,10 @@ def _reason(window: Window, problem: Problem | None, found: Plan | None, now: in
         return ""
     worst = int(above.argmax())
     head = f"falls short by up to {float(above[worst]):.4g} kW in {short} slot{'s' * (short > 1)}"
-    return f"{head}: {_needed(problem, found, worst, float(caps[worst]))}"
+    return f"{head}: {_needed(problem, found, worst, float(caps[worst]), tail)}"
 
 
-def _needed(problem: Problem, found: Plan, slot: int, cap: float) -> str:
+def _needed(problem: Problem, found: Plan, slot: int, cap: float, tail: str) -> str:
     """What draws the power in `slot`."""
     running = problem.running
     begin = np.full(len(running.end), problem.grid.start)
@@ -289,7 +299,7 @@ def _needed(problem: Problem, found: Plan, slot: int, cap: float) -> str:
     if problem.base_kw > cap:
         return f"idle nodes alone draw {problem.base_kw:.4g} kW"
     if runs > cap:
-        return f"what runs already draws {runs:.4g} kW, and running jobs are not stopped"
+        return f"what runs already draws {runs:.4g} kW, and {tail}"
     free = ~problem.movable
     if len(found.uncapped):
         free = found.uncapped & ~found.moved

@@ -47,6 +47,7 @@ MOMENTS = frozenset(
         "started_at",
         "submit",
         "to",
+        "until",
     }
 )
 

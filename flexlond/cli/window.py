@@ -1,7 +1,7 @@
 """flexlonctl window: order, look at and cancel windows of lower power. For operators.
 
 Law: moments are read in the user's zone (TZ) and sent in UTC; powers carry their unit. What the daemon refuses
-ends with exit code 1 and what to do. A window defers flexible jobs; it stops none that runs, and says so.
+ends with exit code 1 and what to do. Running jobs are stopped only where the site and their owners agreed.
 """
 
 # ruff: noqa: FBT002, PLR0917 -- typer makes options of parameters
@@ -58,7 +58,7 @@ def add(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Order a window: what it costs and moves, how far it falls short. Running jobs are not stopped."""
+    """Order a window: what it costs and moves, how far it falls short, whom it stops."""
     from flexlond.cli import render_window
 
     pb = messages()

@@ -120,7 +120,8 @@ def drain(view: DrainView) -> pb.DrainReply:
 def window(view: WindowView) -> pb.Window:
     """Window."""
     return pb.Window(
-        **_plain(view, without={"slots"}),
+        **_plain(view, without={"slots", "stops"}),
+        stops=[pb.WindowStop(**_plain(stop)) for stop in view.stops],
         slots=[pb.WindowSlot(**_plain(slot)) for slot in view.slots],
     )
 
@@ -128,7 +129,8 @@ def window(view: WindowView) -> pb.Window:
 def added(view: AddedView) -> pb.AddWindowReply:
     """AddWindowReply."""
     return pb.AddWindowReply(
-        **_plain(view, without={"window", "moves"}),
+        **_plain(view, without={"window", "moves", "stops"}),
+        stops=[pb.WindowStop(**_plain(stop)) for stop in view.stops],
         window=window(view.window) if view.window else None,
         moves=[pb.WindowMove(**_plain(move)) for move in view.moves],
     )

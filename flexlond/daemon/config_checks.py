@@ -19,6 +19,7 @@ from flexlond.daemon.config_checks_planning import (
     planning,
     power,
     prediction,
+    windows,
 )
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
@@ -262,6 +263,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     meter,
     planning,
     envelope,
+    windows,
     prediction,
     assets,
     _helper,

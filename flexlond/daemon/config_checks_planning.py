@@ -1,4 +1,4 @@
-"""What must hold in [power], [meter], [planning], [envelope], [prediction] and [licence], beyond each type.
+"""What must hold in the tables of power, plans, windows, prediction and licences, beyond types.
 
 Law: as in config_checks.py, of which this is a part: pure, every problem is found, none is raised.
 """
@@ -174,6 +174,13 @@ def envelope(settings: Settings) -> Iterator[Problem]:
     yield from within("envelope.exact_jobs", chosen.exact_jobs, 0, 400, "jobs")
     yield from within("envelope.exact_seconds", chosen.exact_seconds, 0, 60, "seconds")
     yield from within("envelope.seconds", chosen.seconds, 1, 250, "seconds")
+
+
+def windows(settings: Settings) -> Iterator[Problem]:
+    """[windows]."""
+    chosen = settings.windows
+    yield from within("windows.suspend_saves", chosen.suspend_saves, 0, 1)
+    yield from within("windows.restart_seconds", chosen.restart_seconds, 0, 86_400, "seconds")
 
 
 def prediction(settings: Settings) -> Iterator[Problem]:

@@ -59,6 +59,7 @@ SECTIONS = {
         "The flexibility envelope (`flexlonctl envelope`): which windows are priced, how deep, and what is "
         "kept back. It changes no plan."
     ),
+    "windows": "What may be done to keep a window, beside deferring jobs.",
     "prediction": (
         "Runtime and power of a job, learnt from like jobs in Slurm's accounting (sacct). The latest safe "
         "start always uses the time limit, whatever was learnt."
@@ -460,6 +461,22 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "envelope.seconds": KeyDoc(
         "s", "After so long the envelope is given up, and the answer says so.", "120.0"
+    ),
+    "windows.stop_running": KeyDoc(
+        "",
+        "Whether a window that deferral does not keep may stop running jobs: those whose directive says "
+        "`preempt=requeue` or `preempt=suspend`, as often and as soon as it says. Off: they run on.",
+        "true",
+    ),
+    "windows.suspend_saves": KeyDoc(
+        "",
+        "The share of its power that a suspended job does not draw; what is counted of a suspension.",
+        "0.8",
+    ),
+    "windows.restart_seconds": KeyDoc(
+        "s",
+        "How long a requeued job works until it is where it was, beside the work that it lost.",
+        "120.0",
     ),
     "prediction.enabled": KeyDoc(
         "", "Whether to learn; without it every job counts for its time limit.", "true"

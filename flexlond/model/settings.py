@@ -247,6 +247,14 @@ class EnvelopeSettings(_Base, frozen=True):
     seconds: float = 120.0  # for the whole envelope
 
 
+class WindowSettings(_Base, frozen=True):
+    """[windows]: what is done to keep a window beyond deferral."""
+
+    stop_running: bool = False  # running jobs whose directive says preempt= may be stopped
+    suspend_saves: float = 0.8  # share of a job's power that is not drawn while it is suspended
+    restart_seconds: float = 120.0  # of work that each requeued job needs to get going again
+
+
 class PredictionSettings(_Base, frozen=True):
     """[prediction]: runtime and power learnt from Slurm's accounting."""
 
@@ -304,6 +312,7 @@ class Settings(_Base, frozen=True):
     meter: MeterSettings = MeterSettings()
     planning: PlanningSettings = PlanningSettings()
     envelope: EnvelopeSettings = EnvelopeSettings()
+    windows: WindowSettings = WindowSettings()
     prediction: PredictionSettings = PredictionSettings()
     assets: tuple[AssetSettings, ...] = ()
     helper: HelperSettings = HelperSettings()

@@ -24,7 +24,7 @@ from flexlond.slurm.command import SlurmCommandError
 from flexlond.slurm.helper_client import HelperUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from flexlond.agents.power_log import Meter
@@ -49,6 +49,9 @@ class SimSlurm:
     helper_down: bool = False
     complete: bool = True
     answers_lost: bool = False
+    refuses: str = ""  # the code with which stops are refused
+    checkpointing: bool = False  # stops have given the signal only
+    stopped: dict[int, tuple[int, int]] = field(default_factory=dict)  # suspended: since, due
     effects: list[Action] = field(default_factory=list)
     reserved: list[tuple[Stretch, ...]] = field(default_factory=list)
     licences: int = 1000
@@ -111,6 +114,9 @@ class SimSlurm:
             self._schedule()
 
     def _schedule(self) -> None:
+        for job_id, (_, due) in list(self.stopped.items()):
+            if self.now >= due:  # the timer of its own
+                self.resume(job_id)
         for job in list(self.jobs.values()):
             if job.state is JobState.RUNNING and self.now >= job.start + self.runtime[job.job_id]:
                 self.edit(job.job_id, state=JobState.ENDED, end=self.now)
@@ -163,6 +169,8 @@ class SimSlurm:
             seen = self.jobs[action.job_id]
             return Result(action.action_id, outcome, code, "", seen.begin, seen.state.value)
 
+        if action.verb in {Verb.REQUEUE_UNTIL, Verb.SUSPEND, Verb.RESUME}:
+            return self._stop(action, job, end)
         if job.state is not JobState.PENDING:
             return end(Outcome.REFUSED, "not-pending")
         if job.begin != action.expected_begin:
@@ -175,6 +183,34 @@ class SimSlurm:
         elif action.verb is Verb.RELEASE:
             self.edit(action.job_id, begin=max(self.now, action.not_before))
         return end(Outcome.APPLIED, "applied")
+
+    def _stop(self, action: Action, job: Job, end: Callable[[Outcome, str], Result]) -> Result:
+        """As the helper: what runs is requeued until then, suspended, or resumed."""
+        if job.restarts != action.restarts or job.state.value != action.expected_state:
+            return end(Outcome.REFUSED, "state-changed")
+        if self.refuses:
+            return end(Outcome.REFUSED, self.refuses)
+        self.effects.append(action)
+        if self.checkpointing:
+            return end(Outcome.UNKNOWN, "checkpointing")
+        if action.verb is Verb.REQUEUE_UNTIL:
+            self.requeue(job.job_id, action.not_before)
+        elif action.verb is Verb.SUSPEND:
+            self.edit(job.job_id, state=JobState.SUSPENDED)
+            self.stopped[job.job_id] = (self.now, action.not_before)
+        else:
+            self.resume(job.job_id)
+        return end(Outcome.APPLIED, "applied")
+
+    def requeue(self, job_id: int, begin: int) -> None:
+        job = self.jobs[job_id]
+        again = {"submit": self.now, "restarts": job.restarts + 1, "begin": begin}
+        self.edit(job_id, state=JobState.PENDING, start=0, **again)
+
+    def resume(self, job_id: int) -> None:
+        since, _ = self.stopped.pop(job_id)
+        self.runtime[job_id] += self.now - since
+        self.edit(job_id, state=JobState.RUNNING)
 
     def read_cluster(self) -> Cluster:
         names = tuple(f"n{i}" for i in range(2))

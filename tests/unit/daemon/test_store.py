@@ -19,6 +19,7 @@ from flexlond.agents.records import JobRecord
 from flexlond.daemon.store import SqliteStore, StoreError
 from flexlond.model.action import Action, Outcome, Result, Verb
 from flexlond.model.metering import Modelled, Reading, ReadingQuality, SlotPower, Source
+from flexlond.model.stop import StopRecord
 from flexlond.model.window import Window, WindowSample
 
 
@@ -269,3 +270,32 @@ def test_a_store_from_before_windows_gets_their_tables(tmp_path: Path) -> None:
     with SqliteStore(path) as store:
         assert store.windows() == []
         assert store.add_window(a_window()).window_id == 1
+
+
+def a_stop(name: str, at: int = 100) -> StopRecord:
+    return StopRecord(
+        name, 1, 7, 90, 0, Verb.REQUEUE_UNTIL, at, 60, 900, 12.5, 0.25, "window 1: 12.5 kW less"
+    )
+
+
+def test_a_stop_survives_a_reopen_and_ends_as_its_intent_does(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.add_stops([a_stop("never-sent"), a_stop("a1"), a_stop("a2", at=50)])
+        store.record_intents([an_action("a1"), an_action("a2")], 100)
+        store.record_results([a_result("a1", Outcome.UNKNOWN)], 101)
+    with SqliteStore(tmp_path / "s.db") as store:
+        never, one = store.stops(100)
+        assert (never.sent, never.outcome) == (False, None)
+        assert (one.sent, one.outcome) == (True, Outcome.UNKNOWN)
+        assert one == replace(a_stop("a1"), outcome=Outcome.UNKNOWN)
+        store.record_results([a_result("a1", Outcome.APPLIED)], 102)
+        assert [stop.outcome for stop in store.stops(0)] == [None, Outcome.APPLIED, None]
+
+
+def test_a_store_from_before_stops_gets_their_table(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with SqliteStore(path) as store:
+        store._db.execute("DROP TABLE window_stop")
+    with SqliteStore(path) as store:
+        store.add_stops([a_stop("a1")])
+        assert len(store.stops(0)) == 1
