@@ -1,8 +1,9 @@
 """The independent meter's readings by slot, and what Slurm says of the load: the demo's judges.
 
-Law: pure arithmetic on what others measured. The meter's file has one line a second: its own time and kW. A slot's
-power is the mean of the readings in it; with fewer than `ENOUGH` of its seconds read it is not known (NaN), never
-guessed. The load is GPU-seconds of jobs by Slurm's accounting over those that the machine has. kW, epoch seconds.
+Law: pure arithmetic on what others measured. The meter's file has one line a second: its own time and kW. A
+slot's power is the mean of the readings in it; with fewer than `ENOUGH` of its seconds read it is not known
+(NaN), never guessed. The load is GPU-seconds of jobs by Slurm's accounting over those that the machine has.
+kW, epoch s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Slurm's records of the jobs that nobody may touch: what each had first, and what became different.
 
-Law: what `scontrol show job` prints, compared by itself; FlexLon is not asked. Only fields are compared that Slurm
-does not change by itself while a job waits and runs. A begin time that is not set yet is no change.
+Law: what `scontrol show job` prints, compared by itself; FlexLon is not asked. Only fields are compared that
+Slurm does not change by itself while a job waits and runs. A begin time that is not set yet is no change.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def install(day: Day) -> None:
 
 
 def configure(text: str) -> None:
-    """This configuration and the plugin for it; then FlexLon's services, restarted. Raises DemoError."""
+    """Install a configuration and the plugin for it; then FlexLon's services, restarted. Raises DemoError."""
     CONFIG.write_text(text, encoding="utf-8")
     CONFIG.chmod(0o644)
     run([str(PREFIX / "flexlond"), "check-config", "--config", str(CONFIG)])

@@ -1,8 +1,8 @@
 """The live view of the window's demo: kW by slot against the cap, the queue, what moved and why.
 
-Law: shows what it is given and asks nobody. Bars are the meter's means of slots that are over (of the slot of now so
-far), and what the plan draws in those to come; the line is the cap. On a terminal a rich screen, elsewhere one plain
-line now and then. Text that users wrote is data: it is escaped, never markup.
+Law: shows what it is given and asks nobody. Bars are the meter's means of slots that are over (of the slot of
+now so far), and what the plan draws in those to come; the line is the cap. On a terminal a rich screen,
+elsewhere one plain line now and then. Text that users wrote is data: it is escaped, never markup.
 """
 
 from __future__ import annotations

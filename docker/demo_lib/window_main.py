@@ -1,7 +1,7 @@
-"""The demo of a window: a full cluster gets an order with two slots' notice; was it kept?
+"""The demo of a window: a full cluster gets an order with two slots' notice.
 
-Law: exit code 0 only when the meter says that every slot was kept, no promise was broken because of the window and
-no job without consent was changed; 1 otherwise, with the reasons on stderr.
+Law: exit code 0 only when the meter says that every slot was kept, no promise was broken because of the window
+and no job without consent was changed; 1 otherwise, with the reasons on stderr.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def run_window(order: Order, console: Console) -> WindowReport:
     """The whole demo. Raises DemoError."""
     timing = Timing(order.slot_seconds)
     print(
-        f"slots of {order.slot_seconds} s: {timing.warm_up} to fill up, {timing.observed} observed by the meter, "
-        f"then the order, {timing.notice} whole slots of notice, {timing.window} of the window"
+        f"slots of {order.slot_seconds} s: {timing.warm_up} to fill up, {timing.observed} observed, then "
+        f"the order, {timing.notice} whole slots of notice, {timing.window} of the window"
     )
     day = prepare(timing)
     users = Users(window_load(timing, requeue=order.requeue, seed=order.seed), float(day.start))

@@ -1,8 +1,8 @@
 """The operator's part of the window's demo: the meter is switched on, FlexLon configured, the window ordered.
 
-Law: does what an administrator and an operator would, by files, systemctl and flexlonctl. The meter's coefficients
-are its own and differ from those in FlexLon's configuration; nothing of ours reads or sets its figures. The cap is
-taken from the meter's readings, not from FlexLon.
+Law: does what an administrator and an operator would, by files, systemctl and flexlonctl. The meter's
+coefficients are its own and differ from those in FlexLon's configuration. The cap is taken from the meter's
+readings, not from FlexLon.
 """
 
 from __future__ import annotations

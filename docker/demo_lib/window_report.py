@@ -1,8 +1,8 @@
 """The account of a window that was ordered and watched: kW by slot against the cap, and what else was promised.
 
-Law: pure arithmetic on facts that others measured; only the meter says whether a slot was kept: its mean is at most
-5 % above the cap. What the plan and the model said stands beside it and decides nothing. NaN: not known; a slot
-whose power is not known is not kept. kW at the site's supply, epoch seconds (UTC).
+Law: pure arithmetic on facts that others measured; only the meter says whether a slot was kept: its mean is at
+most 5 % above the cap. What the plan and the model said stands beside it and decides nothing. NaN: not known; a
+slot whose power is not known is not kept. kW at the site's supply, epoch seconds (UTC).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def rows(
     planned: Mapping[int, float],
     modelled: Mapping[int, float],
 ) -> tuple[SlotRow, ...]:
-    """Every whole slot of the demo from `start` to `end`; `planned` and `modelled` by the slot's first second."""
+    """Every whole slot from `start` to `end`; `planned` and `modelled` are by the slot's first second."""
     found = []
     seconds = timing.slot_seconds
     for number, at in enumerate(range(start, end - seconds + 1, seconds)):

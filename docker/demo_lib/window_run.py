@@ -1,8 +1,8 @@
 """The window's demo from the first job to the last: watch, order at the right moment, watch until all is done.
 
-Law: orders one window and lets the users cancel the jobs that they hold; else it only watches. It ends by itself:
-when the window is over and no job is left in the queue, at the latest `DRAIN` slots after it, which is a failure.
-Times are epoch seconds (UTC).
+Law: orders one window and lets the users cancel the jobs that they hold; else it only watches. It ends by
+itself: when the window is over and no job is left in the queue, at the latest `DRAIN` slots after it, which is
+a failure. Times are epoch seconds (UTC).
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ class WindowRun:
         if time.time() > self.slot_start(self.timing.order + 1):
             raise DemoError("the order took longer than its slot: there was less than the notice")
         self.said.append(
-            f"the operator ordered window {self.ordered.window_id}: {cap:.2f} kW, {self.reduction:.0%} below the "
-            f"{self.baseline_kw:.2f} kW of the last {self.timing.observed} slots, for {self.timing.window} slots"
+            f"the operator ordered window {self.ordered.window_id}: {cap:.2f} kW for "
+            f"{self.timing.window} slots, {self.reduction:.0%} below the {self.baseline_kw:.2f} kW of the last {self.timing.observed}"
         )
 
     def _cancel(self) -> None:

@@ -59,17 +59,18 @@ def sentences(report: WindowReport) -> list[str]:
     """What the table does not say."""
     judged = [slot for slot in report.slots if slot.judged]
     late = sum(job.late for job in report.jobs)
+    ordered = report.ordered.ordered_kw
+    before, after = report.peak(Phase.BEFORE), report.peak(Phase.AFTER)
     return [
-        f"ordered: {report.ordered.ordered_kw:.2f} kW, {report.reduction:.0%} below {report.baseline_kw:.2f} kW, the "
-        f"mean of the slots before the order; right before the window it was {report.notice_kw:.2f} kW",
+        f"ordered: {ordered:.2f} kW, {report.reduction:.0%} below {report.baseline_kw:.2f} kW",
+        f"(the mean of the slots before the order; of those right before the window {report.notice_kw:.2f} kW)",
         f"kept within 5 %: {sum(slot.kept for slot in judged)} of {len(judged)} slots",
         f"load before the order: {report.load:.1%} of the GPUs, {report.flexible:.1%} of it flexible",
         f"latest starts and deadlines missed: {late}, because of the window: {len(report.missed)}",
         f"jobs: {len(report.jobs)}, of which FlexLon moved {report.moved}",
         f"jobs without consent: {report.without_consent}, records changed: {len(report.changed)}",
-        f"highest slot before the order {report.peak(Phase.BEFORE):.2f} kW, after the window "
-        f"{report.peak(Phase.AFTER):.2f} kW",
-        f"Slurm {report.slurm}, slots of {report.slot_seconds} s; the meter asks the nodes' processes, not FlexLon",
+        f"highest slot: before the order {before:.2f} kW, after the window {after:.2f} kW",
+        f"Slurm {report.slurm}, slots of {report.slot_seconds} s; the meter asks the nodes, not FlexLon",
     ]
 
 
