@@ -60,6 +60,7 @@ class Scene:
     seconds: int
     phase: Phase
     bars: tuple[Bar, ...]
+    kw: float  # the meter's last reading
     status: Status
     jobs: tuple[JobLine, ...]
     watch: Watch
@@ -178,9 +179,8 @@ def counts(scene: Scene) -> str:
 def line(scene: Scene) -> str:
     """The same in one plain line, for a log."""
     bar = scene.current
-    metered = f"{bar.metered:5.2f} kW" if math.isfinite(bar.metered) else "   no kW"
-    cap = f" of {bar.cap:.2f} kW" if math.isfinite(bar.cap) else ""
+    cap = f" of {bar.cap:.2f}" if math.isfinite(bar.cap) else ""
     return (
-        f"{clock(scene.now)} slot {scene.slot + 1:2} {scene.phase.value:7} {metered}{cap}  {counts(scene)}. "
+        f"{clock(scene.now)} slot {scene.slot + 1:2} {scene.phase.value:7} {scene.kw:5.2f} kW{cap}  {counts(scene)}. "
         f"{scene.status.last_cycle}"
     )

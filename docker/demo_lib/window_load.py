@@ -2,8 +2,9 @@
 
 Law: pure; the same seed gives the same submissions. Nothing here knows of the window but when to stop. Each
 stream offers a steady amount of work: the next job comes when the last one's GPU-seconds are due, moved by a
-seeded jitter. The plain stream alone stays below what the window leaves, and the two together are a little more
-than the machine, so that jobs wait and it stays full. Jobs run 1 to 1.9 slots. Seconds from the begin of the
+seeded jitter. The plain stream alone stays below what the window leaves, and the two together are about as much
+as the machine does, so that it stays full. Who can wait lets others go first (--nice): else plain jobs would wait
+as well, and take every GPU that deferral frees. Jobs run 1 to 1.9 slots. Seconds from the begin of the
 demo; the time limit is in Slurm's whole minutes.
 """
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 SEED = 2026
 GPUS = 12  # three nodes of four
 PLAIN_SHARE = 0.44  # of the GPUs, jobs without consent alone
-FLEXIBLE_SHARE = 0.59
+FLEXIBLE_SHARE = 0.56
 PATIENCE = 30  # slots that a flexible job may wait: notice, window and what comes back after it
+_NICE = 1000
 _JITTER = 0.35  # of the gap to the next job
 _HELD_AT = (4.3, 5.6)  # slots; of the jobs that their users hold
 
@@ -118,6 +120,7 @@ def _flexible_jobs(draw: random.Random, timing: Timing, *, requeue: bool) -> Ite
             gpus=gpus,
             minutes=timing.minutes,
             comment=_directive(number, timing, requeue=requeue),
+            nice=_NICE,
         )
 
 

@@ -26,6 +26,9 @@ _METER = (
 _TEMPLATE = Path(__file__).with_name("window.toml")
 _PRICE = 100.0  # GBP/MWh and
 _CARBON = 150.0  # gCO2/kWh, in every slot
+_DELAY_GBP = (
+    600.0  # per kWh, day and slot: a slot's delay then counts more than planning.min_benefit
+)
 _AHEAD = 240  # slots of the feed
 
 
@@ -43,7 +46,9 @@ def flat_day(start: int, slot_seconds: int, slots: int) -> Day:
 def configuration(slot_seconds: int) -> str:
     """The configuration file's text."""
     text = _TEMPLATE.read_text(encoding="utf-8")
-    return Template(text).substitute(slot_seconds=slot_seconds, feed=FEED)
+    return Template(text).substitute(
+        slot_seconds=slot_seconds, feed=FEED, delay_price=_DELAY_GBP / slot_seconds
+    )
 
 
 def write_feed(day: Day) -> None:

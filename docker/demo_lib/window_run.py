@@ -142,7 +142,8 @@ class WindowRun:
             raise DemoError("the order took longer than its slot: there was less than the notice")
         self.said.append(
             f"the operator ordered window {self.ordered.window_id}: {cap:.2f} kW for "
-            f"{self.timing.window} slots, {self.reduction:.0%} below the {self.baseline_kw:.2f} kW of the last {self.timing.observed}"
+            f"{self.timing.window} slots, {self.reduction:.0%} below the {self.baseline_kw:.2f} kW of the "
+            f"last {self.timing.observed}"
         )
 
     def _cancel(self) -> None:
@@ -173,6 +174,7 @@ class WindowRun:
             seconds=seconds,
             phase=phase_of(self.timing, slot) if slot >= 0 else Phase.FILLING,
             bars=tuple(bars),
+            kw=samples[-1].kw if samples else math.nan,
             status=observer.status,
             jobs=observer.jobs,
             watch=observer.watch,
