@@ -180,7 +180,7 @@ def line(scene: Scene) -> str:
     """The same in one plain line, for a log."""
     bar = scene.current
     cap = f" of {bar.cap:.2f}" if math.isfinite(bar.cap) else ""
-    return (
-        f"{clock(scene.now)} slot {scene.slot + 1:2} {scene.phase.value:7} {scene.kw:5.2f} kW{cap}  {counts(scene)}. "
-        f"{scene.status.last_cycle}"
+    head = (
+        f"{clock(scene.now)} slot {scene.slot + 1:2} {scene.phase.value:7} {scene.kw:5.2f} kW{cap}"
     )
+    return f"{head}  {counts(scene)}. {scene.status.last_cycle}"

@@ -2,10 +2,10 @@
 
 Law: pure; the same seed gives the same submissions. Nothing here knows of the window but when to stop. Each
 stream offers a steady amount of work: the next job comes when the last one's GPU-seconds are due, moved by a
-seeded jitter. The plain stream alone stays below what the window leaves, and the two together are about as much
-as the machine does, so that it stays full. Who can wait lets others go first (--nice): else plain jobs would wait
-as well, and take every GPU that deferral frees. Jobs run 1 to 1.9 slots. Seconds from the begin of the
-demo; the time limit is in Slurm's whole minutes.
+seeded jitter. The plain stream alone stays below what the window leaves, and the two together are about as
+much as the machine does, so that it stays full. Who can wait lets others go first (--nice): else plain jobs
+would wait as well, and take every GPU that deferral frees. Jobs run 1 to 1.9 slots. Seconds from the begin of
+the demo; the time limit is in Slurm's whole minutes.
 """
 
 from __future__ import annotations
