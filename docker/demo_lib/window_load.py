@@ -73,8 +73,8 @@ class _Stream:
     double: float  # share of jobs with two GPUs
 
 
-_PLAIN = _Stream("plain", PLAIN_SHARE, 0.2)
-_FLEXIBLE = _Stream("flex", FLEXIBLE_SHARE, 0.3)
+_PLAIN = _Stream("plain", PLAIN_SHARE, 0.0)
+_FLEXIBLE = _Stream("flex", FLEXIBLE_SHARE, 0.25)
 
 
 def window_load(
