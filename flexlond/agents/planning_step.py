@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 
 from flexlond.agents.build import build
+from flexlond.agents.newcomers import Expected, Newcomers, with_newcomers
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
 from flexlond.model.job import ACTIVE_STATES
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from flexlond.agents.build import Question
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
-    from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.job import Cluster, Job, Snapshot
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
 
@@ -56,6 +57,8 @@ class _Asked:
     series: Mapping[Kind, Series]
     outlook: Outlook
     rebound: NDArray[np.float64]  # (S,) kW after windows; inf where there is no such cap
+    caps: NDArray[np.float64]  # (S,) kW of the windows in force; inf where none binds
+    expected: Expected  # of jobs without consent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +77,7 @@ class PlanningStep:
         self._hub = hub
         self._timer = timer
         self._mean = MeanJob()
+        self._newcomers = Newcomers()
 
     async def run(
         self,
@@ -93,7 +97,8 @@ class PlanningStep:
         asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
-        problem, found = await self._answer(state, asked.question.problem, asked.rebound, improver)
+        problem = with_newcomers(asked.question.problem, asked.caps, asked.expected)
+        problem, found = await self._answer(state, problem, asked.rebound, improver)
         if improver is not None and improver.detail:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
@@ -121,9 +126,12 @@ class PlanningStep:
     ) -> Trial:
         """The plan under `windows`, and the one under a further window made from it; changes nothing."""
         asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
-        problem, without = await self._answer(state, asked.question.problem, asked.rebound, None)
+        problem = with_newcomers(asked.question.problem, asked.caps, asked.expected)
+        problem, without = await self._answer(state, problem, asked.rebound, None)
         one = (make(without),)
-        capped = under(asked.question.problem, caps_on(problem.grid, one, now))
+        caps = caps_on(problem.grid, one, now)
+        capped = under(asked.question.problem, caps)
+        capped = with_newcomers(capped, np.minimum(asked.caps, caps), asked.expected)
         rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
         problem, found = await self._answer(state, capped, rebound, None)
         return Trial(problem, without, found)
@@ -158,6 +166,7 @@ class PlanningStep:
         grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
         series = self._series(state, grid, now)
         outlook = outlook_of(state)
+        caps = caps_on(grid, windows, now)
         question = build(
             snapshot.jobs,
             state.flex,
@@ -171,9 +180,25 @@ class PlanningStep:
             outlook=outlook,
             stated=_stated(state, snapshot),
             mean=self._mean,
-            caps=caps_on(grid, windows, now),
+            caps=caps,
         )
-        return _Asked(question, series, outlook, rebound_on(grid, windows, now))
+        expected = self._expected(state, snapshot, question, now)
+        return _Asked(question, series, outlook, rebound_on(grid, windows, now), caps, expected)
+
+    def _expected(
+        self, state: LoopState, snapshot: Snapshot, question: Question, now: int
+    ) -> Expected:
+        """Whom nobody asks, and what they draw of late."""
+        problem, seconds = question.problem, state.settings.grid.slot_seconds
+        runs = np.zeros(len(problem.running.end), np.bool_)
+        active = [job for job in snapshot.jobs if job.state in ACTIVE_STATES and job.start]
+        runs[: len(active)] = [_directive(state, job) is None for job in active]
+        waits = np.ones(problem.jobs, np.bool_)
+        for job_id, row in question.rows.items():
+            known = state.flex.get(job_id)
+            waits[row] = known is None or known.directive is None
+        self._newcomers.see(now, float(problem.running.kw[runs].sum()), seconds)
+        return Expected(runs, waits, self._newcomers.usual_kw(seconds))
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
         """The configured signals."""
@@ -200,8 +225,14 @@ def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
     for job in snapshot.jobs:
         if job.state not in ACTIVE_STATES:
             continue
-        record = state.actuator.records.get(job.job_id)
-        reading = state.consents.read(job, record.first_submit if record else job.submit)
-        if isinstance(reading, Directive) and reading.power is not None:
-            found[job.job_id] = reading.power
+        directive = _directive(state, job)
+        if directive is not None and directive.power is not None:
+            found[job.job_id] = directive.power
     return found
+
+
+def _directive(state: LoopState, job: Job) -> Directive | None:
+    """What the job's owner agreed to; None without consent."""
+    record = state.actuator.records.get(job.job_id)
+    reading = state.consents.read(job, record.first_submit if record else job.submit)
+    return reading if isinstance(reading, Directive) else None

@@ -1,12 +1,12 @@
 """From slots to begin times: who is held, until which second, and why.
 
-Law: a job is held only where it is planned later than the first moment with room for it in this plan, or later
-than it would come by itself, so that those planned before it are before it; every other one is left to Slurm.
-That room is nodes, not power: Slurm knows of no cap on power, so who waits for that alone is held, and who would
-be over the cap if room on the nodes came sooner than is thought. Begin times are spread inside their slot and keep the ramp cap; a slot whose ramp is
-full is left for another one, and where no other is left the job starts as soon as it can: latest start > ramp
-cap. A job near its latest start whose slot would be nearly full goes earlier, because plans err. A begin time
-in force whose slot stays is not changed.
+Law: a job is held only where it is planned later than the first moment with room for it in this plan, or
+later than it would come by itself, so that those planned before it are before it; every other one is left to
+Slurm. That room is nodes, not power: Slurm knows of no cap on power, so who waits for that alone is held, and
+who would be over the cap if room on the nodes came sooner than is thought. Begin times are spread inside
+their slot and keep the ramp cap; a slot whose ramp is full is left for another one, and where no other is
+left the job starts as soon as it can: latest start > ramp cap. A job near its latest start whose slot would
+be nearly full goes earlier, because plans err. A begin time in force whose slot stays is not changed.
 """
 
 from __future__ import annotations
