@@ -179,11 +179,7 @@ def _under_the_cap(
     bare.remember(last)
     result = bare.run(others, improve)
     result.uncapped = np.ones(problem.jobs, np.bool_)
-    # Room comes free sooner than is thought, and who is not held takes it: he counts from his first moment on.
-    soonest = np.maximum(problem.earliest, problem.now)
-    free = problem.movable & ~result.moved
-    expected = np.where(free, np.minimum(result.start, soonest), result.start)
-    over, _ = excess(problem, blocks, result.uncapped, expected)
+    over, _ = excess(problem, blocks, result.uncapped, result.start)
     return result if over < best[0] - _LITTLE else best[1]
 
 
