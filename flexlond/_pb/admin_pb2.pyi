@@ -299,7 +299,7 @@ class Stage(_message.Message):
     def __init__(self, name: _Optional[str] = ..., seconds: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., steps: _Optional[int] = ...) -> None: ...
 
 class PlanReply(_message.Message):
-    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "objective_gbp", "bound_gbp", "gap", "stages", "seconds", "optimised", "base_kw", "carbon_shadow_gbp_t", "problems")
+    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "objective_gbp", "bound_gbp", "gap", "stages", "seconds", "optimised", "base_kw", "carbon_shadow_gbp_t", "problems", "carbon_caps", "units")
     MADE_AT_FIELD_NUMBER: _ClassVar[int]
     SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -316,6 +316,8 @@ class PlanReply(_message.Message):
     BASE_KW_FIELD_NUMBER: _ClassVar[int]
     CARBON_SHADOW_GBP_T_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    CARBON_CAPS_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     made_at: int
     slot_seconds: int
     slots: _containers.RepeatedCompositeFieldContainer[PlanSlot]
@@ -332,7 +334,43 @@ class PlanReply(_message.Message):
     base_kw: float
     carbon_shadow_gbp_t: float
     problems: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., bound_gbp: _Optional[float] = ..., gap: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., seconds: _Optional[float] = ..., optimised: _Optional[int] = ..., base_kw: _Optional[float] = ..., carbon_shadow_gbp_t: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    carbon_caps: _containers.RepeatedCompositeFieldContainer[CarbonCap]
+    units: _containers.RepeatedCompositeFieldContainer[UnitCost]
+    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., bound_gbp: _Optional[float] = ..., gap: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., seconds: _Optional[float] = ..., optimised: _Optional[int] = ..., base_kw: _Optional[float] = ..., carbon_shadow_gbp_t: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ..., carbon_caps: _Optional[_Iterable[_Union[CarbonCap, _Mapping]]] = ..., units: _Optional[_Iterable[_Union[UnitCost, _Mapping]]] = ...) -> None: ...
+
+class CarbonCap(_message.Message):
+    __slots__ = ("name", "cap_kg", "spent_kg", "planned_kg", "shadow_gbp_t", "kept")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAP_KG_FIELD_NUMBER: _ClassVar[int]
+    SPENT_KG_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KG_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_GBP_T_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cap_kg: float
+    spent_kg: float
+    planned_kg: float
+    shadow_gbp_t: float
+    kept: bool
+    def __init__(self, name: _Optional[str] = ..., cap_kg: _Optional[float] = ..., spent_kg: _Optional[float] = ..., planned_kg: _Optional[float] = ..., shadow_gbp_t: _Optional[float] = ..., kept: _Optional[bool] = ...) -> None: ...
+
+class UnitCost(_message.Message):
+    __slots__ = ("unit", "jobs", "work", "gbp", "gbp_asap", "co2_g", "co2_asap_g")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    WORK_FIELD_NUMBER: _ClassVar[int]
+    GBP_FIELD_NUMBER: _ClassVar[int]
+    GBP_ASAP_FIELD_NUMBER: _ClassVar[int]
+    CO2_G_FIELD_NUMBER: _ClassVar[int]
+    CO2_ASAP_G_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    jobs: int
+    work: float
+    gbp: float
+    gbp_asap: float
+    co2_g: float
+    co2_asap_g: float
+    def __init__(self, unit: _Optional[str] = ..., jobs: _Optional[int] = ..., work: _Optional[float] = ..., gbp: _Optional[float] = ..., gbp_asap: _Optional[float] = ..., co2_g: _Optional[float] = ..., co2_asap_g: _Optional[float] = ...) -> None: ...
 
 class Signal(_message.Message):
     __slots__ = ("name", "source", "unit", "fetched_at", "to", "quality", "detail")
@@ -518,20 +556,24 @@ class Window(_message.Message):
     def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ...) -> None: ...
 
 class WindowSlot(_message.Message):
-    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in")
+    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share")
     START_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_KW_FIELD_NUMBER: _ClassVar[int]
     SHORTFALL_KW_FIELD_NUMBER: _ClassVar[int]
     RAMP_IN_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    METERED_SHARE_FIELD_NUMBER: _ClassVar[int]
     start: int
     cap_kw: float
     planned_kw: float
     observed_kw: float
     shortfall_kw: float
     ramp_in: bool
-    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ...) -> None: ...
+    observed_source: str
+    metered_share: float
+    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ..., observed_source: _Optional[str] = ..., metered_share: _Optional[float] = ...) -> None: ...
 
 class ListWindowsReply(_message.Message):
     __slots__ = ("windows",)
@@ -544,3 +586,57 @@ class WindowRequest(_message.Message):
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     def __init__(self, window_id: _Optional[int] = ...) -> None: ...
+
+class AssetSlot(_message.Message):
+    __slots__ = ("start", "kw", "level")
+    START_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    kw: float
+    level: float
+    def __init__(self, start: _Optional[int] = ..., kw: _Optional[float] = ..., level: _Optional[float] = ...) -> None: ...
+
+class AssetLine(_message.Message):
+    __slots__ = ("name", "kind", "driver", "unit", "read_at", "level", "kw", "planned_kw", "setpoint_kw", "setpoint_at", "writes", "detail", "slots")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    READ_AT_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    SETPOINT_KW_FIELD_NUMBER: _ClassVar[int]
+    SETPOINT_AT_FIELD_NUMBER: _ClassVar[int]
+    WRITES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    driver: str
+    unit: str
+    read_at: int
+    level: float
+    kw: float
+    planned_kw: float
+    setpoint_kw: float
+    setpoint_at: int
+    writes: bool
+    detail: str
+    slots: _containers.RepeatedCompositeFieldContainer[AssetSlot]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., driver: _Optional[str] = ..., unit: _Optional[str] = ..., read_at: _Optional[int] = ..., level: _Optional[float] = ..., kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., setpoint_kw: _Optional[float] = ..., setpoint_at: _Optional[int] = ..., writes: _Optional[bool] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[AssetSlot, _Mapping]]] = ...) -> None: ...
+
+class AssetsReply(_message.Message):
+    __slots__ = ("assets", "planned_at", "cost_gbp", "proven", "problems")
+    ASSETS_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    PROVEN_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    assets: _containers.RepeatedCompositeFieldContainer[AssetLine]
+    planned_at: int
+    cost_gbp: float
+    proven: bool
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, assets: _Optional[_Iterable[_Union[AssetLine, _Mapping]]] = ..., planned_at: _Optional[int] = ..., cost_gbp: _Optional[float] = ..., proven: _Optional[bool] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...

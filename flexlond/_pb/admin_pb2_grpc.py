@@ -89,6 +89,11 @@ class AdminStub:
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DrainReply.FromString,
                 _registered_method=True)
+        self.Assets = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/Assets',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AssetsReply.FromString,
+                _registered_method=True)
         self.AddWindow = channel.unary_unary(
                 '/flexlon.admin.v1.Admin/AddWindow',
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowRequest.SerializeToString,
@@ -180,6 +185,12 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Assets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddWindow(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -261,6 +272,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.Drain,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DrainReply.SerializeToString,
+            ),
+            'Assets': grpc.unary_unary_rpc_method_handler(
+                    servicer.Assets,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AssetsReply.SerializeToString,
             ),
             'AddWindow': grpc.unary_unary_rpc_method_handler(
                     servicer.AddWindow,
@@ -580,6 +596,33 @@ class Admin:
             '/flexlon.admin.v1.Admin/Drain',
             flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
             flexlon_dot_admin_dot_v1_dot_admin__pb2.DrainReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Assets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/Assets',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.AssetsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.records import JobRecord, Store
+    from flexlond.model.licence import Reserved, Stretch
 
 _log = structlog.get_logger()
 _BACKOFF = 300  # seconds before a refused hold is asked again
@@ -38,6 +39,10 @@ class Helper(Protocol):
 
     async def apply(self, actions: Sequence[Action]) -> Sequence[Result]:
         """One result per action; HelperUnavailable when nothing can be said."""
+        ...
+
+    async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved:
+        """Bring the reservations of ours to `wanted`; HelperUnavailable when nothing can be said."""
         ...
 
     async def status(self) -> object:
@@ -120,6 +125,20 @@ class Actuator:
             if (record := self._remember(by_id[result.action_id], result, now)) is not None
         )
         return results
+
+    async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved | None:
+        """Bring the reservations of ours to `wanted`; None when the helper is silent."""
+        try:
+            reserved = await self._helper.reserve(wanted, reason)
+        except HelperUnavailable as error:
+            self.answering, self.detail = False, str(error)
+            _log.warning("helper unavailable", error=str(error))
+            return None
+        self.answering, self.detail = True, "answering"
+        for one in reserved.results:
+            if one.outcome is Outcome.REFUSED:
+                _log.info("refused", reservation=one.stretch.name, code=one.code, detail=one.detail)
+        return reserved
 
     async def ask(self) -> bool:
         """Whether the helper is there, so that its silence is noticed each beat."""

@@ -7,10 +7,12 @@ epoch seconds (UTC).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, views, windows
+from flexlond.agents import plan_views, views, window_power, windows
+from flexlond.agents.asset_ports import AssetsView
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
 from flexlond.agents.explaining import explain
@@ -54,6 +56,12 @@ class ComputeFlex(Loop):
     def signals(self) -> SignalsView:
         """The feeds and their values."""
         return plan_views.signals_view(self)
+
+    def show_assets(self) -> AssetsView:
+        """The assets."""
+        if self.assets is None:
+            return AssetsView((), 0, math.nan, proven=False, problems=())
+        return self.assets.view(self._clock())
 
     async def pause(self) -> str:
         """No new action from now on."""
@@ -122,6 +130,13 @@ class ComputeFlex(Loop):
                 detail = "the ramp cap lets the rest go in the next minutes: call again"
             elif left:
                 detail = f"not all could be restored ({self.actuator.detail}): call again"
+            if self.settings.licence.taking_part and (
+                reserved := await self._reserve_nothing("drain: FlexLon is being removed")
+            ):
+                left += reserved
+                detail = (
+                    f"reservations of the kw licence are left ({self.actuator.detail}): call again"
+                )
             return DrainView(restored, left, detail)
 
     # ---- windows
@@ -172,13 +187,15 @@ class ComputeFlex(Loop):
                 window = self._store.add_window(window, order.replaces)
                 ended = () if replaced is None else (replace(replaced, cancelled=now),)
                 self.windows = (*others, *ended, window)
-            shown = windows.view(window, (), trial.problem, trial.under, now)
+            shown = windows.view(window, (), trial.problem, trial.under, now, power={})
             held = "" if self._may_hold() else f"; for now nothing is held for it: {because(self)}"
             fixed = (
                 f"nothing was changed{held}"
                 if dry_run
                 else f"window {window.window_id} is in force{held}"
             )
+            if self.settings.licence.taking_part and not held:
+                fixed += "; Slurm itself keeps it for jobs with the kw licence"
             return AddedView(
                 shown,
                 not dry_run,
@@ -205,8 +222,10 @@ class ComputeFlex(Loop):
         return next((one for one in self.windows if one.window_id == window_id), None)
 
     def _window_view(self, window: Window) -> WindowView:
+        now = self._clock()
         samples = self._store.samples(window.window_id)
-        return windows.view(window, samples, self.problem, self.last_plan, self._clock())
+        power = window_power.slots_of(self, self._store.power, window, now)
+        return windows.view(window, samples, self.problem, self.last_plan, now, power=power)
 
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what belongs to the process needs a restart."""
@@ -218,6 +237,8 @@ class ComputeFlex(Loop):
             ]
             if settings.slurm != self.settings.slurm:
                 fixed.append("[slurm]")
+            if settings.assets != self.settings.assets:
+                fixed.append("[[assets]]")
             self.settings = settings
             self.consents = ConsentReader(settings.directive, self._tz)
             if self.learner is not None:

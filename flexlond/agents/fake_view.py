@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from flexlond.agents.asset_ports import AssetsView
 from flexlond.agents.ports import (
     AlternativeView,
     DrainView,
@@ -41,6 +42,9 @@ class FakeAgent:
     state: StatusView
     held: list[JobView] = field(default_factory=list)
     last_plan: PlanView | None = None
+    desk: AssetsView = field(
+        default_factory=lambda: AssetsView((), 0, math.nan, proven=False, problems=())
+    )
     feeds: SignalsView = field(default_factory=lambda: SignalsView((), ()))
     fail_next: Exception | None = None
     complete: bool = True
@@ -119,6 +123,10 @@ class FakeAgent:
         self.calls.append("pause")
         self.state = replace(self.state, paused=True)
         return "paused: no new action; existing holds stay in Slurm"
+
+    def show_assets(self) -> AssetsView:
+        """Return the assets."""
+        return self.desk
 
     async def resume(self) -> str:
         """Undo pause and drain."""

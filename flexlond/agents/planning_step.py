@@ -8,8 +8,9 @@ question and answer always belong together. Nothing is decided here but what the
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,26 +20,32 @@ from flexlond.agents.build import build
 from flexlond.agents.newcomers import Expected, Newcomers, with_newcomers
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
-from flexlond.model.job import ACTIVE_STATES
+from flexlond.model.job import ACTIVE_STATES, JobState
+from flexlond.model.metering import Modelled
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, rebound_on
+from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.rebound import plan_with_rebound, under
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from flexlond.agents.build import Question
+    from flexlond.agents.carbon_days import CarbonDays
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Job, Snapshot
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+
+# A suspended job keeps its place but draws nothing above the idle power of its nodes.
+_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
 
 _log = structlog.get_logger()
 
@@ -73,8 +80,15 @@ class Trial:
 class PlanningStep:
     """Plans the state it is given; `timer` is the clock by which the search is bounded (s)."""
 
-    def __init__(self, hub: Hub, timer: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        timer: Callable[[], float] = time.perf_counter,
+        carbon: CarbonDays | None = None,
+    ) -> None:
+        """`carbon` has what was emitted already; None: without carbon caps of a day."""
         self._hub = hub
+        self._carbon = carbon
         self._timer = timer
         self._mean = MeanJob()
         self._newcomers = Newcomers()
@@ -97,8 +111,17 @@ class PlanningStep:
         asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
-        problem = with_newcomers(asked.question.problem, asked.caps, asked.expected)
-        problem, found = await self._answer(state, problem, asked.rebound, improver)
+        asked_of = with_newcomers(asked.question.problem, asked.caps, asked.expected)
+        last = state.last_plan
+        if state.assets is not None and exact:
+            planning = state.settings.planning
+            last = await state.assets.plan(
+                under(asked_of, asked.rebound),
+                planning,
+                budget_of(planning, self._timer),
+                last,
+            )
+        problem, found = await self._answer(state, asked_of, asked.rebound, improver, last)
         if improver is not None and improver.detail:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
@@ -108,10 +131,11 @@ class PlanningStep:
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
         # What the plan counts, as the cap does: idle power is in the base, not in the jobs.
-        running = sum(
-            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in ACTIVE_STATES
+        running = math.fsum(
+            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in _DRAWING
         )
-        state.observed_kw = problem.base_kw + running
+        beside = state.assets.observed_kw() if state.assets is not None else 0.0
+        state.modelled = Modelled(now, problem.base_kw + running + beside, running)
 
     async def trial(
         self,
@@ -127,13 +151,13 @@ class PlanningStep:
         """The plan under `windows`, and the one under a further window made from it; changes nothing."""
         asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
         problem = with_newcomers(asked.question.problem, asked.caps, asked.expected)
-        problem, without = await self._answer(state, problem, asked.rebound, None)
+        problem, without = await self._answer(state, problem, asked.rebound, None, state.last_plan)
         one = (make(without),)
         caps = caps_on(problem.grid, one, now)
         capped = under(asked.question.problem, caps)
         capped = with_newcomers(capped, np.minimum(asked.caps, caps), asked.expected)
         rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
-        problem, found = await self._answer(state, capped, rebound, None)
+        problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
         return Trial(problem, without, found)
 
     async def _answer(
@@ -142,15 +166,25 @@ class PlanningStep:
         problem: Problem,
         rebound: NDArray[np.float64],
         improver: Improver | None,
+        last: Plan | None,
     ) -> tuple[Problem, Plan]:
-        """The plan and the problem that it answers, which has the caps that it was made under."""
+        """The plan and the problem that it answers, which has the caps that it was made under.
+
+        The jobs have of each cap what the assets' plan leaves them; both figures are the whole site's again.
+        """
 
         def planner(problem: Problem) -> Plan:
             return plan(problem, settings, budget=budget, last=last, improve=improver)
 
-        settings, last = state.settings.planning, state.last_plan
+        settings = state.settings.planning
         budget = budget_of(settings, self._timer)
-        return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
+        if state.assets is None:
+            return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
+        beside = state.assets.beside(problem.grid, problem.now)
+        problem, found = await asyncio.to_thread(
+            plan_with_rebound, with_power(problem, -beside), rebound - beside, planner
+        )
+        return with_power(problem, beside), replace(found, kw=found.kw + beside)
 
     def _ask(
         self,
@@ -182,6 +216,12 @@ class PlanningStep:
             mean=self._mean,
             caps=caps,
         )
+        if self._carbon is not None and caps_wanted(settings.planning):
+            running = emitters(state, snapshot, question.kw, outlook, now)
+            account = {job.job_id: job.account for job in snapshot.jobs}
+            accounts = [account[job_id] for job_id in question.problem.job_id.tolist()]
+            day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
+            question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
         expected = self._expected(state, snapshot, question, now)
         return _Asked(question, series, outlook, rebound_on(grid, windows, now), caps, expected)
 
@@ -192,7 +232,8 @@ class PlanningStep:
         problem, seconds = question.problem, state.settings.grid.slot_seconds
         runs = np.zeros(len(problem.running.end), np.bool_)
         active = [job for job in snapshot.jobs if job.state in ACTIVE_STATES and job.start]
-        runs[: len(active)] = [_directive(state, job) is None for job in active]
+        asked = {job.job_id for job, _ in _consenting(state, snapshot)}
+        runs[: len(active)] = [job.job_id not in asked for job in active]
         waits = np.ones(problem.jobs, np.bool_)
         for job_id, row in question.rows.items():
             known = state.flex.get(job_id)
@@ -209,6 +250,11 @@ class PlanningStep:
         }
 
 
+def with_power(problem: Problem, kw: NDArray[np.float64]) -> Problem:
+    """The same with `kw` (S,) more under its cap, if it has one."""
+    return replace(problem, site_kw=problem.site_kw + kw) if len(problem.site_kw) else problem
+
+
 def outlook_of(state: LoopState) -> Outlook:
     """The forecasts in force; the one there was as long as it rests on the same models."""
     learner = state.learner
@@ -219,20 +265,32 @@ def outlook_of(state: LoopState) -> Outlook:
     return Outlook(learner.runtime, learner.power)
 
 
-def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
-    """The power that the directives of running jobs state."""
-    found: dict[int, PowerSpec] = {}
+def emitters(
+    state: LoopState, snapshot: Snapshot, kw: Mapping[int, float], outlook: Outlook, now: int
+) -> list[Emitter]:
+    """The running jobs with consent; `kw` is what the plan counts of each, by job id."""
+    return [
+        Emitter(job.account, kw.get(job.job_id, 0.0), job.start, outlook.end_of(job, now))
+        for job, _ in _consenting(state, snapshot)
+        if job.start and job.state in _DRAWING
+    ]
+
+
+def _consenting(state: LoopState, snapshot: Snapshot) -> Iterator[tuple[Job, Directive]]:
+    """Running jobs with what they agreed to."""
     for job in snapshot.jobs:
         if job.state not in ACTIVE_STATES:
             continue
-        directive = _directive(state, job)
-        if directive is not None and directive.power is not None:
-            found[job.job_id] = directive.power
-    return found
+        record = state.actuator.records.get(job.job_id)
+        reading = state.consents.read(job, record.first_submit if record else job.submit)
+        if isinstance(reading, Directive):
+            yield job, reading
 
 
-def _directive(state: LoopState, job: Job) -> Directive | None:
-    """What the job's owner agreed to; None without consent."""
-    record = state.actuator.records.get(job.job_id)
-    reading = state.consents.read(job, record.first_submit if record else job.submit)
-    return reading if isinstance(reading, Directive) else None
+def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
+    """The power that the directives of running jobs state."""
+    return {
+        job.job_id: reading.power
+        for job, reading in _consenting(state, snapshot)
+        if reading.power is not None
+    }

@@ -12,7 +12,6 @@ from bisect import bisect_left, insort
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from flexlond.model.job import JobState
 from flexlond.model.metering import (
     DAY,
     Calibration,
@@ -35,8 +34,6 @@ KEPT = 2 * DAY  # seconds
 MODEL_HOLD = 2.0  # cycles for which a modelled figure stands when the next one does not come
 _T = TypeVar("_T", Reading, Modelled)
 _AT = attrgetter("at")
-# A suspended job keeps its place but draws nothing above its nodes' idle power.
-_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
 
 
 class Meter(Protocol):
@@ -69,6 +66,14 @@ class PowerStore(Protocol):
 
     def modelled(self, since: int) -> Sequence[Modelled]:
         """What the model said, oldest first."""
+        ...
+
+    def add_slots(self, window_id: int, slots: Sequence[SlotPower]) -> None:
+        """Keep these slots of a window for good; one that is there stays as it is."""
+        ...
+
+    def slots(self, window_id: int) -> Sequence[SlotPower]:
+        """What is recorded of a window, oldest first."""
         ...
 
 
@@ -135,26 +140,22 @@ class PowerLog:
         return Observed(now, math.nan, Source.UNKNOWN, reading.detail)
 
 
-def modelled_now(state: LoopState, now: int) -> Modelled | None:
-    """What the plan of this moment counts of what runs; None when it is not of this moment."""
-    if state.problem is None or state.snapshot is None or state.planned_at != now:
-        return None
-    jobs = math.fsum(
-        state.kw.get(job.job_id, 0.0) for job in state.snapshot.jobs if job.state in _DRAWING
+def slot_of(state: LoopState, start: int, end: int, now: int) -> SlotPower:
+    """The mean power in [start, end), of what is over of it."""
+    return state.power.slot(
+        start,
+        min(end, now),
+        hold=state.settings.meter.max_age,
+        model_hold=MODEL_HOLD * state.settings.daemon.cycle_seconds,
     )
-    return Modelled(now, state.problem.base_kw + jobs, jobs)
 
 
 def recent_slots(state: LoopState, now: int, count: int) -> Sequence[SlotPower]:
     """The power of the last `count` slots, oldest first; of the slot of `now` what is over."""
     length = state.settings.grid.slot_seconds
     current = now - now % length
-    holds = {
-        "hold": state.settings.meter.max_age,
-        "model_hold": MODEL_HOLD * state.settings.daemon.cycle_seconds,
-    }
     starts = range(current - (count - 1) * length, current + 1, length)
-    found = [state.power.slot(start, min(start + length, now), **holds) for start in starts]
+    found = [slot_of(state, start, start + length, now) for start in starts]
     return [one for one in found if one.source is not Source.UNKNOWN]
 
 
@@ -164,9 +165,9 @@ def words(state: LoopState) -> str:
         return ""
     seen = state.power.observed
     if seen.source is Source.METERED:
-        return f"{seen.kw:.4g} kW by the meter"
+        return f"{seen.kw:.4g} kW {seen.by}"
     if seen.source is Source.MODELLED:
-        return f"{seen.kw:.4g} kW by the model, not metered: {seen.detail}"
+        return f"{seen.kw:.4g} kW {seen.by}, not metered: {seen.detail}"
     return f"the site's power is not known: {seen.detail}"
 
 

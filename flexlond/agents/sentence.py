@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.state import LoopState
     from flexlond.model.action import Result
+    from flexlond.planning.problem import Plan
 
 
 def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
@@ -39,6 +40,21 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
 
 def because(agent: LoopState) -> str:
     """Why there are no new holds, or what the plan saves."""
+    why = obstacle(agent)
+    if why:
+        return why
+    found = agent.last_plan
+    if found is None:
+        return "nothing to plan"
+    # Sums in another order: what is not nothing by rounding alone is nothing.
+    saved = round(found.totals.cost_asap_gbp - found.totals.cost_gbp, 9) + 0.0
+    carbon = round(found.totals.co2_asap_kg - found.totals.co2_kg, 9) + 0.0
+    said = f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    return "; ".join([said, *_caps(found)])
+
+
+def obstacle(agent: LoopState) -> str:
+    """Why nothing new is held now; "" when nothing is in the way."""
     bad = [s for s in agent.series.values() if s.quality in (Quality.STALE, Quality.ABSENT)]
     snapshot = agent.snapshot
     reasons = (
@@ -68,13 +84,16 @@ def because(agent: LoopState) -> str:
             f"no new holds, the helper does not answer ({agent.actuator.detail})",
         ),
     )
-    for applies, why in reasons:
-        if applies:
-            return why
-    found = agent.last_plan
-    if found is None:
-        return "nothing to plan"
-    # Sums in another order: what is not nothing by rounding alone is nothing.
-    saved = round(found.totals.cost_asap_gbp - found.totals.cost_gbp, 9) + 0.0
-    carbon = round(found.totals.co2_asap_kg - found.totals.co2_kg, 9) + 0.0
-    return f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    return next((why for applies, why in reasons if applies), "")
+
+
+def _caps(found: Plan) -> list[str]:
+    """The carbon caps that bind, and those that are not kept."""
+    words = []
+    for one in found.carbon_caps:
+        planned = f"{one.name}: {one.spent_kg + one.planned_kg:.4g} of {one.total_kg:g} kg"
+        if not one.kept:
+            words.append(f"{planned}, it is not kept")
+        elif one.price_gbp_kg > 0:
+            words.append(f"{planned}, worth {1000.0 * one.price_gbp_kg:.4g} GBP/t")
+    return words

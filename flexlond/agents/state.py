@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flexlond.agents.actuator import Actuator
+    from flexlond.agents.assets import AssetDesk
     from flexlond.agents.consent import ConsentReader, FlexJob
     from flexlond.agents.learning import Learner
     from flexlond.agents.power_log import PowerLog
     from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.licence import Stretch
+    from flexlond.model.metering import Modelled
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
     from flexlond.model.window import Window
@@ -40,6 +43,7 @@ class LoopState:
     draining: bool
     power: PowerLog
     learner: Learner | None = None
+    assets: AssetDesk | None = None  # None: there are none
     outlook: Outlook = field(default_factory=Outlook)
     snapshot: Snapshot | None = None
     cluster: Cluster | None = None
@@ -52,7 +56,9 @@ class LoopState:
     series: Mapping[Kind, Series] = field(default_factory=dict)
     kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
     windows: tuple[Window, ...] = ()  # every window there was, oldest first
-    observed_kw: float = 0.0  # the modelled estimate of what the site draws, at `planned_at`
+    modelled: Modelled | None = None  # what the last plan says that the site draws
+    in_force: tuple[Stretch, ...] = ()  # our reservations, as the helper saw them last
+    kept_said: tuple[str, ...] = ()  # what there is to say of them
     whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"
     cycle_at: int = 0

@@ -14,6 +14,7 @@ from flexlond.agents.decide import is_held
 from flexlond.agents.plan_views import signal_lines
 from flexlond.agents.ports import JobView, StatusView
 from flexlond.agents.power_views import power_view
+from flexlond.agents.sentence import obstacle
 from flexlond.model.directive import Directive
 from flexlond.model.job import Job, JobState
 from flexlond.planning.problem import Reason
@@ -56,6 +57,8 @@ def status(agent: LoopState, now: int) -> StatusView:
         warnings.append(f"queue rows not understood: {'; '.join(snapshot.misfits[:3])}")
     warnings += _power_warnings(agent)
     warnings += windows.warnings(agent, now)
+    if (why := obstacle(agent)) and any(window.binds(now) for window in agent.windows):
+        warnings.append(f"a window is in force and may fall short: {why}")
     return StatusView(
         version=agent.version,
         mode=agent.settings.daemon.mode,

@@ -1,7 +1,7 @@
 """What is shown and asked of windows: the part of the port (ports.py) that speaks of them.
 
 Law: as ports.py: plain frozen records with the fields of admin.proto. Times are epoch seconds, 0 is "none"; an
-unknown figure is NaN. Observed power is the modelled estimate of what runs; `foreseen` is by the plan in force.
+unknown figure is NaN. Observed power says whether it is metered or modelled; foreseen is by the plan.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class WindowSlotView:
     observed_kw: float  # NaN before it was looked at
     shortfall_kw: float  # above the cap: observed where the slot is over, foreseen else
     ramp_in: bool
+    observed_source: str = ""  # metered | modelled; "" before it was looked at
+    metered_share: float = 0.0  # the part of it that a usable reading covers
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 Law: a window binds nothing before the store has it. Its caps are fixed when it is made: a reduction is taken
 from the plan of that moment, slot by slot. What cannot be kept is said as soon as the plan shows it, with its
-size and reason; the observed power is the modelled estimate of what runs (base and running jobs), by slot the
-mean of what the cycles saw. Nothing here holds or releases a job: the planner does, under the caps. Epoch
-seconds, kW, GBP.
+size and reason. Observed power is metered where there is a meter (window_power.py), else the modelled estimate
+of what runs (base and running jobs), and says which. Nothing here holds or releases a job: the planner does,
+under the caps. Epoch seconds, kW, GBP.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import blocks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flexlond.agents.records import Store
     from flexlond.agents.state import LoopState
     from flexlond.agents.window_ports import WindowOrder
+    from flexlond.model.metering import SlotPower
     from flexlond.model.settings import PlanningSettings
     from flexlond.model.timegrid import TimeGrid
     from flexlond.planning.problem import Plan, Problem
@@ -126,7 +127,7 @@ def moves(trial: Trial) -> tuple[MoveView, ...]:
 def observe(agent: LoopState, now: int) -> Sequence[WindowSample]:
     """What this cycle saw of the windows that run; nothing when it made no plan."""
     found = agent.last_plan
-    if found is None or agent.planned_at != now:
+    if found is None or agent.modelled is None or agent.planned_at != now:
         return ()
     return [
         WindowSample(
@@ -135,7 +136,7 @@ def observe(agent: LoopState, now: int) -> Sequence[WindowSample]:
             now,
             window.caps[_slot(window, now)],
             float(found.kw[0]),
-            agent.observed_kw,
+            agent.modelled.kw,
         )
         for window in agent.windows
         if window.state(now) is WindowState.ACTIVE
@@ -148,10 +149,16 @@ def view(
     problem: Problem | None,
     found: Plan | None,
     now: int,
+    *,
+    power: Mapping[int, SlotPower],
 ) -> WindowView:
-    """One window with its slots: seen where they are over, planned where they are to come."""
+    """One window with its slots: seen where they are over, planned where they are to come.
+
+    `power` is what the site drew in them, by their first second.
+    """
     slots = tuple(
-        _slot_view(window, number, samples, found, now) for number in range(len(window.caps))
+        _slot_view(window, number, samples, found, now, drawn=power.get(start))
+        for number, start in enumerate(window.slot_starts())
     )
     short = [slot for slot in slots if slot.shortfall_kw > _NEAR]
     detail = _reason(window, problem, found, now) if window.binds(now) else ""
@@ -177,21 +184,25 @@ def view(
 
 
 def warnings(agent: LoopState, now: int) -> list[str]:
-    """The shortfalls that are foreseen, one line a window."""
+    """The shortfalls that are foreseen, one line a window; then what there is to say of Slurm's keeping."""
     found = []
     for window in agent.windows:
         if window.binds(now):
             text = _reason(window, agent.problem, agent.last_plan, now)
             if text:
                 found.append(f"window {window.window_id} {text}")
-    return found
+    if found and agent.in_force:
+        found.append(
+            "by the plan, which does not count that Slurm holds back jobs with the kw licence"
+        )
+    return [*found, *agent.kept_said]
 
 
 def words(agent: LoopState, now: int) -> str:
     """What the cycle's sentence says of windows; "" when none binds."""
+    seen = agent.power.observed
     parts = [
-        f"window {window.window_id}: {agent.observed_kw:.4g} kW of {window.caps[_slot(window, now)]:.4g}"
-        " by the model"
+        f"window {window.window_id}: {seen.kw:.4g} kW of {window.caps[_slot(window, now)]:.4g} {seen.by}"
         for window in agent.windows
         if window.state(now) is WindowState.ACTIVE
     ]
@@ -219,20 +230,31 @@ def _slot_view(
     samples: Sequence[WindowSample],
     found: Plan | None,
     now: int,
+    *,
+    drawn: SlotPower | None,
 ) -> WindowSlotView:
     start, cap = window.slot_starts()[number], window.caps[number]
     seen = [one for one in samples if one.slot == start]
-    observed = math.fsum(one.observed_kw for one in seen) / len(seen) if seen else math.nan
+    observed = drawn.kw if drawn else math.nan
     over = start + window.slot_seconds <= now
     planned = seen[-1].planned_kw if seen else math.nan
     if not over and found is not None:
         at = found.grid.slot_of(start)
         planned = float(found.kw[at]) if 0 <= at < found.grid.count else planned
-    figure = observed if over else max(planned, observed) if seen else planned
+    figure = planned if math.isnan(observed) and not over else observed
+    if not over and math.isfinite(planned):
+        figure = max(planned, figure)
     above = max(0.0, figure - cap) if math.isfinite(figure) else 0.0
     stays = not window.cancelled or start < window.cancelled
     return WindowSlotView(
-        start, cap, planned, observed, above if stays else 0.0, number < window.ramp_slots
+        start,
+        cap,
+        planned,
+        observed,
+        above if stays else 0.0,
+        number < window.ramp_slots,
+        observed_source=drawn.source.value if drawn and math.isfinite(observed) else "",
+        metered_share=drawn.coverage if drawn else 0.0,
     )
 
 

@@ -108,6 +108,13 @@ def signals(context: typer.Context, json: Json = False) -> None:
 
 
 @app.command()
+def assets(context: typer.Context, json: Json = False) -> None:
+    """Show the batteries and chillers beside the cluster: what was read, what is planned and what is set."""
+    pb = messages()
+    show(ask(context, "Assets", pb.Empty()), json, _render("assets"))
+
+
+@app.command()
 def check(
     context: typer.Context,
     comment: Annotated[
@@ -206,9 +213,9 @@ def _mode(context: typer.Context, method: str, json: bool) -> None:
 
 
 def _render(name: str) -> Callable[[Console, Any], None]:
-    from flexlond.cli import render, render_explain, render_plan
+    from flexlond.cli import render, render_assets, render_explain, render_plan
 
-    homes = {"explain": render_explain, "plan": render_plan}
+    homes = {"assets": render_assets, "explain": render_explain, "plan": render_plan}
     painter: Callable[[Console, Any], None] = getattr(homes.get(name, render), name)
     return painter
 

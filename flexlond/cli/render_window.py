@@ -1,7 +1,7 @@
 """Windows for people: what one costs and moves, how it goes slot by slot.
 
 Law: as in render.py: times in the user's own zone, unknown figures are "-", nothing from outside is markup.
-Observed power is the modelled estimate of what runs, and the table says so.
+Observed power is metered or modelled, and the table says which.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def shown(out: Console, window: Any) -> None:
     if window.cancelled:
         out.print(Text(f"cancelled {moment(window.cancelled)}"))
     _short(out, window)
-    lines = table("SLOT", "CAP KW", "PLANNED KW", "OBSERVED KW", "SHORTFALL KW", "")
+    lines = table("SLOT", "CAP KW", "PLANNED KW", "OBSERVED KW", "BY", "SHORTFALL KW", "")
     for slot in window.slots:
         row(
             lines,
@@ -97,11 +97,17 @@ def shown(out: Console, window: Any) -> None:
             number(slot.cap_kw),
             number(slot.planned_kw),
             number(slot.observed_kw),
+            slot.observed_source,
             number(slot.shortfall_kw) if slot.shortfall_kw else "",
             "ramp-in" if slot.ramp_in else "",
         )
     out.print(lines)
-    out.print(Text("observed: the modelled estimate of what runs (no meter is read)"))
+    if any(slot.observed_source == "modelled" for slot in window.slots):
+        out.print(
+            Text(
+                "modelled: the modelled estimate of what runs, where no meter covers half of the slot"
+            )
+        )
 
 
 def cancelled(out: Console, window: Any) -> None:

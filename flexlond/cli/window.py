@@ -85,7 +85,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 @app.command("show")
 def show_(context: typer.Context, window: Number, json: Json = False) -> None:
-    """Show a window slot by slot: cap, planned and observed power (the modelled estimate), shortfall."""
+    """Show a window slot by slot: cap, planned and observed power (metered or modelled), shortfall."""
     from flexlond.cli import render_window
 
     request = messages().WindowRequest(window_id=window)

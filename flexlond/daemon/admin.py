@@ -100,6 +100,10 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         """The feeds and their values."""
         return wire.signals(self._agent.signals())
 
+    async def Assets(self, request: pb.Empty, context: Any) -> pb.AssetsReply:
+        """The assets beside the cluster, as read and as planned: open to everyone, it names no job."""
+        return wire.assets(self._agent.show_assets())
+
     async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckReply:
         """How a directive would be read now."""
         submission = Submission(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flexlond._pb import admin_pb2 as pb
 
 if TYPE_CHECKING:
+    from flexlond.agents.asset_ports import AssetsView
     from flexlond.agents.ports import (
         DrainView,
         ExplainView,
@@ -65,9 +66,11 @@ def plan(view: PlanView, slots: int) -> pb.PlanReply:
     """PlanReply with the first `slots` slots; 0: all."""
     chosen = view.slots[:slots] if slots else view.slots
     return pb.PlanReply(
-        **_plain(view, without={"slots", "stages"}),
+        **_plain(view, without={"slots", "stages", "carbon_caps", "units"}),
         slots=[plan_slot(slot) for slot in chosen],
         stages=[pb.Stage(**_plain(stage)) for stage in view.stages],
+        carbon_caps=[pb.CarbonCap(**_plain(one)) for one in view.carbon_caps],
+        units=[pb.UnitCost(**_plain(one)) for one in view.units],
     )
 
 
@@ -82,6 +85,18 @@ def signals(view: SignalsView) -> pb.SignalsReply:
         signals=[signal(line) for line in view.signals],
         slots=[plan_slot(slot) for slot in view.slots],
     )
+
+
+def assets(view: AssetsView) -> pb.AssetsReply:
+    """AssetsReply."""
+    lines = [
+        pb.AssetLine(
+            **_plain(one, without={"slots"}),
+            slots=[pb.AssetSlot(**_plain(slot)) for slot in one.slots],
+        )
+        for one in view.assets
+    ]
+    return pb.AssetsReply(**_plain(view, without={"assets"}), assets=lines)
 
 
 def signal(view: SignalLine) -> pb.Signal:

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 import flexlond
+from flexlond.agents.assets import AssetDesk
 from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.agents.learning import Learner
+from flexlond.assets.drivers.choose import drivers_of
 from flexlond.daemon.store import SqliteStore
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
@@ -91,7 +93,9 @@ class Parts:
     tz: ZoneInfo
 
     async def close(self) -> None:
-        """End everything; holds stay in Slurm."""
+        """End everything; holds stay in Slurm, assets are left to themselves."""
+        if self.agent.assets is not None:
+            await self.agent.assets.close(int(time.time()))
         await self.hub.close()
         await self.meter.close()
         await self.helper.close()
@@ -117,6 +121,7 @@ async def compose(settings: Settings) -> Parts:
             settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket
         )
         learner = Learner(settings, store)
+        desk = AssetDesk(settings.assets, drivers_of(settings.assets)) if settings.assets else None
         meter = SiteMeter(settings.meter)
         agent = ComputeFlex(
             settings=settings,
@@ -130,6 +135,7 @@ async def compose(settings: Settings) -> Parts:
             clock=lambda: int(time.time()),
             version=flexlond.__version__,
             learner=learner,
+            assets=desk,
             meter=meter,
         )
     except BaseException:

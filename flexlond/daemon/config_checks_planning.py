@@ -1,4 +1,4 @@
-"""What must hold in [power], [meter], [planning] and [prediction], beyond the type of each value.
+"""What must hold in [power], [meter], [planning], [prediction] and [licence], beyond the type of each value.
 
 Law: as in config_checks.py, of which this is a part: pure, every problem is found, none is raised.
 """
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.daemon.config_schema import toml_key
+from flexlond.model.licence import MOST_LICENCES, why_no_consent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,8 +110,13 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "milp_seconds",
         "site_kw",
         "co2_cap_kg",
+        "export_kw",
+        "carbon_cap_kg_per_day",
     ):
         yield from within(f"planning.{name}", getattr(chosen, name), 0)
+    for account, kg in chosen.account_carbon_cap_kg_per_day.items():
+        key = f"planning.account_carbon_cap_kg_per_day.{toml_key(account)}"
+        yield from within(key, kg, 0)
     if chosen.rebound_cap and not 1 <= chosen.rebound_cap <= 100:
         yield from within("planning.rebound_cap", chosen.rebound_cap, 1, 100)
     yield from within("planning.min_benefit", chosen.min_benefit, 0, 1)
@@ -125,13 +131,23 @@ def planning(settings: Settings) -> Iterator[Problem]:
             "planning.milp_seconds below half of daemon.cycle_seconds, or 0",
             "daemon",
         )
-    if chosen.co2_cap_kg > 0 and not settings.signals.carbon:
-        yield problem_of(
-            "planning.co2_cap_kg",
-            "caps CO2, but no carbon feed is configured: nothing could be counted",
-            "a [[signals.carbon]] feed, or co2_cap_kg = 0",
-            "signals",
-        )
+    caps = (
+        ("co2_cap_kg", chosen.co2_cap_kg > 0, "co2_cap_kg = 0"),
+        ("carbon_cap_kg_per_day", chosen.carbon_cap_kg_per_day > 0, "carbon_cap_kg_per_day = 0"),
+        (
+            "account_carbon_cap_kg_per_day",
+            bool(chosen.account_carbon_cap_kg_per_day),
+            "no account_carbon_cap_kg_per_day",
+        ),
+    )
+    for name, wanted, without in caps:
+        if wanted and not settings.signals.carbon:
+            yield problem_of(
+                f"planning.{name}",
+                "caps CO2, but no carbon feed is configured: nothing could be counted",
+                f"a [[signals.carbon]] feed, or {without}",
+                "signals",
+            )
     if 0 <= chosen.margin_seconds < settings.helper.margin_seconds:
         yield problem_of(
             "planning.margin_seconds",
@@ -147,3 +163,26 @@ def prediction(settings: Settings) -> Iterator[Problem]:
     chosen = settings.prediction
     yield from within("prediction.history_days", chosen.history_days, 1, 3650, "days")
     yield from within("prediction.refresh_seconds", chosen.refresh_seconds, 10, 86_400, "seconds")
+
+
+def licence(settings: Settings) -> Iterator[Problem]:
+    """[licence]."""
+    chosen = settings.licence
+    yield from within("licence.total_kw", chosen.total_kw, 0, MOST_LICENCES, "kW")
+    yield from absolute("licence.conf", chosen.conf)
+    yield from within("licence.longest_seconds", chosen.longest_seconds, 60, 604_800, "seconds")
+    yield from within("licence.ahead_seconds", chosen.ahead_seconds, 60, 2_592_000, "seconds")
+    yield from within("licence.most", chosen.most, 1, 500)
+    if chosen.taking_part and not chosen.total_kw:
+        yield problem_of(
+            "licence.total_kw",
+            "is 0, but licence.partitions has partitions that take part",
+            "N of the line Licenses=kw:N in slurm.conf",
+        )
+    if why := why_no_consent(chosen):
+        yield problem_of(
+            "licence.consent",
+            why,
+            'who agreed, for example "All jobs of night may wait for windows: J. Doe, head of computing, '
+            '2026-11-28", or licence.partitions without "all"',
+        )

@@ -18,6 +18,16 @@ class KeyDoc(NamedTuple):
     example: str
 
 
+_REGISTERS = {
+    "assets[].level": "Modbus register of the level: kWh stored, or degrees C.",
+    "assets[].power": "Modbus register of the power, in kW after its scale, positive into the asset.",
+    "assets[].setpoint": "Modbus register of the power that is asked for, in kW after its scale.",
+    "assets[].lease": (
+        "Modbus register that takes the seconds for which a set-point holds; the asset counts them down and "
+        "falls back by itself at 0."
+    ),
+}
+
 SECTIONS = {
     "daemon": "The loop and its places.",
     "slurm": "How the queue is read.",
@@ -29,7 +39,7 @@ SECTIONS = {
     ),
     "directive.classes.NAME": (
         "A named set of directive values, written as a user would write them. A class needs at least "
-        "one of deadline, start_by and max_delay. Words in a comment override the class."
+        "one of deadline, start_by, max_delay and latency. Words in a comment override the class."
     ),
     "signals": "Price and carbon feeds.",
     "signals.price[]": "Price feeds in order of preference: the first that is good serves.",
@@ -49,7 +59,17 @@ SECTIONS = {
         "Runtime and power of a job, learnt from like jobs in Slurm's accounting (sacct). The latest safe "
         "start always uses the time limit, whatever was learnt."
     ),
+    "assets[]": (
+        "Batteries and chilled stores beside the cluster, planned together with the jobs. kW are electric, "
+        "positive into the asset. [How to](../how-to/assets.md)."
+    ),
+    **_REGISTERS,
     "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
+    "licence": (
+        "Windows that Slurm itself keeps, whatever happens to FlexLon: job_submit.lua gives the jobs of the "
+        "partitions that take part the licence `kw`, and a window is a reservation of it. Read by flexlond, "
+        "flexlon-helper and `flexlond lua`."
+    ),
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -84,6 +104,19 @@ _FEED = {
     ),
     "minimum": KeyDoc("GBP/MWh or gCO2/kWh", "A value below this is unknown.", "-1000.0"),
     "maximum": KeyDoc("GBP/MWh or gCO2/kWh", "A value above this is unknown.", "6000.0"),
+}
+
+_REGISTER = {
+    "address": KeyDoc(
+        "", "As on the wire, from 0 (40001 in a manual is 0); -1: there is none.", "100"
+    ),
+    "type": KeyDoc("", "How the value is coded; 32 bits take two registers.", '"int16"'),
+    "scale": KeyDoc(
+        "", "value = raw x scale + offset; negative where the device counts the other way.", "0.1"
+    ),
+    "offset": KeyDoc("", "Added after the scale.", "0.0"),
+    "table": KeyDoc("", "Which table it stands in; what is written is in holding.", '"holding"'),
+    "word_order": KeyDoc("", "Which word of a 32-bit value comes first.", '"big"'),
 }
 
 DOCS: dict[str, KeyDoc] = {
@@ -145,6 +178,11 @@ DOCS: dict[str, KeyDoc] = {
         "The longest wait beyond the first moment it could have started: a Slurm duration.",
         '"12:00:00"',
     ),
+    "directive.classes.NAME.latency": KeyDoc(
+        "",
+        "The longest wait from the submission on, whatever the job waits for: a Slurm duration.",
+        '"00:10:00"',
+    ),
     "directive.classes.NAME.preempt": KeyDoc(
         "", "What may be done once it runs: none, requeue or suspend.", '"requeue"'
     ),
@@ -163,6 +201,12 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "directive.classes.NAME.max_carbon": KeyDoc(
         "", "Wait for a slot at or below this intensity, never past the latest start.", '"150"'
+    ),
+    "directive.classes.NAME.work": KeyDoc(
+        "", "The useful work of each such job, counted in `unit`.", '"2.5e6"'
+    ),
+    "directive.classes.NAME.unit": KeyDoc(
+        "", "What the work of such jobs is counted in; a job may give its own work.", '"inference"'
     ),
     "directive.opt_in[].partition": KeyDoc("", "The partition that the job asks for.", '"batch"'),
     "directive.opt_in[].qos": KeyDoc("", "The job's QOS.", '"low"'),
@@ -299,6 +343,86 @@ DOCS: dict[str, KeyDoc] = {
     "planning.co2_cap_kg": KeyDoc(
         "kg", "The most CO2 that the planned runs together may cause; 0: no cap.", "250.0"
     ),
+    "planning.export_kw": KeyDoc(
+        "kW",
+        "The most that assets may make the site export; 0: a battery serves the site's own load only.",
+        "0.0",
+    ),
+    "planning.assets_seconds": KeyDoc(
+        "s",
+        "Time for planning assets with jobs, in full cycles; under half of a cycle.",
+        "5.0",
+    ),
+    "assets[].name": KeyDoc("", "A name of your own, as it is shown.", '"battery"'),
+    "assets[].kind": KeyDoc("", "What it is.", '"battery"'),
+    "assets[].driver": KeyDoc(
+        "", "simulated: the plant model run forward, for trials; modbus: Modbus/TCP.", '"modbus"'
+    ),
+    "assets[].max_age": KeyDoc(
+        "s", "An asset whose last reading is older is left out of the plan.", "120.0"
+    ),
+    "assets[].lease_seconds": KeyDoc(
+        "s",
+        "How long a set-point lasts that is not renewed; longer than two cycles, or it lapses between them.",
+        "120.0",
+    ),
+    "assets[].charge_kw": KeyDoc("kW", "battery: the most it takes.", "250.0"),
+    "assets[].discharge_kw": KeyDoc("kW", "battery: the most it gives.", "250.0"),
+    "assets[].capacity_kwh": KeyDoc("kWh", "battery: what it holds when full.", "500.0"),
+    "assets[].reserve_kwh": KeyDoc("kWh", "battery: kept back, never planned with.", "100.0"),
+    "assets[].charge_efficiency": KeyDoc("", "battery: kWh stored per kWh taken.", "0.95"),
+    "assets[].discharge_efficiency": KeyDoc(
+        "", "battery: kWh given per kWh out of the store.", "0.95"
+    ),
+    "assets[].wear_gbp_per_kwh": KeyDoc(
+        "GBP/kWh", "battery: what a kWh in or out costs in wear.", "0.02"
+    ),
+    "assets[].max_kw": KeyDoc("kW", "chiller: the most it draws.", "120.0"),
+    "assets[].min_kw": KeyDoc(
+        "kW", "chiller: the least at which it runs; below it is off.", "20.0"
+    ),
+    "assets[].inertia_kwh_per_k": KeyDoc(
+        "kWh/K", "chiller: the heat that warms its store by one degree.", "60.0"
+    ),
+    "assets[].conductance_kw_per_k": KeyDoc(
+        "kW/K", "chiller: heat that comes in per degree between ambient and store.", "1.5"
+    ),
+    "assets[].ambient_c": KeyDoc("C", "chiller: the temperature around the store.", "25.0"),
+    "assets[].cop": KeyDoc("", "chiller: kW of heat moved per kW of electricity.", "4.0"),
+    "assets[].low_c": KeyDoc("C", "chiller: never colder.", "16.0"),
+    "assets[].high_c": KeyDoc("C", "chiller: never warmer.", "22.0"),
+    "assets[].heat_kw": KeyDoc(
+        "kW", "chiller: the heat load: one figure, or 24 by hour of the day in UTC.", "[150.0]"
+    ),
+    "assets[].start_level": KeyDoc(
+        "kWh or C", "simulated: where it begins at each start of the daemon.", "200.0"
+    ),
+    "assets[].host": KeyDoc("", "modbus: the device's address.", '"192.0.2.10"'),
+    "assets[].port": KeyDoc("", "modbus: its TCP port.", "502"),
+    "assets[].unit": KeyDoc("", "modbus: the device's id behind a gateway.", "1"),
+    "assets[].timeout": KeyDoc("s", "modbus: one register takes no longer.", "2.0"),
+    "assets[].write": KeyDoc(
+        "", "modbus: whether set-points may be written at all; they are in act mode only.", "false"
+    ),
+    "assets[].falls_back": KeyDoc(
+        "",
+        "modbus: the asset has a time-out of its own after which a set-point that is not renewed lapses.",
+        "true",
+    ),
+    "assets[].neutral_kw": KeyDoc(
+        "kW",
+        "modbus: the set-point by which the asset is left to itself, written when flexlond stops.",
+        "0.0",
+    ),
+    **{f"{section}.{key}": doc for section in _REGISTERS for key, doc in _REGISTER.items()},
+    "planning.carbon_cap_kg_per_day": KeyDoc(
+        "kg",
+        "The most CO2 that flexible jobs may emit in a day of the controller's time zone; 0: no cap.",
+        "500.0",
+    ),
+    "planning.account_carbon_cap_kg_per_day": KeyDoc(
+        "kg", "The same for the flexible jobs of an account.", "{climate = 120.0}"
+    ),
     "prediction.enabled": KeyDoc(
         "", "Whether to learn; without it every job counts for its time limit.", "true"
     ),
@@ -326,6 +450,35 @@ DOCS: dict[str, KeyDoc] = {
     "helper.resume_grace": KeyDoc(
         "s", "How long after its time a suspended job may wait for the independent resume.", "0"
     ),
+    "licence.total_kw": KeyDoc(
+        "kW",
+        "N of the line Licenses=kw:N in slurm.conf: the most that the jobs can draw together; 0: no licence.",
+        "1000",
+    ),
+    "licence.conf": KeyDoc(
+        "",
+        "The file that has this line. The plugin looks at it with each job and gives no licence without the "
+        "line, because Slurm refuses jobs that ask for a licence that it does not know.",
+        '"/etc/slurm/slurm.conf"',
+    ),
+    "licence.partitions": KeyDoc(
+        "",
+        "Whose jobs get the licence: off (also where a partition is not named), flexible (jobs that consent "
+        "to be moved) or all (needs licence.consent).",
+        '{ batch = "flexible", night = "all" }',
+    ),
+    "licence.consent": KeyDoc(
+        "",
+        "For all: a sentence that says who agreed that jobs without a directive wait for windows.",
+        '"All jobs of night may wait for windows: J. Doe, head of computing, 2026-11-28"',
+    ),
+    "licence.longest_seconds": KeyDoc(
+        "s", "The longest reservation that the helper makes.", "43200"
+    ),
+    "licence.ahead_seconds": KeyDoc(
+        "s", "How far ahead the end of a reservation may be.", "172800"
+    ),
+    "licence.most": KeyDoc("", "The most reservations of ours at one time.", "48"),
     "admin.operators": KeyDoc(
         "", "Users who may see and ask everything, by name or uid.", '["root"]'
     ),

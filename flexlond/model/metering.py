@@ -75,6 +75,15 @@ class Observed:
     source: Source
     detail: str = ""
 
+    @property
+    def by(self) -> str:
+        """Its source as the end of a phrase."""
+        return {
+            Source.METERED: "by the meter",
+            Source.MODELLED: "by the model",
+            Source.UNKNOWN: "as far as is known",
+        }[self.source]
+
 
 @dataclass(frozen=True, slots=True)
 class SlotPower:

@@ -23,6 +23,7 @@ class FlexClass(_Base, frozen=True):
     deadline: str = ""
     start_by: str = ""
     max_delay: str = ""
+    latency: str = ""
     preempt: str = ""
     checkpoint: str = ""
     min_run: str = ""
@@ -30,6 +31,8 @@ class FlexClass(_Base, frozen=True):
     power: str = ""
     max_price: str = ""
     max_carbon: str = ""
+    work: str = ""
+    unit: str = ""
 
 
 class OptIn(_Base, frozen=True):
@@ -168,6 +171,65 @@ class PlanningSettings(_Base, frozen=True):
     site_kw: float = 0.0  # the most that the site may draw; 0: no cap
     rebound_cap: float = 1.1  # after a window, in peaks of the last day or the plan; 0: no cap
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
+    carbon_cap_kg_per_day: float = 0.0  # of all flexible jobs; 0: no cap
+    account_carbon_cap_kg_per_day: dict[str, float] = {}  # account -> kg
+    export_kw: float = 0.0  # the most that assets may make the site export
+    assets_seconds: float = 5.0  # of planning assets with jobs, in full cycles
+
+
+class AssetRegister(_Base, frozen=True):
+    """[assets.level] and its like: a Modbus register; value = raw x scale + offset."""
+
+    address: int = -1  # as on the wire, from 0; -1: there is none
+    type: Literal["int16", "uint16", "int32", "uint32", "float32"] = "int16"
+    scale: float = 1.0
+    offset: float = 0.0
+    table: Literal["holding", "input"] = "holding"
+    word_order: Literal["big", "little"] = "big"
+
+
+class AssetSettings(_Base, frozen=True):
+    """[[assets]]: a battery or a chilled store beside the cluster. kW are electric, positive into the asset."""
+
+    name: str
+    kind: Literal["battery", "chiller"]
+    driver: Literal["simulated", "modbus"]
+    max_age: float = 120.0  # s after which a reading is stale
+    lease_seconds: float = 120.0  # how long a set-point lasts that is not renewed
+    # battery
+    charge_kw: float = 0.0
+    discharge_kw: float = 0.0
+    capacity_kwh: float = 0.0
+    reserve_kwh: float = 0.0
+    charge_efficiency: float = 0.95
+    discharge_efficiency: float = 0.95
+    wear_gbp_per_kwh: float = 0.02
+    # chiller
+    max_kw: float = 0.0
+    min_kw: float = 0.0
+    inertia_kwh_per_k: float = 0.0
+    conductance_kw_per_k: float = 0.0
+    ambient_c: float = 25.0
+    cop: float = 4.0
+    low_c: float = 16.0
+    high_c: float = 22.0
+    heat_kw: tuple[float, ...] = (0.0,)  # one figure, or 24 by hour of the day (UTC)
+    # simulated
+    start_level: float = 0.0  # kWh or degrees C
+    # modbus
+    host: str = ""
+    port: int = 502
+    unit: int = 1
+    timeout: float = 2.0
+    write: bool = False  # whether set-points may be written at all
+    falls_back: bool = (
+        False  # the asset has a time-out of its own for set-points that are not renewed
+    )
+    neutral_kw: float = 0.0  # the set-point by which the asset is left to itself
+    level: AssetRegister = AssetRegister()
+    power: AssetRegister = AssetRegister()
+    setpoint: AssetRegister = AssetRegister()
+    lease: AssetRegister = AssetRegister()
 
 
 class PredictionSettings(_Base, frozen=True):
@@ -191,6 +253,23 @@ class HelperSettings(_Base, frozen=True):
     resume_grace: int = 0
 
 
+class LicenceSettings(_Base, frozen=True):
+    """[licence]: windows that Slurm itself keeps, by reservations of the `kw` licence."""
+
+    total_kw: int = 0  # N of Licenses=kw:N in slurm.conf; 0: there is none
+    conf: str = "/etc/slurm/slurm.conf"  # the file with the Licenses= line
+    partitions: dict[str, Literal["off", "flexible", "all"]] = msgspec.field(default_factory=dict)
+    consent: str = ""  # who agreed, for the site, that jobs without a directive wait for windows
+    longest_seconds: int = 43200  # of one reservation
+    ahead_seconds: int = 172800  # its end, from now
+    most: int = 48  # reservations at once
+
+    @property
+    def taking_part(self) -> bool:
+        """Whether the jobs of any partition get the licence."""
+        return any(mode != "off" for mode in self.partitions.values())
+
+
 class AdminSettings(_Base, frozen=True):
     """[admin]: who may do what."""
 
@@ -210,5 +289,7 @@ class Settings(_Base, frozen=True):
     meter: MeterSettings = MeterSettings()
     planning: PlanningSettings = PlanningSettings()
     prediction: PredictionSettings = PredictionSettings()
+    assets: tuple[AssetSettings, ...] = ()
     helper: HelperSettings = HelperSettings()
+    licence: LicenceSettings = LicenceSettings()
     admin: AdminSettings = AdminSettings()

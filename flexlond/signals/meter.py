@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flexlond.model.settings import MeterSettings
 
 REQUESTS = 2  # of one reading: it may take this many timeouts in all
+LATEST = 2**40  # epoch seconds; anything above is no time
 KEPT = 1000  # readings that nobody has taken yet
 _KW = {"W": 0.001, "kW": 1.0, "MW": 1000.0}
 
@@ -82,6 +83,8 @@ class SiteMeter:
             why, fault = f"{driver.name()}: unexpected {type(error).__name__}", error
         if driver is not self._driver:  # exchanged meanwhile
             return
+        if not why and not 0 <= at <= LATEST:
+            why = f"{driver.name()}: the reading's time ({at:.6g}) is no time since 1970 in seconds"
         if why:
             if why != self._error:
                 _log.warning("meter not read", why=why, exc_info=fault)

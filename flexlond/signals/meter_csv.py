@@ -29,6 +29,7 @@ class CsvMeter:
 
     def __init__(self, settings: MeterSettings) -> None:
         self._settings = settings
+        self._reading: asyncio.Future[tuple[int, float]] | None = None
 
     def name(self) -> str:
         """For people."""
@@ -37,7 +38,14 @@ class CsvMeter:
     async def read(self, client: httpx.AsyncClient, now: int) -> tuple[int, float]:
         """(epoch s, value in the meter's unit). Raises SignalError."""
         del client, now  # a file needs neither
-        return await asyncio.to_thread(self._read)
+        # A file system that hangs may keep one thread and no more: the loop needs the others.
+        if self._reading is not None and not self._reading.done():
+            raise SignalError(
+                f"{self._settings.path}: the read before this one has not ended; does its file system answer?"
+            )
+        self._reading = asyncio.ensure_future(asyncio.to_thread(self._read))
+        self._reading.add_done_callback(_noticed)
+        return await asyncio.shield(self._reading)
 
     def _read(self) -> tuple[int, float]:
         path = Path(self._settings.path)
@@ -51,6 +59,12 @@ class CsvMeter:
                 f"{path}: {error.strerror}; check meter.path and the logger"
             ) from None
         return last_reading(tail, str(path), self._settings.column)
+
+
+def _noticed(reading: asyncio.Future[tuple[int, float]]) -> None:
+    """Nobody waits any more for what was given up."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def last_reading(tail: bytes, name: str, column: int) -> tuple[int, float]:

@@ -16,7 +16,8 @@ import pytest
 from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.daemon.store import SqliteStore
 from flexlond.model.action import Action, Outcome, Result, Verb
-from flexlond.model.job import Cluster, Job, JobState, Pool, Snapshot
+from flexlond.model.job import Cluster, Job, JobState, Pool, Reservation, Snapshot
+from flexlond.model.licence import Reserved, StretchResult, kw_of, without_kw
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.model.settings import Feed, Settings
 from flexlond.slurm.command import SlurmCommandError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flexlond.agents.power_log import Meter
+    from flexlond.model.licence import Stretch
     from flexlond.model.timegrid import TimeGrid
 
 START = 1_795_000_200 - 1_795_000_200 % 1800
@@ -48,6 +50,8 @@ class SimSlurm:
     complete: bool = True
     answers_lost: bool = False
     effects: list[Action] = field(default_factory=list)
+    reserved: list[tuple[Stretch, ...]] = field(default_factory=list)
+    licences: int = 1000
     next_id: int = 1
     name: str = "squeue"
 
@@ -135,6 +139,15 @@ class SimSlurm:
             raise HelperUnavailable("no socket")
         return object()
 
+    async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved:  # the port's
+        if self.helper_down:
+            raise HelperUnavailable("no socket")
+        self.reserved.append(tuple(wanted))
+        results = tuple(StretchResult(one, Outcome.APPLIED, "applied", "") for one in wanted)
+        running = (j for j in self.jobs.values() if j.state is JobState.RUNNING)
+        used = sum(kw_of(j.licenses) or 0 for j in running)
+        return Reserved(results, tuple(wanted), self.licences, used)
+
     async def apply(self, actions: Sequence[Action]) -> Sequence[Result]:
         if self.helper_down:
             raise HelperUnavailable("no socket")
@@ -157,6 +170,8 @@ class SimSlurm:
         self.effects.append(action)
         if action.verb is Verb.HOLD_UNTIL:
             self.edit(action.job_id, begin=action.not_before)
+        elif action.verb is Verb.LET_OFF:
+            self.edit(action.job_id, licenses=without_kw(job.licenses) or "")
         elif action.verb is Verb.RELEASE:
             self.edit(action.job_id, begin=max(self.now, action.not_before))
         return end(Outcome.APPLIED, "applied")
@@ -164,7 +179,14 @@ class SimSlurm:
     def read_cluster(self) -> Cluster:
         names = tuple(f"n{i}" for i in range(2))
         pool = Pool("main", 2, self.cpus, 0, (), names, None, 3600, is_default=True)
-        return Cluster("sim", "24.11.5", (pool,), 30, accrue_always=True, kill_wait=30)
+        found = Cluster("sim", "24.11.5", (pool,), 30, accrue_always=True, kill_wait=30)
+        windows = (
+            Reservation(
+                one.name, one.start, one.end, "", f"kw:{one.kw}", ("ANY_NODES",), active=True
+            )
+            for one in (self.reserved[-1] if self.reserved else ())
+        )
+        return replace(found, reservations=tuple(windows))
 
 
 @dataclass

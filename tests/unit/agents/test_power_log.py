@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flexlond.agents.window_ports import WindowOrder
 from flexlond.model.metering import DAY, Reading, ReadingQuality, absent, judge
 
 if TYPE_CHECKING:
@@ -193,6 +194,86 @@ async def test_the_model_is_compared_with_the_meter(metered: Any) -> None:
 async def test_a_base_below_that_of_the_model_advises_nothing_negative(metered: Any) -> None:
     await follow(metered, 600, 0.0)
     assert power(metered).other_kw == 0.0
+
+
+async def test_a_window_is_judged_by_the_meter_and_its_record_says_so(metered: Any) -> None:
+    start = metered.slurm.now + SLOT
+    await metered.cycle()
+    order = WindowOrder(start, start + 3 * SLOT, 5.0, math.nan, "ops")
+    assert (await metered.agent.add_window(order, dry_run=False)).added
+    await follow(metered, SLOT, 4.0)  # before it
+    await follow(metered, SLOT, 7.0)
+    await follow(metered, SLOT, None)  # dead
+    await follow(metered, SLOT // 2, 4.5)
+    view = metered.agent.show_window(1)
+    assert view is not None
+    first, second, third = view.slots
+    assert [one.observed_source for one in view.slots] == ["metered", "modelled", "metered"]
+    assert first.observed_kw == pytest.approx(7.0, rel=0.01)
+    assert first.shortfall_kw == pytest.approx(
+        2.0, rel=0.05
+    )  # by the meter, whatever the model says
+    assert first.planned_kw != first.observed_kw
+    assert second.observed_kw == pytest.approx(metered.agent.modelled.kw)
+    assert second.metered_share < 0.1
+    assert third.metered_share > 0.9  # of what is over
+    await follow(metered, SLOT, 4.5)
+    recorded = metered.store.power.slots(1)
+    assert [(one.start, one.source) for one in recorded] == [
+        (start, "metered"),
+        (start + SLOT, "modelled"),
+        (start + 2 * SLOT, "metered"),
+    ]
+    # For good: days later, with another meter's word about it, and after a restart.
+    metered.slurm.now += 3 * DAY
+    await metered.cycle()
+    metered.restart()
+    later = metered.agent.show_window(1)
+    assert later is not None
+    assert [one.observed_kw for one in later.slots[:2]] == [first.observed_kw, second.observed_kw]
+    assert metered.store.power.slots(1) == recorded
+
+
+async def test_slots_that_end_while_the_daemon_is_away_are_recorded_from_what_was_seen(
+    metered: Any,
+) -> None:
+    await metered.cycle()
+    start = metered.slurm.now + SLOT
+    order = WindowOrder(start, start + 2 * SLOT, 5.0, math.nan, "ops")
+    await metered.agent.add_window(order, dry_run=False)
+    await follow(metered, SLOT, 4.0)
+    await follow(metered, SLOT, 7.0)
+    metered.slurm.now += 2 * SLOT
+    metered.restart()
+    await metered.cycle()
+    one, two = metered.store.power.slots(1)
+    assert (one.kw, one.source) == (pytest.approx(7.0, rel=0.01), "metered")
+    assert two.source == "modelled"  # from the minute that was seen of it
+    assert two.coverage < 0.1
+
+
+async def test_the_meter_is_recorded_in_a_window_while_slurmctld_is_down(metered: Any) -> None:
+    await metered.cycle()
+    start = metered.slurm.now + SLOT
+    order = WindowOrder(start, start + SLOT, 5.0, math.nan, "ops")
+    await metered.agent.add_window(order, dry_run=False)
+    await follow(metered, SLOT, 4.0)
+    metered.slurm.reader_down = True
+    await follow(metered, SLOT + 150, 6.0)
+    (recorded,) = metered.store.power.slots(1)
+    assert (recorded.kw, recorded.source) == (pytest.approx(6.0, rel=0.01), "metered")
+    assert recorded.coverage == pytest.approx(1.0)
+
+
+async def test_of_a_cancelled_window_only_what_it_bound_is_recorded(metered: Any) -> None:
+    await metered.cycle()
+    start = metered.slurm.now + SLOT
+    order = WindowOrder(start, start + 3 * SLOT, 5.0, math.nan, "ops")
+    await metered.agent.add_window(order, dry_run=False)
+    await follow(metered, SLOT + 600, 4.0)
+    await metered.agent.cancel_window(1)
+    await follow(metered, 2 * SLOT, 4.0)
+    assert [one.start for one in metered.store.power.slots(1)] == [start]
 
 
 async def test_a_reading_after_the_clock_was_set_back_replaces_what_it_meets(metered: Any) -> None:

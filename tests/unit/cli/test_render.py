@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from flexlond._pb import admin_pb2 as pb
+from flexlond.agents.ports import CarbonCapView, UnitCostView
 from flexlond.agents.power_ports import ObservedSlotView, PowerView
 from flexlond.cli import render, render_explain, render_plan
 from flexlond.cli.plain import as_json
@@ -89,6 +90,35 @@ def test_a_daemon_that_knows_less_is_painted_too() -> None:
     slots = [pb.PlanSlot(start=NOON, price_gbp_mwh=80.0, kw=1.0, kw_asap=1.0)]
     output = painted(render_plan.plan, pb.PlanReply(slots=slots, slot_seconds=1800))
     assert "cap" not in output
+
+
+def test_plan_says_what_a_unit_costs_and_what_became_of_carbon_caps() -> None:
+    view = fake_agent().plan()
+    assert view is not None
+    caps = (
+        CarbonCapView("carbon cap of 2026-11-28 (site)", 500.0, 212.4, 267.72, 84.2, kept=True),
+        CarbonCapView("carbon cap of 2026-11-29 (site)", 500.0, 0.0, 100.0, 0.0, kept=True),
+        CarbonCapView("carbon cap of 2026-11-28 (account a)", 1.0, 0.5, 2.0, 900.0, kept=False),
+    )
+    units = (UnitCostView("inference", 3, 1500.0, 0.48e-3, 4.8e-3, 0.48, 4.8),)
+    reply = wire.plan(replace(view, carbon_caps=caps, units=units), 0)
+    output = painted(render_plan.plan, reply)
+    assert (
+        "carbon cap of 2026-11-28 (site): 480.12 of 500.00 kg (212.40 emitted or under way); it binds: room "
+        "under it is worth £84.20/t (shadow price)" in output
+    )
+    assert (
+        "carbon cap of 2026-11-29 (site): 100.00 of 500.00 kg (0.00 emitted or under way)\n"
+        in output
+    )
+    assert "(account a): 2.50 of 1.00 kg (0.50 emitted or under way): it is not kept" in output
+    assert (
+        "per inference: £0.00048 instead of £0.0048, 0.48 g CO2 instead of 4.8 g (3 jobs, 1500 inference)"
+        in output
+    )
+    data = json.loads(as_json(reply))
+    assert data["units"][0]["gbp_asap"] == 4.8e-3
+    assert [one["kept"] for one in data["carbon_caps"]] == [True, True, False]
 
 
 POWER = PowerView(

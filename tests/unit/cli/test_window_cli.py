@@ -45,7 +45,7 @@ RUNS = WindowView(
     short_slots=1,
     detail="falls short by up to 40 kW in 1 slot: what runs already draws 840 kW",
     slots=(
-        WindowSlotView(NOON, 900.0, 880.0, 860.5, 0.0, ramp_in=True),
+        WindowSlotView(NOON, 900.0, 880.0, 860.5, 0.0, True, "modelled", 0.25),
         WindowSlotView(NOON + HALF_HOUR, 800.0, 840.0, math.nan, 40.0, ramp_in=False),
         WindowSlotView(NOON + 2 * HALF_HOUR, 800.0, 700.0, math.nan, 0.0, ramp_in=False),
     ),

@@ -289,6 +289,8 @@ async def test_check_says_what_was_read_and_why_not(tmp_path: Path, munge_socket
         good = await call(
             path, munge_socket, "Check", pb.CheckRequest(comment="flex: max-delay=90 max-price=80")
         )
+        served_by = "flex: latency=00:10:00 work=2.5e6 unit=Inference"
+        bounded = await call(path, munge_socket, "Check", pb.CheckRequest(comment=served_by))
         bad = await call(
             path, munge_socket, "Check", pb.CheckRequest(comment="flex: deadine=08:00")
         )
@@ -297,6 +299,13 @@ async def test_check_says_what_was_read_and_why_not(tmp_path: Path, munge_socket
     values = {pair.key: pair.value for pair in good.values}
     assert good.accepted
     assert (values["max-delay"], values["max-price"]) == ("01:30:00", "80 GBP/MWh")
+    values = {pair.key: pair.value for pair in bounded.values}
+    assert values == {
+        "latency": "00:10:00",
+        "preempt": "none",
+        "work": "2.5e+06",
+        "unit": "inference",
+    }
     assert not long.accepted
     assert "1026 bytes" in long.message
     assert not bad.accepted

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from flexlond.agents.records import JobRecord
 from flexlond.daemon.store import SqliteStore, StoreError
 from flexlond.model.action import Action, Outcome, Result, Verb
-from flexlond.model.metering import Modelled, Reading, ReadingQuality
+from flexlond.model.metering import Modelled, Reading, ReadingQuality, SlotPower, Source
 from flexlond.model.window import Window, WindowSample
 
 
@@ -183,6 +184,22 @@ def test_power_is_bounded(tmp_path: Path) -> None:
             store.power.add([a_reading(at, 1.0)], Modelled(at, 1.0, 0.0), at - 100)
         assert [one.at for one in store.power.readings(0)] == list(range(890, 1000, 10))
         assert [one.at for one in store.power.modelled(0)] == list(range(890, 1000, 10))
+
+
+def test_what_a_slot_of_a_window_drew_is_recorded_once_and_stays(tmp_path: Path) -> None:
+    slot = SlotPower(60, 5.0, Source.METERED, 0.9, 5.0, math.nan)
+    unknown = SlotPower(120, math.nan, Source.UNKNOWN, 0.0, math.nan, math.nan)
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.power.add_slots(3, [slot])
+        store.power.add_slots(3, [replace(slot, kw=9.0), unknown])
+        store.power.add([], None, 10**10)
+        store.prune(10**10)
+    with SqliteStore(tmp_path / "s.db") as store:
+        first, second = store.power.slots(3)
+        assert store.power.slots(4) == []
+    assert (first.start, first.kw, first.source, first.coverage) == (60, 5.0, Source.METERED, 0.9)
+    assert math.isnan(first.modelled_kw)
+    assert (second.source, math.isnan(second.kw)) == (Source.UNKNOWN, True)
 
 
 def a_window(**changes: Any) -> Window:

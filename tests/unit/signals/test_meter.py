@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flexlond.model.metering import ReadingQuality
 from flexlond.model.settings import MeterSettings
@@ -289,4 +294,43 @@ async def test_a_long_file_is_read_at_its_end_and_a_failed_logger_goes_stale(
     path.unlink()
     await site.refresh(NOW + 61)
     assert "No such file" in site.reading(NOW + 61).detail
+    await site.close()
+
+
+@pytest.mark.parametrize("at", ["1e30", "1795435200000000", "-5"])
+async def test_a_time_that_is_none_is_no_reading(tmp_path: Path, at: str) -> None:
+    path = tmp_path / "meter.csv"
+    path.write_text(f"{at},5\n", encoding="utf-8")
+    site = SiteMeter(MeterSettings(source="csv", path=str(path), max_kw=1e4))
+    await site.refresh(NOW)
+    assert site.reading(NOW).quality is ReadingQuality.ABSENT
+    assert "no time since 1970" in site.reading(NOW).detail
+    await site.close()
+
+
+@given(st.binary(max_size=200), st.integers(2, 5))
+def test_any_bytes_give_a_reading_or_say_why_not(tail: bytes, column: int) -> None:
+    said = ""
+    value = math.nan
+    try:
+        _, value = last_reading(tail, "f", column)
+    except SignalError as error:
+        said = str(error)
+    assert said.startswith("f: ") if said else math.isfinite(value)
+
+
+async def test_a_file_system_that_hangs_keeps_one_thread_only(tmp_path: Path) -> None:
+    path = tmp_path / "meter.csv"
+    os.mkfifo(path)  # opening it to read waits for somebody who writes
+    site = SiteMeter(MeterSettings(source="csv", path=str(path), max_kw=1e4, timeout=0.02))
+    threads = threading.active_count()
+    try:
+        await site.refresh(NOW)
+        assert "no answer within 0.04 s" in site.reading(NOW).detail
+        for _ in range(10):
+            await site.refresh(NOW)
+        assert "the read before this one has not ended" in site.reading(NOW).detail
+        assert threading.active_count() <= threads + 1
+    finally:
+        await asyncio.to_thread(path.write_bytes, b"")
     await site.close()
