@@ -18,6 +18,7 @@ import structlog
 
 from flexlond.agents import stopper
 from flexlond.agents.build import build
+from flexlond.agents.newcomers import Expected, Newcomers, with_newcomers
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
 from flexlond.model.job import ACTIVE_STATES, JobState
@@ -66,6 +67,8 @@ class _Asked:
     series: Mapping[Kind, Series]
     outlook: Outlook
     rebound: NDArray[np.float64]  # (S,) kW after windows; inf where there is no such cap
+    caps: NDArray[np.float64]  # (S,) kW of the windows in force; inf where none binds
+    expected: Expected  # of jobs without consent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +96,7 @@ class PlanningStep:
         self._timer = timer
         self._mean = MeanJob()
         self._choose_after = 0
+        self._newcomers = Newcomers()
 
     async def run(
         self,
@@ -112,18 +116,17 @@ class PlanningStep:
         asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
+        asked_of = with_newcomers(asked.question.problem, asked.caps, asked.expected)
         last = state.last_plan
         if state.assets is not None and exact:
             planning = state.settings.planning
             last = await state.assets.plan(
-                under(asked.question.problem, asked.rebound),
+                under(asked_of, asked.rebound),
                 planning,
                 budget_of(planning, self._timer),
                 last,
             )
-        problem, found = await self._answer(
-            state, asked.question.problem, asked.rebound, improver, last
-        )
+        problem, found = await self._answer(state, asked_of, asked.rebound, improver, last)
         if improver is not None and improver.detail:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
@@ -165,11 +168,12 @@ class PlanningStep:
     ) -> Trial:
         """The plan under `windows`, and the one under a further window made from it; changes nothing."""
         asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
-        problem, without = await self._answer(
-            state, asked.question.problem, asked.rebound, None, state.last_plan
-        )
+        problem = with_newcomers(asked.question.problem, asked.caps, asked.expected)
+        problem, without = await self._answer(state, problem, asked.rebound, None, state.last_plan)
         one = (make(without),)
-        capped = under(asked.question.problem, caps_on(problem.grid, one, now))
+        caps = caps_on(problem.grid, one, now)
+        capped = under(asked.question.problem, caps)
+        capped = with_newcomers(capped, np.minimum(asked.caps, caps), asked.expected)
         rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
         problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
         caps = caps_on(problem.grid, (*windows, *one), now)
@@ -262,6 +266,7 @@ class PlanningStep:
         grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
         series = self._series(state, grid, now)
         outlook = outlook_of(state)
+        caps = caps_on(grid, windows, now)
         question = build(
             snapshot.jobs,
             state.flex,
@@ -275,7 +280,7 @@ class PlanningStep:
             outlook=outlook,
             stated=_stated(state, snapshot),
             mean=self._mean,
-            caps=caps_on(grid, windows, now),
+            caps=caps,
         )
         if self._carbon is not None and caps_wanted(settings.planning):
             running = emitters(state, snapshot, question.kw, outlook, now)
@@ -283,9 +288,25 @@ class PlanningStep:
             accounts = [account[job_id] for job_id in question.problem.job_id.tolist()]
             day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
             question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
-        problem = stopper.with_suspended(state, question, now)
-        rebound = rebound_on(grid, windows, now)
-        return _Asked(replace(question, problem=problem), series, outlook, rebound)
+        question = replace(question, problem=stopper.with_suspended(state, question, now))
+        expected = self._expected(state, snapshot, question, now)
+        return _Asked(question, series, outlook, rebound_on(grid, windows, now), caps, expected)
+
+    def _expected(
+        self, state: LoopState, snapshot: Snapshot, question: Question, now: int
+    ) -> Expected:
+        """Whom nobody asks, and what they draw of late."""
+        problem, seconds = question.problem, state.settings.grid.slot_seconds
+        runs = np.zeros(len(problem.running.end), np.bool_)
+        active = [job for job in snapshot.jobs if job.state in ACTIVE_STATES and job.start]
+        asked = {job.job_id for job, _ in _consenting(state, snapshot)}
+        runs[: len(active)] = [job.job_id not in asked for job in active]
+        waits = np.ones(problem.jobs, np.bool_)
+        for job_id, row in question.rows.items():
+            known = state.flex.get(job_id)
+            waits[row] = known is None or known.directive is None
+        self._newcomers.see(now, float(problem.running.kw[runs].sum()), seconds)
+        return Expected(runs, waits, self._newcomers.usual_kw(seconds))
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
         """The configured signals."""

@@ -46,8 +46,9 @@ def because(agent: LoopState) -> str:
     found = agent.last_plan
     if found is None:
         return "nothing to plan"
-    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
-    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
+    # Sums in another order: what is not nothing by rounding alone is nothing.
+    saved = round(found.totals.cost_asap_gbp - found.totals.cost_gbp, 9) + 0.0
+    carbon = round(found.totals.co2_asap_kg - found.totals.co2_kg, 9) + 0.0
     said = f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
     return "; ".join([said, *_caps(found)])
 

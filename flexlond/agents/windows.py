@@ -294,8 +294,16 @@ def _needed(problem: Problem, found: Plan, slot: int, cap: float, tail: str) -> 
     if len(running.begin):
         begin = np.maximum(begin, running.begin)
     end = np.maximum(running.end, begin)
-    busy = slot_power(problem.grid, begin.astype(float), end.astype(float), running.kw)
-    runs = problem.base_kw + float(busy[slot])
+    there = running.demand.any(axis=1)  # who is still to come takes no room
+    busy, coming = (
+        float(
+            slot_power(
+                problem.grid, begin[who].astype(float), end[who].astype(float), running.kw[who]
+            )[slot]
+        )
+        for who in (there, ~there)
+    )
+    runs = problem.base_kw + busy
     if problem.base_kw > cap:
         return f"idle nodes alone draw {problem.base_kw:.4g} kW"
     if runs > cap:
@@ -308,9 +316,14 @@ def _needed(problem: Problem, found: Plan, slot: int, cap: float, tail: str) -> 
     plain = slot_power(
         problem.grid, found.start[free].astype(float), ends[free].astype(float), kw[free]
     )
-    if runs + float(plain[slot]) > cap:
+    runs += float(plain[slot])
+    if runs > cap:
         return (
-            f"with jobs that start without being held it is {runs + float(plain[slot]):.4g} kW, and they start"
-            " whatever is planned"
+            f"with jobs that start without being held it is {runs:.4g} kW, and they start whatever is"
+            " planned"
+        )
+    if runs + coming > cap:
+        return (
+            f"with jobs without consent that come as they did of late it is {runs + coming:.4g} kW"
         )
     return "the latest starts of flexible jobs come before the end of the window"

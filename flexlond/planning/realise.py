@@ -76,6 +76,7 @@ class Realiser:
         self._ramp = ramp
         self._asap = asap
         self._capped = bool(np.isfinite(problem.site_kw).any())
+        self._in_cap = np.isfinite(problem.site_kw)
         self._awaited = 0
         self._best = np.zeros(0)
         jobs = question.jobs
@@ -120,8 +121,8 @@ class Realiser:
                 bare = self._no_later(slot, placement.soonest(row, reserve, power=False))
             placement.put(row, slot)
         free = bare
-        if self._capped and self._allowed(row, slot) and placement.short_of_power(row, first, slot):
-            free = first  # jobs end sooner than is thought, and Slurm starts who is not held
+        if self._in_cap[first:slot].any() and self._allowed(row, slot):
+            free = first  # jobs end sooner than is thought, and Slurm starts all who are not held
         by_itself, by_itself_at = self._by_itself(row, slot, free)
         reason = self._reason(row, slot, by_itself)
         if free < slot == soonest and reason is Reason.CAPACITY:

@@ -172,13 +172,6 @@ class Placement:
         at = int(room[:slots].argmax()) if slots > 0 else 0
         return first + at if slots > 0 and room[at] else NOWHERE
 
-    def short_of_power(self, job: int, first: int, end: int) -> bool:
-        """Whether the site's cap leaves `job` too little in any slot of [first, end)."""
-        site = len(self.instance.free) - 2
-        k, scale = int(self.instance.cls[job]), float(self.instance.scale[job])
-        need = sum(need for column, need in self._needs[k] if column == site) * scale
-        return bool((self.free[site, max(0, first) : end] < need - EPSILON).any())
-
     def fullness(self, job: int, slot: int) -> float:
         """The largest share of any room on nodes taken while `job`, which is there, runs from `slot`."""
         k, site = int(self.instance.cls[job]), len(self.instance.free) - 2
