@@ -233,6 +233,7 @@ class Batch:
         by_verb: dict[Verb, list[str]] = {}
         resumes: list[str] = []
         begins: dict[int, list[str]] = {}
+        let_off: dict[str, list[str]] = {}
         for item in going:
             facts, go = item.facts, item.go
             assert facts is not None  # noqa: S101 # an item without a result has both
@@ -240,6 +241,8 @@ class Batch:
             where = address(facts.job)
             if go.resume_first or go.verb is Verb.RESUME:
                 resumes.append(where)
+            if go.verb is Verb.LET_OFF:
+                let_off.setdefault(go.licenses, []).append(where)
             if go.verb in {Verb.REQUEUE, Verb.REQUEUE_UNTIL, Verb.SUSPEND}:
                 by_verb.setdefault(go.verb, []).append(where)
             if go.verb in {Verb.HOLD_UNTIL, Verb.RELEASE} or (
@@ -252,6 +255,7 @@ class Batch:
         said.append(calls.requeue(requeued) if requeued else "")
         suspended = by_verb.get(Verb.SUSPEND, [])
         said.append(calls.suspend(suspended) if suspended else "")
+        said += [calls.set_licenses(ids, licenses) for licenses, ids in let_off.items()]
         # Fewer holds first, then the nearest times.
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             said += pool.map(lambda at: calls.set_begin(begins[at], at), sorted(begins))

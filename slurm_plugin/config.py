@@ -1,6 +1,6 @@
-"""The helper's part of the configuration file: [directive], [helper] and [slurm], and nothing else.
+"""The helper's part of the configuration file: [directive], [helper], [licence] and [slurm].
 
-Law: reads one TOML file at start. Unknown keys in these three tables are errors; the other tables are the
+Law: reads one TOML file at start. Unknown keys in these four tables are errors; the other tables are the
 daemon's and are not looked at. Refuses settings under which the policy would not hold.
 """
 
@@ -15,12 +15,18 @@ import msgspec
 
 from flexlond.host.zone import local_zone
 from flexlond.model.directive import check_classes
-from flexlond.model.settings import DirectiveSettings, HelperSettings, SlurmSettings
+from flexlond.model.licence import why_no_consent
+from flexlond.model.settings import (
+    DirectiveSettings,
+    HelperSettings,
+    LicenceSettings,
+    SlurmSettings,
+)
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-_TABLES = ("directive", "helper", "slurm")
+_TABLES = ("directive", "helper", "licence", "slurm")
 
 
 class HelperConfigError(Exception):
@@ -32,6 +38,7 @@ class HelperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     directive: DirectiveSettings = DirectiveSettings()
     helper: HelperSettings = HelperSettings()
+    licence: LicenceSettings = LicenceSettings()
     slurm: SlurmSettings = SlurmSettings()
 
 
@@ -50,18 +57,24 @@ def load(path: str, *, now: int, tz: ZoneInfo | None = None) -> HelperConfig:
         raise HelperConfigError(
             f"{path}: {error}; `flexlond check-config` names the nearest known key"
         ) from error
-    helper = config.helper
+    helper, licence = config.helper, config.licence
     wrong = [
-        f"helper.{name} = {value}: must be {least} or more"
+        f"{name} = {value}: must be {least} or more"
         for name, value, least in (
-            ("max_actions_per_minute", helper.max_actions_per_minute, 1),
-            ("max_requeues_per_minute", helper.max_requeues_per_minute, 0),
-            ("max_batch", helper.max_batch, 1),
-            ("margin_seconds", helper.margin_seconds, 0),
-            ("resume_grace", helper.resume_grace, 0),
+            ("helper.max_actions_per_minute", helper.max_actions_per_minute, 1),
+            ("helper.max_requeues_per_minute", helper.max_requeues_per_minute, 0),
+            ("helper.max_batch", helper.max_batch, 1),
+            ("helper.margin_seconds", helper.margin_seconds, 0),
+            ("helper.resume_grace", helper.resume_grace, 0),
+            ("licence.total_kw", licence.total_kw, 0),
+            ("licence.longest_seconds", licence.longest_seconds, 60),
+            ("licence.ahead_seconds", licence.ahead_seconds, 60),
+            ("licence.most", licence.most, 1),
         )
         if value < least
     ]
+    if why := why_no_consent(licence):
+        wrong.append(f"licence.consent {why}")
     wrong += check_classes(config.directive, now=now, tz=tz or local_zone())
     if wrong:
         raise HelperConfigError(f"{path}: " + "; ".join(wrong))

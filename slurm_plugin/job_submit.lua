@@ -2,7 +2,8 @@
 
 Law: decides whether a submission's flex directive can be read (else the user is told in one line), leaves the
 user's own --begin in admin_comment, and gives an opted-in batch job a begin time a few seconds ahead while
-flexlond is alive, so that it is planned before it starts. It must never cost a job its start: it runs under
+flexlond is alive, so that it is planned before it starts; and gives jobs of partitions that take part the `kw`
+licence of their modelled power, by which slurmctld keeps windows without us. It must never cost a job its start: it runs under
 slurmctld's locks, so no network, no loop over jobs, and any error of its own lets the job through unchanged.
 Moments are epoch seconds, lengths seconds. The decisions are those of flexlond/model/directive.py, in the same
 order and words; tests/vectors/directive.json holds both to it. Lua 5.1; Slurm 22.05 to 26.05.
@@ -18,6 +19,8 @@ local KEYS = {
         form = "write start-by=TIME as for sbatch --begin: 08:00, 2026-11-23T08:00, tomorrow-08:00 or now+8hours" },
     { name = "max-delay", kind = "duration",
         form = "write max-delay=LENGTH as for sbatch --time: minutes, hours:minutes:seconds or days-hours" },
+    { name = "latency", kind = "latency",
+        form = "write latency=LENGTH as for sbatch --time: minutes, hours:minutes:seconds or days-hours" },
     { name = "preempt", kind = "preempt",
         form = "write preempt=none, preempt=requeue or preempt=suspend" },
     { name = "checkpoint", kind = "checkpoint",
@@ -32,6 +35,10 @@ local KEYS = {
         form = "write max-price=NUMBER in GBP/MWh, such as max-price=80 or max-price=80GBP/MWh" },
     { name = "max-carbon", kind = "carbon",
         form = "write max-carbon=NUMBER in g/kWh, such as max-carbon=150 or max-carbon=150g/kWh" },
+    { name = "work", kind = "work",
+        form = "write work=NUMBER with unit=NAME, such as work=2.5e6 unit=inference" },
+    { name = "unit", kind = "unit",
+        form = "write unit=NAME with work=NUMBER, such as work=2.5e6 unit=inference" },
     { name = "off", kind = "off",
         form = "write 'flex: off' with no other word" },
 }
@@ -59,7 +66,7 @@ local MESSAGES = {
     ["no-class"] = { "unknown class '%s'",
         "" },
     ["no-default"] = { "the site has no default class",
-        "write class=NAME, or a deadline=, start-by= or max-delay=" },
+        "write class=NAME, or a deadline=, start-by=, max-delay= or latency=" },
     ["bad-time"] = { "not a time",
         "" },
     ["bad-day"] = { "no such day",
@@ -88,6 +95,10 @@ local MESSAGES = {
         "" },
     ["bad-power"] = { "not a power above 0 and below 100000 kW",
         "" },
+    ["bad-work"] = { "not an amount above 0 and below 1e18",
+        "" },
+    ["bad-name"] = { "not a name of 1 to 32 of a-z 0-9 _ . - that begins with a letter",
+        "" },
     ["bad-unit"] = { "wrong unit '%s'",
         "" },
     ["no-unit"] = { "no unit",
@@ -100,10 +111,16 @@ local MESSAGES = {
         "give a later deadline or a shorter --time" },
     ["before-begin"] = { "the job cannot start by then: its --begin is %s",
         "give a later start-by or an earlier --begin" },
+    ["latency-begin"] = { "the job cannot start by then: its --begin is %s",
+        "give a longer latency or an earlier --begin" },
     ["min-run"] = { "not below the time limit of %s",
         "give a shorter min-run or a longer --time" },
     ["no-preempt"] = { "the job is not to be preempted",
         "add preempt=requeue or preempt=suspend, or leave it out" },
+    ["work-alone"] = { "the work has no unit",
+        "add unit=NAME, such as unit=inference" },
+    ["unit-alone"] = { "the unit has no work",
+        "add work=NUMBER, such as work=2.5e6, or leave it out" },
 }
 local PREEMPT_ONLY = { "checkpoint", "min-run", "max-preempts" }
 local SIGNALS = {
@@ -135,13 +152,14 @@ local SITE = {
     },
     opt_in = {
     },
+    licence = false,
 }
 -- flexlon site: end
 
 local find, match, gmatch, sub, byte, gsub, format =
     string.find, string.match, string.gmatch, string.sub, string.byte, string.gsub, string.format
 local concat = table.concat
-local floor, max, min = math.floor, math.max, math.min
+local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
 local date, time, open = os.date, os.time, io.open
 local ipairs, pairs, pcall, setmetatable = ipairs, pairs, pcall, setmetatable
 local tonumber, tostring, type = tonumber, tostring, type
@@ -460,6 +478,12 @@ local READERS = {
         if not value then return reject(code, name, nil, key) end
         return value
     end,
+    latency = function(text, key, name, now) -- the moment it reaches from the submission on
+        local value, code = parse_duration(text)
+        if value then value, code = in_reach(now + value) end
+        if not value then return reject(code, name, nil, key) end
+        return value
+    end,
     preempt = function(text, key, name)
         text = ascii_lower(text)
         if text ~= "none" and text ~= "requeue" and text ~= "suspend" then
@@ -502,6 +526,20 @@ local READERS = {
     end,
     price = function(text, key, name) return read_rate(text, key, name, "gbp/mwh", true) end,
     carbon = function(text, key, name) return read_rate(text, key, name, "g/kwh", false) end,
+    work = function(text, key, name)
+        local number, rest = split_number(text)
+        local plain = number and sub(number, 1, 1) ~= "-"
+            and (rest == "" or match(rest, "^[eE][+-]?[0-9][0-9]?$"))
+        if not plain then return reject("bad-number", name, nil, key) end
+        local amount = tonumber(text)
+        if amount <= 0 or amount >= 1e18 then return reject("bad-work", name, nil, key) end
+        return amount
+    end,
+    unit = function(text, key, name)
+        local unit = ascii_lower(text)
+        if #unit > 32 or not match(unit, "^[a-z][a-z0-9_.-]*$") then return reject("bad-name", name, nil, key) end
+        return unit
+    end,
 }
 
 -- The key and value of one word; nil and the refusal otherwise. `name` is how the refusal calls it.
@@ -546,6 +584,7 @@ local function clash_in_time(values, words, now, job)
     local begin = job.begin
     local earliest = max(now, begin)
     local deadline, start_by, min_run = values.deadline, values["start-by"], values["min-run"]
+    local latency = values.latency
     local limit
     if deadline or min_run then limit = job:limit() end
     if deadline then
@@ -559,6 +598,9 @@ local function clash_in_time(values, words, now, job)
     if start_by then
         if start_by < now then return reject("past", words["start-by"]) end
         if start_by < begin then return reject("before-begin", words["start-by"], { format_moment(begin) }) end
+    end
+    if latency and latency < begin then
+        return reject("latency-begin", words.latency, { format_moment(begin) })
     end
     if min_run and type(limit) == "number" and min_run >= limit then
         return reject("min-run", words["min-run"], { format_duration(limit) })
@@ -577,6 +619,11 @@ local function settle(source, class, values, words, own, now, job)
         end
     elseif not values["max-preempts"] then
         values["max-preempts"] = 1
+    end
+    if values.work and not values.unit then return reject("work-alone", words.work) end
+    if values.unit and not values.work then
+        if own and own.unit then return reject("unit-alone", words.unit) end
+        values.unit = nil
     end
     values.class = class
     return { source = source, values = values }
@@ -639,7 +686,8 @@ local function read(comment, now, job)
     local class
     if values.class then
         class = find_class(values.class)
-    elseif not values.deadline and not values["start-by"] and not values["max-delay"] then
+    elseif not values.deadline and not values["start-by"] and not values["max-delay"]
+        and not values.latency then
         class = find_class(SITE.default_class)
         if not class then return reject("no-default", "flex:") end
     end
@@ -693,48 +741,270 @@ local function flexlond_is_alive(now)
     return valid ~= nil and tonumber(valid) >= now
 end
 
--- May the job begin `window` seconds from now and still keep its latest start, in all certainty?
-local function can_wait(values, now, job, earliest)
+-- The latest start of a directive, without a margin; nil where none can be promised.
+local function latest_start(values, now, job)
     local latest
     if values["start-by"] then latest = values["start-by"] end
+    if values.latency then latest = min(latest or LAST_MOMENT, values.latency) end
     if values["max-delay"] then latest = min(latest or LAST_MOMENT, max(now, job.begin) + values["max-delay"]) end
     local limit = job:limit()
-    if not limit or limit == UNLIMITED then return false end
+    if not limit or limit == UNLIMITED then return nil end
     if values.deadline then
         local array = job.jd.array_inx
-        if array and find(array, "%", 1, true) then return false end -- its last task needs more than one limit
+        if array and find(array, "%", 1, true) then return nil end -- its last task needs more than one limit
         latest = min(latest or LAST_MOMENT, values.deadline - limit)
     end
+    return latest
+end
+
+-- May the job begin `window` seconds from now and still keep its latest start, in all certainty?
+local function can_wait(values, now, job, earliest)
+    local latest = latest_start(values, now, job)
     return latest ~= nil and latest >= earliest + START_MARGIN
 end
 
-local function submit(jd, parts)
-    local comment = jd.comment
-    if not (comment and find(comment, MARK)) and not SITE.opt_in[1] then return SUCCESS end
-    local now, begin = time(), jd.begin_time
-    local job = setmetatable({ jd = jd, parts = parts, begin = begin }, Job)
+-- The kw licence (flexlond/model/licence.py, power.py) -----------------------------------------------------
+
+local LICENCE, OURS = "kw", "^flexlon_"
+local CEIL_MARGIN = 1e-9
+
+-- A number that was given; nil for what Slurm writes instead (NO_VAL of 16, 32 and 64 bits).
+local function given(value)
+    if type(value) ~= "number" or value == 65534 or value == 65535 or value >= NO_VAL then return nil end
+    return value
+end
+
+local function worded(text) return type(text) == "string" and text ~= "" and text or nil end
+
+-- The other licences, and how many kw there were (nil: none); nil for alternatives, which cannot be added to.
+local function without_kw(text)
+    if find(text, "|", 1, true) then return nil end
+    local kept, own = {}, nil
+    for word in gmatch(text, "[^,;]+") do
+        local name, count = match(word, "^[ \t]*([^:= \t]*)[:=]?([0-9]*)")
+        if name == LICENCE then
+            own = (own or 0) + (tonumber(count) or 1)
+        else
+            kept[#kept + 1] = word
+        end
+    end
+    return concat(kept, ","), own
+end
+
+-- Adds the GPUs of a request such as "gres:gpu:h200:2,gres/gpu=1" to `gpus`; how many they were.
+local function add_gpus(gpus, text, times)
+    local number = 0
+    for word in gmatch(worded(text) or "", "[^,]+") do
+        local rest = match(word, "^gres[:/]gpu(.*)$") or match(word, "^gpu(.*)$")
+        if rest and (rest == "" or find(rest, "^[:=]")) then
+            local kind = match(rest, "^:([^:=]*[^:=0-9][^:=]*)") or ""
+            local count = (tonumber(match(rest, "[:=]([0-9]+)$")) or 1) * times
+            gpus[kind] = (gpus[kind] or 0) + count
+            number = number + count
+        end
+    end
+    return number
+end
+
+-- kW of a job in a partition, rounded up. `field` reads its request; too much is better than too little.
+local function kilowatts(field, kind, exclusive)
+    local nodes = max(given(field("min_nodes")) or 1, given(field("max_nodes")) or 1, 1)
+    local tasks = max(given(field("num_tasks")) or 1, 1)
+    local cpus = max(given(field("min_cpus")) or 1, tasks * (given(field("cpus_per_task")) or 1), nodes)
+    local gpus = {}
+    local number = add_gpus(gpus, field("tres_per_job"), 1) + add_gpus(gpus, field("tres_per_node"), nodes)
+        + add_gpus(gpus, field("tres_per_task"), tasks)
+        + add_gpus(gpus, field("tres_per_socket"), nodes * (given(field("sockets_per_node")) or 1))
+    local per_gpu = match(worded(field("cpus_per_tres")) or "", "gpu[:=]([0-9]+)")
+    if per_gpu then cpus = max(cpus, number * tonumber(per_gpu)) end
+    if exclusive then cpus = max(cpus, nodes * kind.cpus) end
+    local watts = cpus * kind.cpu + cpus / kind.cpus * kind.idle
+    for name, count in pairs(gpus) do
+        watts = watts + count * (kind.gpus[name] or kind.gpus[""] or kind.gpu)
+    end
+    return ceil(watts * SITE.licence.pue / 1000 - CEIL_MARGIN)
+end
+
+-- The kw licences that slurm.conf has now: Slurm refuses a job that asks for more, or for what is not there.
+local function licences_there()
+    local file = open(SITE.licence.conf, "r")
+    if not file then return 0 end
+    local total = 0
+    for line in gmatch(file:read("*a") or "", "[^\n]+") do
+        local value = match(line, "^[ \t]*[lL][iI][cC][eE][nN][sS][eE][sS][ \t]*=[ \t]*([^#]*)")
+        if value then
+            local _, own = without_kw(value)
+            total = own or 0
+        end
+    end
+    file:close()
+    return min(total, SITE.licence.total)
+end
+
+-- kW of a job whose partitions all take part; nil where one does not.
+local function budget(field, names, parts, flexible)
+    local most
+    for name in gmatch(names, "[^,]+") do
+        local kind = SITE.licence.partitions[name]
+        if not kind or not (kind.mode == "all" or (kind.mode == "flexible" and flexible)) then return nil end
+        local record = parts[name]
+        local exclusive = given(field("shared")) == 0 or (record and record.max_share == 0)
+        most = max(most or 0, kilowatts(field, kind, exclusive))
+    end
+    return most
+end
+
+-- Might a window that is in force hold the job past its latest start?
+local function held_too_long(values, now, job)
+    local latest = latest_start(values, now, job)
+    if not latest then return true end
+    for name, window in pairs(slurm.reservations) do
+        if find(name, OURS) and window.end_time + START_MARGIN > latest
+            and window.start_time < latest + job:limit() + START_MARGIN then
+            return true
+        end
+    end
+    return false
+end
+
+local function joined(others, number)
+    if not number or number <= 0 then return others end
+    local own = format("%s:%d", LICENCE, number)
+    return others == "" and own or others .. "," .. own
+end
+
+-- `directive`: in force at submission; nil for a job that is not flexible.
+local function give_licence(jd, parts, directive, now, job)
+    local component = given(jd.het_job_offset)
+    if component and component > 0 then return end -- Slurm takes licences with the first component only
+    local text = jd.licenses or ""
+    local others, own = without_kw(text)
+    if not others then return end
+    local script, reservation = worded(jd.script), worded(jd.reservation)
+    local flexible = directive ~= nil and script ~= nil
+    local number
+    if not jd.cron_job and not reservation then
+        number = budget(function(name) return jd[name] end, job:partition(), parts, flexible)
+    end
+    if not number and not own then return end
+    if number and directive and held_too_long(directive.values, now, job) then number = nil end
+    local there = licences_there()
+    if there == 0 then return end
+    if number and number > there then
+        slurm.log_info("%s", format("flexlon: a job of %d kW gets no licence: there are %d", number, there))
+        number = nil
+    end
+    local wanted = joined(others, number)
+    if own and own ~= number then
+        slurm.log_user("%s", format("flexlon: the kw licence is the site's: the job has %d", number or 0))
+    end
+    if wanted ~= text then jd.licenses = wanted end
+end
+
+local ASKED = { "min_cpus", "num_tasks", "cpus_per_task", "min_nodes", "max_nodes", "shared" }
+local ASKED_TRES = { "tres_per_job", "tres_per_node", "tres_per_task", "tres_per_socket", "cpus_per_tres" }
+
+-- How the request of a pending job reads after a change: what the change says, else what the job has.
+local function changed_request(jd, rec)
+    local tres
+    for _, name in ipairs(ASKED_TRES) do tres = tres or worded(jd[name]) end
+    local had = gsub(worded(rec.tres_fmt_req_str) or "", "=([0-9]+)", ":%1")
+    if find(had, "gres/gpu:[^,:]*[^,:0-9]") then had = gsub(had, "gres/gpu:[0-9]+", "") end
+    return function(name)
+        local value = jd[name]
+        if given(value) or worded(value) then return value end
+        if name == "min_cpus" then return tonumber(match(had, "cpu:([0-9]+)")) or rec.min_cpus end
+        if name == "min_nodes" then return rec.min_nodes end
+        if name == "tres_per_job" and not tres then return had end
+        return nil
+    end
+end
+
+-- A change by the owner never lowers the licence; one of the partition or of the consent is judged anew.
+local function keep_licence(jd, rec, parts, uid)
+    local moved, owner = worded(jd.partition), rec.user_id == uid
+    if not moved and not owner then return end
+    if not owner and jd.licenses then return end
+    local said, now = jd.comment, time()
+    local opted_out = owner and jd.begin_time > 0 and jd.begin_time <= now + 1
+    local relevant = moved or jd.licenses or said or opted_out
+    for _, name in ipairs(ASKED) do relevant = relevant or given(jd[name]) end
+    for _, name in ipairs(ASKED_TRES) do relevant = relevant or worded(jd[name]) end
+    if not relevant then return end
+    local others, asked = without_kw(jd.licenses or rec.licenses or "")
+    local _, had = without_kw(rec.licenses or "")
+    if not others then others, asked = "", -1 end -- alternatives would let the licence go
+    if had == 0 then had = nil end
+    if asked == 0 then asked = nil end
+    local job = setmetatable({ jd = jd, parts = parts, begin = 0, known = rec.time_limit * 60 }, Job)
+    if rec.time_limit == INFINITE then job.known = UNLIMITED end
+    local directive = read(said or rec.comment or "", rec.submit_time or now, job)
+    local number
+    if (given(rec.het_job_offset) or 0) == 0 then -- Slurm calls once for each component of a het job
+        number = budget(changed_request(jd, rec), moved or rec.partition, parts, directive ~= nil and not opted_out)
+    end
+    if number and had then
+        number = max(number, had)
+    elseif number and (not (moved or said) or (directive and held_too_long(directive.values, now, job))) then
+        number = nil
+    end
+    if number and number > licences_there() then number = had end
+    local wanted = joined(others, number) -- last, so that an error anywhere before changes nothing
+    if asked == number then return end
+    if jd.licenses then
+        slurm.log_user("%s", format("flexlon: the kw licence is the site's: the job has %d", number or 0))
+    end
+    jd.licenses = wanted ~= "" and wanted or LICENCE .. ":0" -- Slurm takes an empty text for no change
+end
+
+-- Reads the directive of a submission and acts on it; SUCCESS or ERROR, and the directive in force.
+local function submit_directive(jd, parts, now, job)
+    local comment, begin = jd.comment, job.begin
     local directive, line = read(comment or "", now, job)
     if line then
         slurm.log_user("%s", line)
         return ERROR
     end
     local script = directive and jd.script
-    if not script or script == "" or jd.cron_job then return SUCCESS end
+    if not script or script == "" or jd.cron_job then return SUCCESS, directive end
     local note = format("flexlon:begin=%d", begin)
     local other = jd.admin_comment
     jd.admin_comment = other and other ~= "" and other .. ";" .. note or note
     local planned_by = now + min(SITE.window, LATEST_WINDOW)
-    if begin >= planned_by or SITE.window <= 0 then return SUCCESS end
+    if begin >= planned_by or SITE.window <= 0 then return SUCCESS, directive end
     local reservation = jd.reservation
     if (reservation and reservation ~= "") or not can_wait(directive.values, now, job, planned_by) then
-        return SUCCESS
+        return SUCCESS, directive
     end
     -- Last, so that an error anywhere before leaves the job's begin time as it was.
     if flexlond_is_alive(now) then jd.begin_time = planned_by end
+    return SUCCESS, directive
+end
+
+-- Any error lets the job through: 26.05 refuses every submission on an error that Lua does not catch.
+local function guarded(where, decide, ...)
+    local ok, result, more = pcall(decide, ...)
+    if ok then return result, more end
+    pcall(function() slurm.log_error("%s", "flexlon: " .. where .. " let the job through: " .. tostring(result)) end)
     return SUCCESS
 end
 
-local function modify(jd, rec, parts, uid)
+local function submit(jd, parts)
+    local comment = jd.comment
+    local annotated = (comment and find(comment, MARK)) or SITE.opt_in[1]
+    if not annotated and not SITE.licence then return SUCCESS end
+    local now, begin = time(), jd.begin_time
+    local job = setmetatable({ jd = jd, parts = parts, begin = begin }, Job)
+    local result, directive = SUCCESS, nil
+    if annotated then result, directive = submit_directive(jd, parts, now, job) end
+    -- Guarded by itself: what goes wrong here takes nothing back of what was done before.
+    if result == SUCCESS and SITE.licence then
+        guarded("slurm_job_submit (licence)", give_licence, jd, parts, directive, now, job)
+    end
+    return result
+end
+
+local function modify_directive(jd, rec, parts, uid)
     local comment = jd.comment
     if not comment or not find(comment, MARK) or rec.user_id ~= uid then return SUCCESS end
     local job = setmetatable({ jd = jd, parts = parts }, Job)
@@ -751,12 +1021,12 @@ local function modify(jd, rec, parts, uid)
     return SUCCESS
 end
 
--- Any error lets the job through: 26.05 refuses every submission on an error that Lua does not catch.
-local function guarded(where, decide, ...)
-    local ok, result = pcall(decide, ...)
-    if ok then return result end
-    pcall(function() slurm.log_error("%s", "flexlon: " .. where .. " let the job through: " .. tostring(result)) end)
-    return SUCCESS
+local function modify(jd, rec, parts, uid)
+    local result = modify_directive(jd, rec, parts, uid)
+    if result == SUCCESS and SITE.licence then
+        guarded("slurm_job_modify (licence)", keep_licence, jd, rec, parts, uid)
+    end
+    return result
 end
 
 function slurm_job_submit(jd, parts, uid) return guarded("slurm_job_submit", submit, jd, parts, uid) end

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from flexlond.model.action import Verb
 from flexlond.model.job import JobState
+from flexlond.model.licence import kw_of
 from slurm_plugin.view import address
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def took_effect(go: Go, was: Job, job: Job, now: int) -> bool:
         return job.restarts > was.restarts
     if go.verb is Verb.REQUEUE_UNTIL:
         return job.restarts > was.restarts and job.begin == go.target
+    if go.verb is Verb.LET_OFF:
+        return job.state is not JobState.PENDING or kw_of(job.licenses) == 0
     if go.verb is Verb.SUSPEND:
         return job.state is JobState.SUSPENDED
     return job.state is not JobState.SUSPENDED

@@ -3,8 +3,8 @@
 Law: pure. Decides from what the helper itself read and remembers, never from what the daemon says of a job
 (that only guards against acting on something else than meant). Jobs that consent only; never cancels; never a
 begin time after the latest start computed here; requeue and suspend only with consent; hands off what others
-hold. Fewer holds (release, resume) is always allowed for what is ours. Times are epoch seconds, lengths
-seconds.
+hold. Fewer holds (release, resume, let-off) is always allowed for what is ours. Times are epoch seconds,
+lengths seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from flexlond.model.action import Action, Outcome, Verb
 from flexlond.model.directive import Directive, NotFlexible, Preempt, Rejected
 from flexlond.model.job import JobState
+from flexlond.model.licence import kw_of, without_kw
 from flexlond.model.slo import LatestStart, latest_start
 from flexlond.model.slurmtime import format_moment
 from slurm_plugin.lineage import REQUEUE_PAUSE, Record, Standing
@@ -64,6 +65,7 @@ class Go:
     wait: int = 0  # seconds between signal and requeue
     resume_first: bool = False
     free: bool = False  # fewer holds: no rate limit
+    licenses: str = ""  # let-off: what stays
 
 
 def refuse(code: str, detail: str) -> Refusal:
@@ -85,6 +87,8 @@ def decide(action: Action, facts: Facts) -> Go | Refusal:
         return _release(facts)
     if action.verb is Verb.RESUME:
         return _resume(facts)
+    if action.verb is Verb.LET_OFF:
+        return _let_off(facts)
     if action.expected_state != facts.job.state.value:
         return refuse(
             "state-changed",
@@ -225,6 +229,18 @@ def _release(facts: Facts) -> Go | Refusal:
     return Go(Verb.RELEASE, own if own > facts.now else 0, free=True)
 
 
+def _let_off(facts: Facts) -> Go | Refusal:
+    job = facts.job
+    if job.state is not JobState.PENDING:
+        return already(f"it is {job.state.value}, not waiting")
+    stays = without_kw(job.licenses)
+    if stays is None:
+        return refuse("unreadable", f"its licences {job.licenses!r} are no list of licences")
+    if not kw_of(job.licenses):
+        return already("it has no kw licence")
+    return Go(Verb.LET_OFF, 0, free=True, licenses=stays)
+
+
 def _preemptible(facts: Facts, wanted: Preempt) -> Refusal | None:
     """Refuse to take a job off its nodes unless its owner agreed to this very way, this often, this soon."""
     job, consent = facts.job, facts.consent
@@ -297,10 +313,10 @@ def _suspend(action: Action, facts: Facts) -> Go | Refusal:
     if due <= facts.now:
         return refuse("past", f"the time to resume, {format_moment(due)}, is not in the future")
     # Resuming at `due` with this much done is as good as having started this much earlier. It has started
-    # in time, so start-by no longer binds.
+    # in time, so start-by and latency no longer bind.
     ran = max(0, facts.now - job.start - facts.record.suspended)
     assert isinstance(facts.consent, Directive)  # noqa: S101 # _consented ran before
-    consent = replace(facts.consent, start_by=0)
+    consent = replace(facts.consent, start_by=0, latency=0)
     late = _too_late(due - ran, replace(facts, consent=consent))
     return late or Go(Verb.SUSPEND, due)
 

@@ -1,9 +1,9 @@
-"""The helper's gRPC server: one batch call and a status, on a Unix socket, for the daemon's user alone.
+"""The helper's gRPC server: two calls that act and a status, on a Unix socket, for the daemon's user alone.
 
-Law: translates between the wire and Batch, and decides nothing. Who calls is settled by the socket's
-permissions and the MUNGE credential before a request is parsed; Apply is for the daemon's uid only, Status for
-root too. Batches run one after another in one worker thread, whatever the caller does meanwhile; a requeue that
-waits for a checkpoint holds nobody up.
+Law: translates between the wire and Batch or Windows, and decides nothing. Who calls is settled by the
+socket's permissions and the MUNGE credential before a request is parsed; Apply and Reserve are for the
+daemon's uid only, Status for root too. Batches run one after another in one worker thread, whatever the caller
+does meanwhile; a requeue that waits for a checkpoint holds nobody up.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import flexlond
 from flexlond._pb import helper_pb2, helper_pb2_grpc
 from flexlond.auth.credentials import ServerCredentials, caller_uid
 from flexlond.model.action import Action, Outcome, Result, Verb
+from flexlond.model.licence import Stretch, StretchResult
+from slurm_plugin.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +40,7 @@ VERBS = {
     helper_pb2.VERB_REQUEUE_UNTIL: Verb.REQUEUE_UNTIL,
     helper_pb2.VERB_SUSPEND: Verb.SUSPEND,
     helper_pb2.VERB_RESUME: Verb.RESUME,
+    helper_pb2.VERB_LET_OFF: Verb.LET_OFF,
 }
 OUTCOMES = {
     Outcome.APPLIED: helper_pb2.OUTCOME_APPLIED,
@@ -54,23 +57,14 @@ class HelperServicer(helper_pb2_grpc.HelperServicer):
     def __init__(self, batch: Batch, parts: Parts, *, daemon_uid: int) -> None:
         self._batch = batch
         self._parts = parts
+        self._windows = Windows(parts)
         self._daemon_uid = daemon_uid
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="batch")
         self._later: set[asyncio.Task[None]] = set()
 
     async def Apply(self, request: Any, context: Any) -> Any:  # noqa: N802 # the name in the proto
         """Carry out a batch; one result per action, in the order of the request."""
-        if caller_uid() != self._daemon_uid:
-            await context.abort(
-                grpc.StatusCode.PERMISSION_DENIED,
-                f"only the daemon's user (uid {self._daemon_uid}) may ask for actions",
-            )
-        limit = self._parts.config.helper.max_batch
-        if len(request.actions) > limit:
-            await context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"{len(request.actions)} actions in one call, at most {limit} (helper.max_batch): split them",
-            )
+        await self._only_the_daemon(context, len(request.actions))
         actions = [_action(message) for message in request.actions]
         known = [action for action in actions if isinstance(action, Action)]
         results = iter(await self._apply(known) if known else [])
@@ -80,6 +74,32 @@ class HelperServicer(helper_pb2_grpc.HelperServicer):
                 for action in actions
             ]
         )
+
+    async def Reserve(self, request: Any, context: Any) -> Any:  # noqa: N802 # the name in the proto
+        """Bring the reservations of ours to what is wanted."""
+        await self._only_the_daemon(context, len(request.wanted))
+        wanted = [Stretch(one.start, one.end, one.kw) for one in request.wanted]
+        reserved = await self._in_worker(lambda: self._windows.reserve(wanted, request.reason))
+        return helper_pb2.ReserveReply(
+            results=[_stretch_result(one) for one in reserved.results],
+            in_force=[_stretch(one) for one in reserved.in_force],
+            total=reserved.total,
+            used=reserved.used,
+        )
+
+    async def _only_the_daemon(self, context: Any, asked: int) -> None:
+        """End the call of anybody else, and one that asks for too much."""
+        if caller_uid() != self._daemon_uid:
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"only the daemon's user (uid {self._daemon_uid}) may ask for actions",
+            )
+        limit = self._parts.config.helper.max_batch
+        if asked > limit:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"{asked} actions in one call, at most {limit} (helper.max_batch): split them",
+            )
 
     async def Status(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 # the name in the proto
         """Say what the helper remembers and still allows."""
@@ -176,6 +196,19 @@ def _action(message: Any) -> Action | Result:
         verb=verb,
         not_before=message.not_before,
         reason=message.reason,
+    )
+
+
+def _stretch(stretch: Stretch) -> Any:
+    return helper_pb2.Stretch(start=stretch.start, end=stretch.end, kw=stretch.kw)
+
+
+def _stretch_result(result: StretchResult) -> Any:
+    return helper_pb2.StretchResult(
+        stretch=_stretch(result.stretch),
+        outcome=OUTCOMES[result.outcome],
+        code=result.code,
+        detail=result.detail,
     )
 
 

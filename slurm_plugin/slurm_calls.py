@@ -1,9 +1,11 @@
 """Everything the helper can make Slurm do: a closed list of commands.
 
-Law: argument vectors only, built from numbers, never from text of a user. There is no way to cancel, hold for
-ever, change a comment or touch anything but the jobs named. Times are given in UTC (the commands run with
-TZ=UTC). A call says what Slurm complained of; whether it took effect is only ever known by reading again.
-Measured: one command takes a list of ids and goes on after an id that fails (22.05, 24.11, 26.05).
+Law: argument vectors only, built from numbers, never from text of a user (names of a job's licences go back as
+they came, and only where they are names). There is no way to cancel, hold for ever, change a comment or touch
+anything but the jobs named and reservations of the `kw` licence that bear our prefix. Times are given in UTC
+(the commands run with TZ=UTC). A call says what Slurm complained of; whether it took effect is only ever known
+by reading again. Measured: one command takes a list of ids and goes on after an id that fails (22.05, 24.11,
+26.05).
 """
 
 from __future__ import annotations
@@ -12,15 +14,22 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from flexlond.model.licence import LICENCE, PREFIX
+from flexlond.slurm.cluster import parse_reservations
 from flexlond.slurm.command import SlurmCommandError, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flexlond.model.job import Reservation
+    from flexlond.model.licence import Stretch
     from flexlond.model.settings import SlurmSettings
 
 LIST_LIMIT = 500  # ids in one command: about half a second of slurmctld's time
 _ADDRESS = re.compile(r"[1-9][0-9]*(?:_[0-9]+)?\Z")
+_NAME = re.compile(rf"{PREFIX}[0-9]{{1,11}}\Z")
+_LICENSES = re.compile(r"(?:[A-Za-z0-9_.@-]{1,64}:[0-9]{1,9}(?:,|\Z))*\Z")
+_COUNTS = re.compile(rf"LicenseName={LICENCE} Total=([0-9]+) Used=([0-9]+) ")
 _SIGNAL = re.compile(r"[A-Z0-9]{1,9}\Z")
 
 
@@ -54,6 +63,48 @@ class SlurmCalls:
         """Let suspended jobs run on."""
         return self._each(addresses, lambda ids: ["scontrol", "resume", ids])
 
+    def set_licenses(self, addresses: Sequence[str], licenses: str) -> str:
+        """Licences of pending jobs := `licenses` ("matlab:1,gurobi:2", "" for none)."""
+        if not _LICENSES.match(licenses):
+            raise ValueError(f"not a list of licences: {licenses!r}")
+        return self._each(
+            addresses, lambda ids: ["scontrol", "update", f"JobId={ids}", f"Licenses={licenses}"]
+        )
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """Every reservation there is. Raises SlurmCommandError."""
+        return parse_reservations(self._read(["scontrol", "-o", "show", "reservation"]))
+
+    def licences(self) -> tuple[int, int]:
+        """How many kw licences there are and how many running jobs use. Raises SlurmCommandError."""
+        found = _COUNTS.search(self._read(["scontrol", "-o", "show", "licenses"]))
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    def reserve(self, stretch: Stretch, *, now: int) -> str:
+        """Make a reservation; one that has begun begins now."""
+        return self._run(
+            [
+                *("scontrol", "create", "reservation", f"ReservationName={_named(stretch.name)}"),
+                *("Flags=LICENSE_ONLY,ANY_NODES", "NodeCnt=0", "Users=root"),
+                f"StartTime={slurm_time(stretch.start if stretch.start > now else 0)}",
+                f"EndTime={slurm_time(stretch.end)}",
+                f"Licenses={LICENCE}:{stretch.kw:d}",
+            ]
+        )
+
+    def change(self, stretch: Stretch) -> str:
+        """Change end and depth of a reservation; its start stays."""
+        return self._run(
+            [
+                *("scontrol", "update", f"ReservationName={_named(stretch.name)}"),
+                *(f"EndTime={slurm_time(stretch.end)}", f"Licenses={LICENCE}:{stretch.kw:d}"),
+            ]
+        )
+
+    def unreserve(self, name: str) -> str:
+        """Take a reservation of ours away."""
+        return self._run(["scontrol", "delete", f"ReservationName={_named(name)}"])
+
     def warn(self, address: str, signal: str) -> str:
         """Send the checkpoint signal to the batch script alone; KILL and STOP are refused."""
         if not _SIGNAL.match(signal) or signal in {"KILL", "9", "STOP", "19"}:
@@ -75,12 +126,21 @@ class SlurmCalls:
             said.append(self._run(argv(",".join(chunk))))
         return "\n".join(text for text in said if text)
 
+    def _read(self, argv: Sequence[str]) -> str:
+        return run(argv, settings=self._settings)
+
     def _run(self, argv: Sequence[str]) -> str:
         try:
             run(argv, settings=self._settings)
         except SlurmCommandError as error:
             return error.stderr or str(error)
         return ""
+
+
+def _named(name: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError(f"not a reservation of ours: {name!r}")
+    return name
 
 
 def _checked(address: str) -> str:

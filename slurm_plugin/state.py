@@ -1,4 +1,4 @@
-"""What the helper remembers, on its own disk: first submissions, own begin times, preemptions, opt-outs.
+"""What the helper remembers, on its own disk: jobs' first submissions, own begin times, opt-outs; reservations.
 
 Law: SQLite, WAL, synchronous=FULL, one writer; every method is one transaction, durable when it returns.
 Nothing of the daemon's is believed into it: records come from lineage.observe over what the helper read.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurm_plugin.lineage import Record
+from slurm_plugin.reserving import Made
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -40,6 +41,14 @@ CREATE TABLE IF NOT EXISTS jobs (
   first_known INTEGER NOT NULL,
   seen_at INTEGER NOT NULL,
   PRIMARY KEY (job_id, first_submit)
+) STRICT;
+CREATE TABLE IF NOT EXISTS reservations (
+  name TEXT PRIMARY KEY,
+  ends INTEGER NOT NULL,
+  kw INTEGER NOT NULL,
+  ours TEXT NOT NULL,
+  made_at INTEGER NOT NULL,
+  settled INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS opted_out ON jobs (opted_out_at) WHERE opted_out_at > 0;
 """
@@ -126,13 +135,56 @@ class State:
         )
         return [_record(row) for row in rows]
 
+    def reservations(self, now: int) -> dict[str, Made]:
+        """Return the reservations that were made here and are not over, by name."""
+        rows = self._db.execute(
+            "SELECT name, ends, kw, ours, made_at, settled FROM reservations WHERE ends > ?", (now,)
+        )
+        return {
+            name: Made(name, ends, kw, _pairs(ours), made_at, bool(settled))
+            for name, ends, kw, ours, made_at, settled in rows
+        }
+
+    def save_reservations(self, made: Iterable[Made]) -> None:
+        """Store them, durably, in one transaction; a later one of the same name counts."""
+        rows = [
+            (
+                *(one.name, one.end, one.kw),
+                *(",".join(f"{end}:{kw}" for end, kw in one.ours), one.made_at, int(one.settled)),
+            )
+            for one in made
+        ]
+        if not rows:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO reservations (name, ends, kw, ours, made_at, settled) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def drop_reservation(self, name: str) -> None:
+        """Forget one."""
+        self._db.execute("DELETE FROM reservations WHERE name = ?", (name,))
+
     def forget(self, now: int) -> int:
-        """Drop what was not seen for KEEP seconds; the number of records dropped."""
+        """Drop what was not seen for KEEP seconds; the number of jobs' records dropped."""
+        self._db.execute("DELETE FROM reservations WHERE ends < ?", (now - KEEP,))
         return self._db.execute("DELETE FROM jobs WHERE seen_at < ?", (now - KEEP,)).rowcount
 
     def close(self) -> None:
         """Close the store."""
         self._db.close()
+
+
+def _pairs(text: str) -> tuple[tuple[int, int], ...]:
+    pairs = (one.partition(":") for one in text.split(",") if one)
+    return tuple((int(end), int(kw)) for end, _, kw in pairs)
 
 
 def _row(record: Record) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -20,7 +21,12 @@ from demo_lib.facts import Evidence, collect
 from demo_lib.product import DemoError
 from demo_lib.run import run_day
 from demo_lib.users import Users
+from demo_lib.window_load import SEED
+from demo_lib.window_main import Order, run_window, show
 from demo_lib.workload import workload
+
+if TYPE_CHECKING:
+    from demo_lib.report import Report
 
 # From the restart of the services to the first complete cycle, with room to spare.
 LEAD_SECONDS = 15
@@ -45,33 +51,49 @@ def prepare(slot_seconds: int) -> Day:
     return day
 
 
+def whole_day(slot_seconds: int, console: Console) -> tuple[Report, Users]:
+    """The day that runs past. Raises DemoError."""
+    day = prepare(slot_seconds)
+    users = Users(workload(), float(day.start))
+    time.sleep(max(0.0, day.start - time.time()))
+    watch = run_day(day, users, console)
+    return collect(Evidence(day, tuple(users.accepted), watch)), users
+
+
 def main() -> int:
     """The program; returns its exit code."""
     parser = argparse.ArgumentParser(prog="demo_lib", description=__doc__)
     parser.add_argument("--slot-seconds", type=int, default=7)
     parser.add_argument("--json", type=Path, required=True, help="where the report goes as data")
+    parser.add_argument("--window", action="store_true", help="the demo of a window")
+    parser.add_argument("--requeue", action="store_true", help="of one that requeues jobs")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the window's jobs")
     chosen = parser.parse_args()
     console = Console()
     if not console.is_terminal:
         console = Console(width=_LOG_WIDTH)
     try:
-        day = prepare(chosen.slot_seconds)
-        users = Users(workload(), float(day.start))
-        time.sleep(max(0.0, day.start - time.time()))
-        watch = run_day(day, users, console)
-        report = collect(Evidence(day, tuple(users.accepted), watch))
+        if chosen.window:
+            reduction = 0.4 if chosen.requeue else 0.3
+            order = Order(chosen.slot_seconds, reduction, chosen.requeue, chosen.seed)
+            window = run_window(order, console)
+            _write(chosen.json, window.as_data())
+            return show(window, console)
+        report, users = whole_day(chosen.slot_seconds, console)
     except DemoError as error:
         print(f"the demo failed: {error}", file=sys.stderr)
         return 1
-    chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(
-        json.dumps(report.as_data(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    _write(chosen.json, report.as_data())
     summary.show(report, users.said, console)
     failures = report.failures()
     for failure in failures:
         print(f"NOT KEPT: {failure}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

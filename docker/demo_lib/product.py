@@ -58,6 +58,25 @@ class JobLine(msgspec.Struct, frozen=True):
         return int(self.array.partition("_")[0] or 0)
 
 
+class PowerSlot(msgspec.Struct, frozen=True):
+    """What FlexLon observed in one slot (proto: ObservedSlot); `start` as flexlonctl prints it."""
+
+    start: str = ""
+    modelled_kw: float | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The slot's first second."""
+        return _epoch(self.start)
+
+
+class Power(msgspec.Struct, frozen=True):
+    """The site's power as FlexLon sees it (proto: Power)."""
+
+    source: str = ""
+    slots: tuple[PowerSlot, ...] = ()
+
+
 class Status(msgspec.Struct, frozen=True):
     """The state of the loop (proto: StatusReply)."""
 
@@ -72,6 +91,7 @@ class Status(msgspec.Struct, frozen=True):
     heartbeat_fresh: bool = False
     config_error: str = ""
     warnings: tuple[str, ...] = ()
+    power: Power | None = None
 
 
 def _ask(method: str, request: Message) -> dict[str, Any]:
@@ -124,3 +144,12 @@ def jobs() -> tuple[JobLine, ...]:
 def status() -> Status:
     """The state of the loop now. Raises DemoError."""
     return read_status(_ask("Status", pb.Empty()))
+
+
+def planned_kw() -> dict[int, float]:
+    """What the plan in force draws, by the first second of each slot. Raises DemoError."""
+    reply = _ask("Plan", pb.PlanRequest())
+    try:
+        return {_epoch(slot["start"]): float(slot["kw"]) for slot in reply["slots"]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise DemoError(f"flexlonctl plan --json cannot be read: {error!r}") from error

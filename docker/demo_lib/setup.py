@@ -51,10 +51,15 @@ def configuration(slot_seconds: int) -> str:
 
 
 def install(day: Day) -> None:
-    """Configuration, feed and plugin; then FlexLon's services, restarted. Raises DemoError."""
+    """Feed, configuration and plugin; FlexLon's services start anew. Raises DemoError."""
     CONFIG.parent.mkdir(mode=0o755, exist_ok=True)
     day.write(FEED)
-    CONFIG.write_text(configuration(day.slot_seconds), encoding="utf-8")
+    configure(configuration(day.slot_seconds))
+
+
+def configure(text: str) -> None:
+    """Install a configuration and the plugin for it; then FlexLon's services, restarted. Raises DemoError."""
+    CONFIG.write_text(text, encoding="utf-8")
     CONFIG.chmod(0o644)
     run([str(PREFIX / "flexlond"), "check-config", "--config", str(CONFIG)])
     run([str(PREFIX / "flexlond"), "lua", "--output", str(LUA_PLUGIN)])

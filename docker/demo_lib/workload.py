@@ -52,6 +52,8 @@ class Submission:
     array: str = ""
     after: str = ""  # the submission whose job this one needs (afterok)
     begin: int = 0  # the user's own --begin, seconds after submission; 0: none
+    held: bool = False  # submitted with --hold: it waits until its user says otherwise
+    nice: int = 0  # by so much its user lets others go first
 
     @property
     def tasks(self) -> int:
@@ -94,6 +96,10 @@ class Submission:
             argv.append(f"--dependency=afterok:{job_ids[self.after]}")
         if self.begin:
             argv.append(f"--begin=now+{self.begin}")
+        if self.held:
+            argv.append("--hold")
+        if self.nice:
+            argv.append(f"--nice={self.nice}")
         if self.comment:
             argv.append(f"--comment={self.comment}")
         return [*argv, f"--wrap=sleep {self.runtime}"]

@@ -11,7 +11,7 @@ class Empty(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "mode", "paused", "draining", "slurm_version", "reader", "reader_reason", "helper_answering", "helper_detail", "last_cycle_at", "last_cycle", "last_cycle_seconds", "jobs_seen", "jobs_flexible", "jobs_held", "opted_out", "signals", "slot_seconds", "heartbeat_fresh", "warnings", "started_at", "config_path", "config_error", "prediction")
+    __slots__ = ("version", "mode", "paused", "draining", "slurm_version", "reader", "reader_reason", "helper_answering", "helper_detail", "last_cycle_at", "last_cycle", "last_cycle_seconds", "jobs_seen", "jobs_flexible", "jobs_held", "opted_out", "signals", "slot_seconds", "heartbeat_fresh", "warnings", "started_at", "config_path", "config_error", "prediction", "power")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class StatusReply(_message.Message):
     CONFIG_PATH_FIELD_NUMBER: _ClassVar[int]
     CONFIG_ERROR_FIELD_NUMBER: _ClassVar[int]
     PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
     version: str
     mode: str
     paused: bool
@@ -60,7 +61,56 @@ class StatusReply(_message.Message):
     config_path: str
     config_error: str
     prediction: str
-    def __init__(self, version: _Optional[str] = ..., mode: _Optional[str] = ..., paused: _Optional[bool] = ..., draining: _Optional[bool] = ..., slurm_version: _Optional[str] = ..., reader: _Optional[str] = ..., reader_reason: _Optional[str] = ..., helper_answering: _Optional[bool] = ..., helper_detail: _Optional[str] = ..., last_cycle_at: _Optional[int] = ..., last_cycle: _Optional[str] = ..., last_cycle_seconds: _Optional[float] = ..., jobs_seen: _Optional[int] = ..., jobs_flexible: _Optional[int] = ..., jobs_held: _Optional[int] = ..., opted_out: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., slot_seconds: _Optional[int] = ..., heartbeat_fresh: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., started_at: _Optional[int] = ..., config_path: _Optional[str] = ..., config_error: _Optional[str] = ..., prediction: _Optional[str] = ...) -> None: ...
+    power: Power
+    def __init__(self, version: _Optional[str] = ..., mode: _Optional[str] = ..., paused: _Optional[bool] = ..., draining: _Optional[bool] = ..., slurm_version: _Optional[str] = ..., reader: _Optional[str] = ..., reader_reason: _Optional[str] = ..., helper_answering: _Optional[bool] = ..., helper_detail: _Optional[str] = ..., last_cycle_at: _Optional[int] = ..., last_cycle: _Optional[str] = ..., last_cycle_seconds: _Optional[float] = ..., jobs_seen: _Optional[int] = ..., jobs_flexible: _Optional[int] = ..., jobs_held: _Optional[int] = ..., opted_out: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[Signal, _Mapping]]] = ..., slot_seconds: _Optional[int] = ..., heartbeat_fresh: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., started_at: _Optional[int] = ..., config_path: _Optional[str] = ..., config_error: _Optional[str] = ..., prediction: _Optional[str] = ..., power: _Optional[_Union[Power, _Mapping]] = ...) -> None: ...
+
+class Power(_message.Message):
+    __slots__ = ("observed_kw", "source", "at", "meter", "quality", "metered_kw", "metered_at", "detail", "modelled_kw", "pairs", "ratio", "base_kw", "modelled_base_kw", "other_kw", "slots")
+    OBSERVED_KW_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    METER_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    METERED_KW_FIELD_NUMBER: _ClassVar[int]
+    METERED_AT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    MODELLED_KW_FIELD_NUMBER: _ClassVar[int]
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    RATIO_FIELD_NUMBER: _ClassVar[int]
+    BASE_KW_FIELD_NUMBER: _ClassVar[int]
+    MODELLED_BASE_KW_FIELD_NUMBER: _ClassVar[int]
+    OTHER_KW_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    observed_kw: float
+    source: str
+    at: int
+    meter: str
+    quality: str
+    metered_kw: float
+    metered_at: int
+    detail: str
+    modelled_kw: float
+    pairs: int
+    ratio: float
+    base_kw: float
+    modelled_base_kw: float
+    other_kw: float
+    slots: _containers.RepeatedCompositeFieldContainer[ObservedSlot]
+    def __init__(self, observed_kw: _Optional[float] = ..., source: _Optional[str] = ..., at: _Optional[int] = ..., meter: _Optional[str] = ..., quality: _Optional[str] = ..., metered_kw: _Optional[float] = ..., metered_at: _Optional[int] = ..., detail: _Optional[str] = ..., modelled_kw: _Optional[float] = ..., pairs: _Optional[int] = ..., ratio: _Optional[float] = ..., base_kw: _Optional[float] = ..., modelled_base_kw: _Optional[float] = ..., other_kw: _Optional[float] = ..., slots: _Optional[_Iterable[_Union[ObservedSlot, _Mapping]]] = ...) -> None: ...
+
+class ObservedSlot(_message.Message):
+    __slots__ = ("start", "kw", "source", "coverage", "modelled_kw")
+    START_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MODELLED_KW_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    kw: float
+    source: str
+    coverage: float
+    modelled_kw: float
+    def __init__(self, start: _Optional[int] = ..., kw: _Optional[float] = ..., source: _Optional[str] = ..., coverage: _Optional[float] = ..., modelled_kw: _Optional[float] = ...) -> None: ...
 
 class JobsRequest(_message.Message):
     __slots__ = ("user",)
@@ -249,7 +299,7 @@ class Stage(_message.Message):
     def __init__(self, name: _Optional[str] = ..., seconds: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., steps: _Optional[int] = ...) -> None: ...
 
 class PlanReply(_message.Message):
-    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "objective_gbp", "bound_gbp", "gap", "stages", "seconds", "optimised", "base_kw", "carbon_shadow_gbp_t", "problems")
+    __slots__ = ("made_at", "slot_seconds", "slots", "cost_gbp", "cost_asap_gbp", "co2_kg", "co2_asap_kg", "objective_gbp", "bound_gbp", "gap", "stages", "seconds", "optimised", "base_kw", "carbon_shadow_gbp_t", "problems", "carbon_caps", "units")
     MADE_AT_FIELD_NUMBER: _ClassVar[int]
     SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -266,6 +316,8 @@ class PlanReply(_message.Message):
     BASE_KW_FIELD_NUMBER: _ClassVar[int]
     CARBON_SHADOW_GBP_T_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    CARBON_CAPS_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     made_at: int
     slot_seconds: int
     slots: _containers.RepeatedCompositeFieldContainer[PlanSlot]
@@ -282,7 +334,43 @@ class PlanReply(_message.Message):
     base_kw: float
     carbon_shadow_gbp_t: float
     problems: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., bound_gbp: _Optional[float] = ..., gap: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., seconds: _Optional[float] = ..., optimised: _Optional[int] = ..., base_kw: _Optional[float] = ..., carbon_shadow_gbp_t: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    carbon_caps: _containers.RepeatedCompositeFieldContainer[CarbonCap]
+    units: _containers.RepeatedCompositeFieldContainer[UnitCost]
+    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., bound_gbp: _Optional[float] = ..., gap: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., seconds: _Optional[float] = ..., optimised: _Optional[int] = ..., base_kw: _Optional[float] = ..., carbon_shadow_gbp_t: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ..., carbon_caps: _Optional[_Iterable[_Union[CarbonCap, _Mapping]]] = ..., units: _Optional[_Iterable[_Union[UnitCost, _Mapping]]] = ...) -> None: ...
+
+class CarbonCap(_message.Message):
+    __slots__ = ("name", "cap_kg", "spent_kg", "planned_kg", "shadow_gbp_t", "kept")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAP_KG_FIELD_NUMBER: _ClassVar[int]
+    SPENT_KG_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KG_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_GBP_T_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cap_kg: float
+    spent_kg: float
+    planned_kg: float
+    shadow_gbp_t: float
+    kept: bool
+    def __init__(self, name: _Optional[str] = ..., cap_kg: _Optional[float] = ..., spent_kg: _Optional[float] = ..., planned_kg: _Optional[float] = ..., shadow_gbp_t: _Optional[float] = ..., kept: _Optional[bool] = ...) -> None: ...
+
+class UnitCost(_message.Message):
+    __slots__ = ("unit", "jobs", "work", "gbp", "gbp_asap", "co2_g", "co2_asap_g")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    WORK_FIELD_NUMBER: _ClassVar[int]
+    GBP_FIELD_NUMBER: _ClassVar[int]
+    GBP_ASAP_FIELD_NUMBER: _ClassVar[int]
+    CO2_G_FIELD_NUMBER: _ClassVar[int]
+    CO2_ASAP_G_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    jobs: int
+    work: float
+    gbp: float
+    gbp_asap: float
+    co2_g: float
+    co2_asap_g: float
+    def __init__(self, unit: _Optional[str] = ..., jobs: _Optional[int] = ..., work: _Optional[float] = ..., gbp: _Optional[float] = ..., gbp_asap: _Optional[float] = ..., co2_g: _Optional[float] = ..., co2_asap_g: _Optional[float] = ...) -> None: ...
 
 class Signal(_message.Message):
     __slots__ = ("name", "source", "unit", "fetched_at", "to", "quality", "detail")
@@ -400,7 +488,7 @@ class AddWindowRequest(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ..., replaces: _Optional[int] = ...) -> None: ...
 
 class AddWindowReply(_message.Message):
-    __slots__ = ("window", "added", "cost_gbp", "carbon_gbp", "delay_gbp", "moves", "detail")
+    __slots__ = ("window", "added", "cost_gbp", "carbon_gbp", "delay_gbp", "moves", "detail", "stops", "stops_gbp")
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     ADDED_FIELD_NUMBER: _ClassVar[int]
     COST_GBP_FIELD_NUMBER: _ClassVar[int]
@@ -408,6 +496,8 @@ class AddWindowReply(_message.Message):
     DELAY_GBP_FIELD_NUMBER: _ClassVar[int]
     MOVES_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    STOPS_FIELD_NUMBER: _ClassVar[int]
+    STOPS_GBP_FIELD_NUMBER: _ClassVar[int]
     window: Window
     added: bool
     cost_gbp: float
@@ -415,7 +505,9 @@ class AddWindowReply(_message.Message):
     delay_gbp: float
     moves: _containers.RepeatedCompositeFieldContainer[WindowMove]
     detail: str
-    def __init__(self, window: _Optional[_Union[Window, _Mapping]] = ..., added: _Optional[bool] = ..., cost_gbp: _Optional[float] = ..., carbon_gbp: _Optional[float] = ..., delay_gbp: _Optional[float] = ..., moves: _Optional[_Iterable[_Union[WindowMove, _Mapping]]] = ..., detail: _Optional[str] = ...) -> None: ...
+    stops: _containers.RepeatedCompositeFieldContainer[WindowStop]
+    stops_gbp: float
+    def __init__(self, window: _Optional[_Union[Window, _Mapping]] = ..., added: _Optional[bool] = ..., cost_gbp: _Optional[float] = ..., carbon_gbp: _Optional[float] = ..., delay_gbp: _Optional[float] = ..., moves: _Optional[_Iterable[_Union[WindowMove, _Mapping]]] = ..., detail: _Optional[str] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ..., stops_gbp: _Optional[float] = ...) -> None: ...
 
 class WindowMove(_message.Message):
     __slots__ = ("job_id", "before", "after", "kw")
@@ -430,7 +522,7 @@ class WindowMove(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., kw: _Optional[float] = ...) -> None: ...
 
 class Window(_message.Message):
-    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end")
+    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops")
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
@@ -448,6 +540,7 @@ class Window(_message.Message):
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     REBOUND_KW_FIELD_NUMBER: _ClassVar[int]
     REBOUND_END_FIELD_NUMBER: _ClassVar[int]
+    STOPS_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     start: int
     end: int
@@ -465,23 +558,48 @@ class Window(_message.Message):
     slots: _containers.RepeatedCompositeFieldContainer[WindowSlot]
     rebound_kw: float
     rebound_end: int
-    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ...) -> None: ...
+    stops: _containers.RepeatedCompositeFieldContainer[WindowStop]
+    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ...) -> None: ...
+
+class WindowStop(_message.Message):
+    __slots__ = ("job_id", "verb", "at", "until", "kw", "cost_gbp", "state", "detail")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    verb: str
+    at: int
+    until: int
+    kw: float
+    cost_gbp: float
+    state: str
+    detail: str
+    def __init__(self, job_id: _Optional[int] = ..., verb: _Optional[str] = ..., at: _Optional[int] = ..., until: _Optional[int] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class WindowSlot(_message.Message):
-    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in")
+    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share")
     START_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_KW_FIELD_NUMBER: _ClassVar[int]
     SHORTFALL_KW_FIELD_NUMBER: _ClassVar[int]
     RAMP_IN_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    METERED_SHARE_FIELD_NUMBER: _ClassVar[int]
     start: int
     cap_kw: float
     planned_kw: float
     observed_kw: float
     shortfall_kw: float
     ramp_in: bool
-    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ...) -> None: ...
+    observed_source: str
+    metered_share: float
+    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ..., observed_source: _Optional[str] = ..., metered_share: _Optional[float] = ...) -> None: ...
 
 class ListWindowsReply(_message.Message):
     __slots__ = ("windows",)
@@ -494,3 +612,157 @@ class WindowRequest(_message.Message):
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     def __init__(self, window_id: _Optional[int] = ...) -> None: ...
+
+class AssetSlot(_message.Message):
+    __slots__ = ("start", "kw", "level")
+    START_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    kw: float
+    level: float
+    def __init__(self, start: _Optional[int] = ..., kw: _Optional[float] = ..., level: _Optional[float] = ...) -> None: ...
+
+class AssetLine(_message.Message):
+    __slots__ = ("name", "kind", "driver", "unit", "read_at", "level", "kw", "planned_kw", "setpoint_kw", "setpoint_at", "writes", "detail", "slots")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    READ_AT_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    SETPOINT_KW_FIELD_NUMBER: _ClassVar[int]
+    SETPOINT_AT_FIELD_NUMBER: _ClassVar[int]
+    WRITES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    driver: str
+    unit: str
+    read_at: int
+    level: float
+    kw: float
+    planned_kw: float
+    setpoint_kw: float
+    setpoint_at: int
+    writes: bool
+    detail: str
+    slots: _containers.RepeatedCompositeFieldContainer[AssetSlot]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., driver: _Optional[str] = ..., unit: _Optional[str] = ..., read_at: _Optional[int] = ..., level: _Optional[float] = ..., kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., setpoint_kw: _Optional[float] = ..., setpoint_at: _Optional[int] = ..., writes: _Optional[bool] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[AssetSlot, _Mapping]]] = ...) -> None: ...
+
+class AssetsReply(_message.Message):
+    __slots__ = ("assets", "planned_at", "cost_gbp", "proven", "problems")
+    ASSETS_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    PROVEN_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    assets: _containers.RepeatedCompositeFieldContainer[AssetLine]
+    planned_at: int
+    cost_gbp: float
+    proven: bool
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, assets: _Optional[_Iterable[_Union[AssetLine, _Mapping]]] = ..., planned_at: _Optional[int] = ..., cost_gbp: _Optional[float] = ..., proven: _Optional[bool] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EnvelopeRequest(_message.Message):
+    __slots__ = ("start", "end")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
+
+class EnvelopeReply(_message.Message):
+    __slots__ = ("made_at", "slot_seconds", "level", "margin", "rebound_cap", "plan_gap", "seconds", "curves", "slots", "notes")
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_CAP_FIELD_NUMBER: _ClassVar[int]
+    PLAN_GAP_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CURVES_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    made_at: int
+    slot_seconds: int
+    level: float
+    margin: float
+    rebound_cap: float
+    plan_gap: float
+    seconds: float
+    curves: _containers.RepeatedCompositeFieldContainer[EnvelopeCurve]
+    slots: _containers.RepeatedCompositeFieldContainer[EnvelopeSlot]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., level: _Optional[float] = ..., margin: _Optional[float] = ..., rebound_cap: _Optional[float] = ..., plan_gap: _Optional[float] = ..., seconds: _Optional[float] = ..., curves: _Optional[_Iterable[_Union[EnvelopeCurve, _Mapping]]] = ..., slots: _Optional[_Iterable[_Union[EnvelopeSlot, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EnvelopeCurve(_message.Message):
+    __slots__ = ("start", "end", "direction", "planned_kw", "jobs", "gap", "improvable_gbp", "steps")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    DIRECTION_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    IMPROVABLE_GBP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    direction: str
+    planned_kw: float
+    jobs: int
+    gap: float
+    improvable_gbp: float
+    steps: _containers.RepeatedCompositeFieldContainer[EnvelopeStep]
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., direction: _Optional[str] = ..., planned_kw: _Optional[float] = ..., jobs: _Optional[int] = ..., gap: _Optional[float] = ..., improvable_gbp: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[EnvelopeStep, _Mapping]]] = ...) -> None: ...
+
+class EnvelopeStep(_message.Message):
+    __slots__ = ("kw", "certain_kw", "offered_kw", "price_gbp", "uncertainty_gbp", "gbp_per_mwh", "gap", "order_by", "longest_seconds", "rebound_kw", "rebound_at", "peak_kw", "peak_at", "jobs", "why_not")
+    KW_FIELD_NUMBER: _ClassVar[int]
+    CERTAIN_KW_FIELD_NUMBER: _ClassVar[int]
+    OFFERED_KW_FIELD_NUMBER: _ClassVar[int]
+    PRICE_GBP_FIELD_NUMBER: _ClassVar[int]
+    UNCERTAINTY_GBP_FIELD_NUMBER: _ClassVar[int]
+    GBP_PER_MWH_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_KW_FIELD_NUMBER: _ClassVar[int]
+    REBOUND_AT_FIELD_NUMBER: _ClassVar[int]
+    PEAK_KW_FIELD_NUMBER: _ClassVar[int]
+    PEAK_AT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    WHY_NOT_FIELD_NUMBER: _ClassVar[int]
+    kw: float
+    certain_kw: float
+    offered_kw: float
+    price_gbp: float
+    uncertainty_gbp: float
+    gbp_per_mwh: float
+    gap: float
+    order_by: int
+    longest_seconds: int
+    rebound_kw: float
+    rebound_at: int
+    peak_kw: float
+    peak_at: int
+    jobs: int
+    why_not: str
+    def __init__(self, kw: _Optional[float] = ..., certain_kw: _Optional[float] = ..., offered_kw: _Optional[float] = ..., price_gbp: _Optional[float] = ..., uncertainty_gbp: _Optional[float] = ..., gbp_per_mwh: _Optional[float] = ..., gap: _Optional[float] = ..., order_by: _Optional[int] = ..., longest_seconds: _Optional[int] = ..., rebound_kw: _Optional[float] = ..., rebound_at: _Optional[int] = ..., peak_kw: _Optional[float] = ..., peak_at: _Optional[int] = ..., jobs: _Optional[int] = ..., why_not: _Optional[str] = ...) -> None: ...
+
+class EnvelopeSlot(_message.Message):
+    __slots__ = ("start", "planned_kw", "down_kw", "up_kw", "cap_kw")
+    START_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    DOWN_KW_FIELD_NUMBER: _ClassVar[int]
+    UP_KW_FIELD_NUMBER: _ClassVar[int]
+    CAP_KW_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    planned_kw: float
+    down_kw: float
+    up_kw: float
+    cap_kw: float
+    def __init__(self, start: _Optional[int] = ..., planned_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., up_kw: _Optional[float] = ..., cap_kw: _Optional[float] = ...) -> None: ...

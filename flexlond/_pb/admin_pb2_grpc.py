@@ -89,6 +89,11 @@ class AdminStub:
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DrainReply.FromString,
                 _registered_method=True)
+        self.Assets = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/Assets',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AssetsReply.FromString,
+                _registered_method=True)
         self.AddWindow = channel.unary_unary(
                 '/flexlon.admin.v1.Admin/AddWindow',
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowRequest.SerializeToString,
@@ -108,6 +113,11 @@ class AdminStub:
                 '/flexlon.admin.v1.Admin/CancelWindow',
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.FromString,
+                _registered_method=True)
+        self.Envelope = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/Envelope',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.FromString,
                 _registered_method=True)
 
 
@@ -180,6 +190,12 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Assets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddWindow(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -199,6 +215,12 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelWindow(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Envelope(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,6 +284,11 @@ def add_AdminServicer_to_server(servicer, server):
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DrainReply.SerializeToString,
             ),
+            'Assets': grpc.unary_unary_rpc_method_handler(
+                    servicer.Assets,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AssetsReply.SerializeToString,
+            ),
             'AddWindow': grpc.unary_unary_rpc_method_handler(
                     servicer.AddWindow,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AddWindowRequest.FromString,
@@ -281,6 +308,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.CancelWindow,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.SerializeToString,
+            ),
+            'Envelope': grpc.unary_unary_rpc_method_handler(
+                    servicer.Envelope,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -591,6 +623,33 @@ class Admin:
             _registered_method=True)
 
     @staticmethod
+    def Assets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/Assets',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.AssetsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AddWindow(request,
             target,
             options=(),
@@ -688,6 +747,33 @@ class Admin:
             '/flexlon.admin.v1.Admin/CancelWindow',
             flexlon_dot_admin_dot_v1_dot_admin__pb2.WindowRequest.SerializeToString,
             flexlon_dot_admin_dot_v1_dot_admin__pb2.Window.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Envelope(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/Envelope',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.FromString,
             options,
             channel_credentials,
             insecure,

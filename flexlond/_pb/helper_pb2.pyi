@@ -16,6 +16,7 @@ class Verb(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERB_REQUEUE_UNTIL: _ClassVar[Verb]
     VERB_SUSPEND: _ClassVar[Verb]
     VERB_RESUME: _ClassVar[Verb]
+    VERB_LET_OFF: _ClassVar[Verb]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -32,6 +33,7 @@ VERB_REQUEUE: Verb
 VERB_REQUEUE_UNTIL: Verb
 VERB_SUSPEND: Verb
 VERB_RESUME: Verb
+VERB_LET_OFF: Verb
 OUTCOME_UNSPECIFIED: Outcome
 OUTCOME_APPLIED: Outcome
 OUTCOME_ALREADY_SO: Outcome
@@ -116,3 +118,45 @@ class StatusReply(_message.Message):
     opt_outs: _containers.RepeatedCompositeFieldContainer[OptOut]
     actions_left: int
     def __init__(self, version: _Optional[str] = ..., slurm_version: _Optional[str] = ..., opt_outs: _Optional[_Iterable[_Union[OptOut, _Mapping]]] = ..., actions_left: _Optional[int] = ...) -> None: ...
+
+class Stretch(_message.Message):
+    __slots__ = ("start", "end", "kw")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    kw: int
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., kw: _Optional[int] = ...) -> None: ...
+
+class ReserveRequest(_message.Message):
+    __slots__ = ("wanted", "reason")
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    wanted: _containers.RepeatedCompositeFieldContainer[Stretch]
+    reason: str
+    def __init__(self, wanted: _Optional[_Iterable[_Union[Stretch, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class StretchResult(_message.Message):
+    __slots__ = ("stretch", "outcome", "code", "detail")
+    STRETCH_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    stretch: Stretch
+    outcome: Outcome
+    code: str
+    detail: str
+    def __init__(self, stretch: _Optional[_Union[Stretch, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class ReserveReply(_message.Message):
+    __slots__ = ("results", "in_force", "total", "used")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    IN_FORCE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[StretchResult]
+    in_force: _containers.RepeatedCompositeFieldContainer[Stretch]
+    total: int
+    used: int
+    def __init__(self, results: _Optional[_Iterable[_Union[StretchResult, _Mapping]]] = ..., in_force: _Optional[_Iterable[_Union[Stretch, _Mapping]]] = ..., total: _Optional[int] = ..., used: _Optional[int] = ...) -> None: ...

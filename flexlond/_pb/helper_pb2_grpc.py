@@ -39,6 +39,11 @@ class HelperStub:
                 request_serializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.ApplyRequest.SerializeToString,
                 response_deserializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.ApplyReply.FromString,
                 _registered_method=True)
+        self.Reserve = channel.unary_unary(
+                '/flexlon.helper.v1.Helper/Reserve',
+                request_serializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.ReserveRequest.SerializeToString,
+                response_deserializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.ReserveReply.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/flexlon.helper.v1.Helper/Status',
                 request_serializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.StatusRequest.SerializeToString,
@@ -50,6 +55,12 @@ class HelperServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Apply(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reserve(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,6 +79,11 @@ def add_HelperServicer_to_server(servicer, server):
                     servicer.Apply,
                     request_deserializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.ApplyRequest.FromString,
                     response_serializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.ApplyReply.SerializeToString,
+            ),
+            'Reserve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reserve,
+                    request_deserializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.ReserveRequest.FromString,
+                    response_serializer=flexlon_dot_helper_dot_v1_dot_helper__pb2.ReserveReply.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -102,6 +118,33 @@ class Helper:
             '/flexlon.helper.v1.Helper/Apply',
             flexlon_dot_helper_dot_v1_dot_helper__pb2.ApplyRequest.SerializeToString,
             flexlon_dot_helper_dot_v1_dot_helper__pb2.ApplyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reserve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.helper.v1.Helper/Reserve',
+            flexlon_dot_helper_dot_v1_dot_helper__pb2.ReserveRequest.SerializeToString,
+            flexlon_dot_helper_dot_v1_dot_helper__pb2.ReserveReply.FromString,
             options,
             channel_credentials,
             insecure,

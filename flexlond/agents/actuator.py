@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from flexlond.agents.decide import Backoff
+from flexlond.agents.margin import DAY
+from flexlond.agents.settling import end_of
 from flexlond.model.action import Action, Outcome, Result, Verb
-from flexlond.model.job import JobState, Snapshot
 from flexlond.slurm.helper_client import HelperUnavailable
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.records import JobRecord, Store
+    from flexlond.model.job import Snapshot
+    from flexlond.model.licence import Reserved, Stretch
 
 _log = structlog.get_logger()
 _BACKOFF = 300  # seconds before a refused hold is asked again
@@ -30,6 +33,8 @@ _BACKOFF = 300  # seconds before a refused hold is asked again
 _OF_THE_MOMENT = frozenset(
     {"begin-changed", "state-changed", "requeued", "unreadable", "rate", "duplicate", "past"}
 )
+_HOLDS = frozenset({Verb.HOLD_UNTIL, Verb.REQUEUE_UNTIL})
+_STOPS = frozenset({Verb.REQUEUE_UNTIL, Verb.SUSPEND})
 _SAVE_SEEN_EVERY = 3600  # `last_seen` alone is worth a write this often
 
 
@@ -38,6 +43,10 @@ class Helper(Protocol):
 
     async def apply(self, actions: Sequence[Action]) -> Sequence[Result]:
         """One result per action; HelperUnavailable when nothing can be said."""
+        ...
+
+    async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved:
+        """Bring the reservations of ours to `wanted`; HelperUnavailable when nothing can be said."""
         ...
 
     async def status(self) -> object:
@@ -80,20 +89,23 @@ class Actuator:
         seen = {job.job_id: job for job in snapshot.jobs}
         ends: list[Result] = []
         released: dict[int, frozenset[int]] = {}
-        for intent in self._store.open_intents():
+        open_ = self._store.open_intents()
+        graces = {one.action_id: one.grace for one in self._store.stops(now - DAY)} if open_ else {}
+        for intent in open_:
             action = intent.action
             job = seen.get(action.job_id)
-            outcome, detail = Outcome.SUPERSEDED, "the job is not pending any more"
-            if job is not None and job.state is JobState.PENDING:
-                if action.verb is Verb.RELEASE and 0 < job.begin <= now:
-                    outcome, detail = Outcome.APPLIED, "seen released"
-                    released[job.job_id] = frozenset({job.begin})
-                elif job.begin == action.not_before:
-                    outcome, detail = Outcome.APPLIED, "seen in force"
-                else:
-                    detail = "not seen in force: the next plan decides"
+            end = end_of(intent, job, graces.get(action.action_id, 0), now)
+            if end is None:
+                continue
+            outcome, detail = end
+            given_back = action.verb is Verb.RELEASE and outcome is Outcome.APPLIED
+            if given_back and job is not None and job.begin <= now:
+                released[job.job_id] = frozenset({job.begin})
             begin, state = (job.begin, job.state.value) if job else (0, "")
             ends.append(Result(action.action_id, outcome, "observed", detail, begin, state))
+            if action.verb in _STOPS and outcome is Outcome.APPLIED:
+                record = self.records.get(action.job_id)
+                self.keep([replace(record, touched=True)] if record else [])
         self._store.record_results(ends, now)
         return released
 
@@ -103,7 +115,7 @@ class Actuator:
         """Intents first, then the helper, then the results; none when the helper is silent."""
         if not actions:
             return ()
-        self.keep(_intend(actions, flex))
+        self.keep(_intend(actions, flex, self.records))
         self._store.record_intents(actions, now)
         try:
             results = await self._helper.apply(actions)
@@ -120,6 +132,20 @@ class Actuator:
             if (record := self._remember(by_id[result.action_id], result, now)) is not None
         )
         return results
+
+    async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved | None:
+        """Bring the reservations of ours to `wanted`; None when the helper is silent."""
+        try:
+            reserved = await self._helper.reserve(wanted, reason)
+        except HelperUnavailable as error:
+            self.answering, self.detail = False, str(error)
+            _log.warning("helper unavailable", error=str(error))
+            return None
+        self.answering, self.detail = True, "answering"
+        for one in reserved.results:
+            if one.outcome is Outcome.REFUSED:
+                _log.info("refused", reservation=one.stretch.name, code=one.code, detail=one.detail)
+        return reserved
 
     async def ask(self) -> bool:
         """Whether the helper is there, so that its silence is noticed each beat."""
@@ -139,6 +165,8 @@ class Actuator:
             self.backoff.pop(action.job_id, None)
             if action.verb is Verb.HOLD_UNTIL:
                 return replace(record, hold=action.not_before, hold_seen=False, touched=True)
+            if action.verb in _STOPS:
+                return replace(record, touched=True)
             if action.verb is Verb.RELEASE:
                 # Given back is given back: it is not held again, so a job does not flap.
                 ours = record.ours | {result.observed_begin}
@@ -153,12 +181,14 @@ class Actuator:
         return record
 
 
-def _intend(actions: Sequence[Action], flex: Mapping[int, FlexJob]) -> Iterable[JobRecord]:
+def _intend(
+    actions: Sequence[Action], flex: Mapping[int, FlexJob], running: Mapping[int, JobRecord]
+) -> Iterable[JobRecord]:
     """The records with the intended begin times among ours."""
     for action in actions:
         known = flex.get(action.job_id)
-        record = known.record if known else None
-        if record is not None and action.verb is Verb.HOLD_UNTIL:
+        record = known.record if known else running.get(action.job_id)
+        if record is not None and action.verb in _HOLDS:
             yield replace(record, ours=record.ours | {action.not_before})
 
 

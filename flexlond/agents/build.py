@@ -49,6 +49,7 @@ class Question:
     rows: Mapping[int, int]  # job id -> row
     kw: Mapping[int, float]  # job id -> what the plan counts, all tasks; running jobs too
     whole_kw: Mapping[int, float]  # with the idle share of its nodes
+    running: Mapping[int, int]  # job id -> row of problem.running
 
 
 def build(
@@ -141,6 +142,7 @@ def build(
         rows,
         dict(zip(ids, (np.concatenate([counted, drawn.counted]) * tasks).tolist(), strict=True)),
         dict(zip(ids, (np.concatenate([whole, drawn.whole]) * tasks).tolist(), strict=True)),
+        {job.job_id: row for row, job in enumerate(active)},
     )
 
 

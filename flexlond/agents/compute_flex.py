@@ -7,10 +7,12 @@ epoch seconds (UTC).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, views, windows
+from flexlond.agents import plan_views, stop_views, stopper, views, window_power, windows
+from flexlond.agents.asset_ports import AssetsView
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
 from flexlond.agents.explaining import explain
@@ -24,6 +26,7 @@ from flexlond.model.timegrid import TimeGrid
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from flexlond.agents.envelope_ports import EnvelopeView, NoEnvelope
     from flexlond.agents.ports import ExplainView, JobView, PlanView, SignalsView, StatusView
     from flexlond.agents.window_ports import WindowOrder, WindowView
     from flexlond.model.action import Result
@@ -54,6 +57,12 @@ class ComputeFlex(Loop):
     def signals(self) -> SignalsView:
         """The feeds and their values."""
         return plan_views.signals_view(self)
+
+    def show_assets(self) -> AssetsView:
+        """The assets."""
+        if self.assets is None:
+            return AssetsView((), 0, math.nan, proven=False, problems=())
+        return self.assets.view(self._clock())
 
     async def pause(self) -> str:
         """No new action from now on."""
@@ -113,7 +122,9 @@ class ComputeFlex(Loop):
             ]
             cap = self.settings.planning.ramp_kw_per_5min or float("inf")
             room = self._ramp.room(cap, now)
-            send, later = within_ramp(actions, self.kw, cap_kw=cap, room_kw=room)
+            actions += stopper.resumes(self, now)
+            kw = {**self.kw, **{one.job_id: one.kw for one in self.stops}}
+            send, later = within_ramp(actions, kw, cap_kw=cap, room_kw=room)
             results = await self._send(send, now)
             restored = sum(1 for r in results if r.outcome in (Outcome.APPLIED, Outcome.ALREADY_SO))
             left = len(actions) - restored
@@ -122,13 +133,20 @@ class ComputeFlex(Loop):
                 detail = "the ramp cap lets the rest go in the next minutes: call again"
             elif left:
                 detail = f"not all could be restored ({self.actuator.detail}): call again"
+            if self.settings.licence.taking_part and (
+                reserved := await self._reserve_nothing("drain: FlexLon is being removed")
+            ):
+                left += reserved
+                detail = (
+                    f"reservations of the kw licence are left ({self.actuator.detail}): call again"
+                )
             return DrainView(restored, left, detail)
 
     # ---- windows
 
     def list_windows(self) -> Sequence[WindowView]:
         """Every window, without its slots."""
-        return [replace(self._window_view(one), slots=()) for one in self.windows]
+        return [replace(self._window_view(one), slots=(), stops=()) for one in self.windows]
 
     def show_window(self, window_id: int) -> WindowView | None:
         """One window with its slots."""
@@ -172,18 +190,31 @@ class ComputeFlex(Loop):
                 window = self._store.add_window(window, order.replaces)
                 ended = () if replaced is None else (replace(replaced, cancelled=now),)
                 self.windows = (*others, *ended, window)
-            shown = windows.view(window, (), trial.problem, trial.under, now)
+            shown = windows.view(
+                window,
+                (),
+                trial.problem,
+                trial.under,
+                now,
+                power={},
+                tail=stop_views.tail(self.settings, trial.stopping),
+                stops=stop_views.planned(trial.stopping.stops),
+            )
             held = "" if self._may_hold() else f"; for now nothing is held for it: {because(self)}"
             fixed = (
                 f"nothing was changed{held}"
                 if dry_run
                 else f"window {window.window_id} is in force{held}"
             )
+            if self.settings.licence.taking_part and not held:
+                fixed += "; Slurm itself keeps it for jobs with the kw licence"
             return AddedView(
                 shown,
                 not dry_run,
                 *windows.rise(trial, self.settings.planning),
                 moves=windows.moves(trial),
+                stops=shown.stops,
+                stops_gbp=trial.stopping.cost_gbp,
                 detail=fixed,
             )
 
@@ -201,12 +232,27 @@ class ComputeFlex(Loop):
                 found = ended
             return self._window_view(found)
 
+    async def envelope(self, span: tuple[int, int] | None) -> EnvelopeView | NoEnvelope:
+        """What the queue can give and take, from the plan in force; takes no turn, the beats go on."""
+        return await self._envelopes.get(self, span, self._clock())
+
     def _window(self, window_id: int) -> Window | None:
         return next((one for one in self.windows if one.window_id == window_id), None)
 
     def _window_view(self, window: Window) -> WindowView:
+        now = self._clock()
         samples = self._store.samples(window.window_id)
-        return windows.view(window, samples, self.problem, self.last_plan, self._clock())
+        power = window_power.slots_of(self, self._store.power, window, now)
+        return windows.view(
+            window,
+            samples,
+            self.problem,
+            self.last_plan,
+            now,
+            power=power,
+            tail=stop_views.tail(self.settings, self.stopping),
+            stops=stop_views.of_window(self, window, now),
+        )
 
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what belongs to the process needs a restart."""
@@ -218,6 +264,8 @@ class ComputeFlex(Loop):
             ]
             if settings.slurm != self.settings.slurm:
                 fixed.append("[slurm]")
+            if settings.assets != self.settings.assets:
+                fixed.append("[[assets]]")
             self.settings = settings
             self.consents = ConsentReader(settings.directive, self._tz)
             if self.learner is not None:

@@ -149,7 +149,8 @@ def within_ramp(
     later: list[Action] = []
     used = 0.0
     for action in actions:
-        need = kw.get(action.job_id, 0.0) if action.verb is Verb.RELEASE else 0.0
+        starts = action.verb in {Verb.RELEASE, Verb.RESUME}
+        need = kw.get(action.job_id, 0.0) if starts else 0.0
         alone = used == 0.0 and room_kw >= cap_kw
         if need and used + need > room_kw and not alone:
             later.append(action)

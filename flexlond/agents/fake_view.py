@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from flexlond.agents.asset_ports import AssetsView
+from flexlond.agents.envelope_ports import NoEnvelope
 from flexlond.agents.ports import (
     AlternativeView,
     DrainView,
@@ -27,6 +29,7 @@ from flexlond.agents.window_ports import AddedView, MoveView, WindowSlotView, Wi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flexlond.agents.envelope_ports import EnvelopeView
     from flexlond.agents.window_ports import WindowOrder
     from flexlond.model.settings import Settings
 
@@ -41,12 +44,16 @@ class FakeAgent:
     state: StatusView
     held: list[JobView] = field(default_factory=list)
     last_plan: PlanView | None = None
+    desk: AssetsView = field(
+        default_factory=lambda: AssetsView((), 0, math.nan, proven=False, problems=())
+    )
     feeds: SignalsView = field(default_factory=lambda: SignalsView((), ()))
     fail_next: Exception | None = None
     complete: bool = True
     calls: list[str] = field(default_factory=list)
     settings: Settings | None = None
     kept: list[WindowView] = field(default_factory=list)
+    flexibility: EnvelopeView | NoEnvelope = field(default_factory=lambda: NoEnvelope("none"))
     answer: AddedView | None = None  # what the next window gets instead; None: it is accepted
 
     def status(self) -> StatusView:
@@ -119,6 +126,10 @@ class FakeAgent:
         self.calls.append("pause")
         self.state = replace(self.state, paused=True)
         return "paused: no new action; existing holds stay in Slurm"
+
+    def show_assets(self) -> AssetsView:
+        """Return the assets."""
+        return self.desk
 
     async def resume(self) -> str:
         """Undo pause and drain."""
@@ -201,6 +212,11 @@ class FakeAgent:
         ended = replace(found, state="cancelled", cancelled=self.state.last_cycle_at)
         self.kept = [ended if one is found else one for one in self.kept]
         return ended
+
+    async def envelope(self, span: tuple[int, int] | None) -> EnvelopeView | NoEnvelope:
+        """Return the one it was given."""
+        self.calls.append(f"envelope {span}")
+        return self.flexibility
 
     async def reload(self, settings: Settings) -> str:
         """Take the mode over."""

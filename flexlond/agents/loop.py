@@ -15,20 +15,24 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from flexlond.agents import windows
+from flexlond.agents import keeping, stopper, window_power, windows
 from flexlond.agents.actuator import Actuator, Helper
+from flexlond.agents.carbon_days import CarbonDays
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
-from flexlond.agents.decide import Wanted, decide
+from flexlond.agents.decide import Wanted, decide, within_ramp
+from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.peaks import PeakWatch
-from flexlond.agents.planning_step import Hub, PlanningStep, outlook_of
+from flexlond.agents.planning_step import Hub, PlanningStep, emitters, outlook_of
+from flexlond.agents.power_log import PowerLog
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays
 from flexlond.agents.sentence import sentence
 from flexlond.agents.state import LoopState
 from flexlond.model.action import Action, Outcome, Result
 from flexlond.model.job import Cluster, JobState
-from flexlond.model.series import Quality
+from flexlond.model.series import Kind, Quality
+from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.problem import Reason
 from flexlond.slurm.command import SlurmCommandError
 
@@ -36,10 +40,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
+    from flexlond.agents.assets import AssetDesk
     from flexlond.agents.learning import Learner
+    from flexlond.agents.power_log import Meter
     from flexlond.agents.records import JobRecord, Store
     from flexlond.model.job import Job
     from flexlond.model.settings import Settings
+    from flexlond.planning.licence import Kept
     from flexlond.slurm.reader import QueueReader
 
 _log = structlog.get_logger()
@@ -63,6 +70,8 @@ class Loop(LoopState):
         clock: Callable[[], int],
         version: str,
         learner: Learner | None = None,
+        assets: AssetDesk | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
         super().__init__(
@@ -76,10 +85,14 @@ class Loop(LoopState):
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
             learner=learner,
+            assets=assets,
+            power=PowerLog(store.power, meter, clock()),
             windows=tuple(store.windows()),
         )
         self._store = store
-        self._planning = PlanningStep(hub)
+        self._carbon = CarbonDays(store, tz)
+        self._planning = PlanningStep(hub, carbon=self._carbon)
+        self._envelopes = Envelopes()
         self._read_cluster = read_cluster
         self._tz = tz
         self._clock = clock
@@ -88,6 +101,7 @@ class Loop(LoopState):
         self._ramp = RampLog()
         self._pruned_at = 0
         self._complete = False
+        self._reserved_nothing = False  # known since the last answer: nothing to take away either
         self._lock = asyncio.Lock()
 
     # ---- the two beats
@@ -122,16 +136,27 @@ class Loop(LoopState):
             began = time.monotonic()
             self._complete = False
             await self._look_at_cluster()
+            if self.assets is not None:
+                await self.assets.look(now)
             results: Sequence[Result] = ()
             if await self._look(now):
+                self._note_carbon(now)
                 if self._may_plan():
                     await self._plan(now, exact=True)
+                if self.assets is not None:
+                    await self.assets.act(now, allowed=self._acting())
                 results = await self._carry_out(now, only=None)
+                await self._have_slurm_keep(now)
                 self._complete = await self._helper_answers()
+                modelled = self.modelled if self.planned_at == now else None
+                self.power.see(modelled, now)
                 self._say(now, began, results)
                 windows.store_all(self, self._store, now)
-                if self.planned_at == now:
-                    self._peaks.note(now, self.observed_kw)
+                if modelled is not None:
+                    self._peaks.note(now, modelled.kw)
+            else:
+                self.power.see(None, now)
+            window_power.record(self, self._store.power, now)
             self._store.add_cycle(now, self.sentence, self.cycle_seconds)
             if now - self._pruned_at >= DAY:
                 self._store.prune(now - _KEPT_DAYS * DAY)
@@ -193,7 +218,13 @@ class Loop(LoopState):
                 seen.append(known.record)
         self.actuator.keep_seen(seen)
         self.flex = flex
+        self._look_at_stops(now)
         return True
+
+    def _look_at_stops(self, now: int) -> None:
+        """What was stopped, and who may be."""
+        self.stops = self._store.stops(now - stopper.REMEMBERED)
+        self.stoppable = stopper.look(self, now, self._margin)
 
     def _margin(self, job: Job) -> int:
         """Seconds kept before the latest start: the site's, the predicted wait, the scheduler's."""
@@ -220,6 +251,16 @@ class Loop(LoopState):
         assert self.snapshot is not None  # noqa: S101 - as above
         recent = self._ramp.recent(now)
         await self._planning.run(self, self.snapshot, self.cluster, now, recent, exact=exact)
+
+    def _note_carbon(self, now: int) -> None:
+        """What flexible jobs emitted since the last cycle, where a cap of a day counts it."""
+        carbon, snapshot = self.series.get(Kind.CARBON), self.snapshot
+        if carbon is None or snapshot is None or not caps_wanted(self.settings.planning):
+            return
+        if not carbon.grid.start <= now < carbon.grid.end:
+            return
+        running = emitters(self, snapshot, self.kw, self.outlook, now)
+        self._carbon.note(now, running, float(carbon.values[carbon.grid.slot_of(now)]))
 
     def _wanted(self, now: int) -> Mapping[int, Wanted]:
         """What the last plan wants of each movable job; empty when it is not of this moment.
@@ -253,6 +294,7 @@ class Loop(LoopState):
     async def _carry_out(self, now: int, only: Collection[int] | None) -> Sequence[Result]:
         if self.settings.daemon.mode != "act" or self.paused:
             return ()
+        stopped = await self._stop_and_resume(now)
         actions = decide(
             self.flex,
             {} if self.draining else self._wanted(now),
@@ -261,7 +303,69 @@ class Loop(LoopState):
             only=only,
             backoff=self.actuator.backoff,
         )
-        return await self._send(actions, now)
+        return [*stopped, *await self._send(actions, now)]
+
+    def _may_stop(self, now: int) -> bool:
+        """As for new holds, by a plan that is not old, and only where the site wants it."""
+        fresh = now - self.planned_at <= 2 * self.settings.daemon.cycle_seconds
+        return fresh and self.settings.windows.stop_running and self._may_hold()
+
+    async def _stop_and_resume(self, now: int) -> Sequence[Result]:
+        """Stops whose moment has come, and suspended jobs that nothing keeps any more."""
+        stops = stopper.due(self, now) if self._may_stop(now) else []
+        back, _ = self._resumes(now)
+        if not stops and not back:
+            return ()
+        chosen = [self.stoppable[record.job_id].record for _, record in stops]
+        self.actuator.keep(chosen)
+        self._store.add_stops([record for _, record in stops])
+        results = await self._send([*(action for action, _ in stops), *back], now)
+        self._look_at_stops(now)
+        return results
+
+    def _resumes(self, now: int) -> tuple[Sequence[Action], Sequence[Action]]:
+        """Those that go now, and those that the ramp cap lets go later."""
+        cap = self.settings.planning.ramp_kw_per_5min or float("inf")
+        kw = {one.job_id: one.kw for one in self.stops}
+        room = self._ramp.room(cap, now)
+        return within_ramp(stopper.resumes(self, now), kw, cap_kw=cap, room_kw=room)
+
+    async def _have_slurm_keep(self, now: int) -> None:
+        """Bring the reservations of the `kw` licence to what the windows ask for (keeping.py)."""
+        taking_part = self.settings.licence.taking_part
+        if not self._acting() or not (taking_part or self.in_force):
+            self.kept_said = ()
+            return
+        if not taking_part:
+            await self._reserve_nothing("no partition takes part any more")
+            return
+        if self._reserved_nothing and not any(window.binds(now) for window in self.windows):
+            return
+        kept = keeping.kept_by_slurm(self, now)
+        if kept is None:
+            return
+        ready = await self._send(keeping.let_off(kept, self), now)
+        if len(ready) != len(kept.let_off) or any(
+            result.outcome in {Outcome.REFUSED, Outcome.UNKNOWN} for result in ready
+        ):
+            return  # somebody might be held too long: nothing is reserved before that is settled
+        await self._reserve(kept, now)
+
+    async def _reserve_nothing(self, reason: str) -> int:
+        """Take away what is reserved; how many reservations are left, at least 1 where that is not known."""
+        reserved = await self.actuator.reserve((), reason)
+        if reserved is None:
+            return max(1, len(self.in_force))
+        self.in_force, self.kept_said = reserved.in_force, ()
+        return len(reserved.in_force)
+
+    async def _reserve(self, kept: Kept, now: int) -> None:
+        asked = keeping.wanted(kept, self, now)
+        reserved = await self.actuator.reserve(asked, "the windows in force")
+        self.kept_said = keeping.said(kept, reserved, self, now)
+        if reserved is not None:
+            self.in_force = reserved.in_force
+            self._reserved_nothing = not asked and not reserved.in_force
 
     async def _send(self, actions: Sequence[Action], now: int) -> Sequence[Result]:
         results = await self.actuator.send(actions, self.flex, now)

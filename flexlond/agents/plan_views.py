@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexlond.agents.ports import PlanSlotView, PlanView, SignalLine, SignalsView, StageView
+from flexlond.agents.ports import (
+    CarbonCapView,
+    PlanSlotView,
+    PlanView,
+    SignalLine,
+    SignalsView,
+    StageView,
+    UnitCostView,
+)
 from flexlond.model.series import UNITS, Kind, Series
 from flexlond.planning.capacity import columns_of
 
@@ -47,7 +55,51 @@ def plan_view(agent: LoopState) -> PlanView | None:
         base_kw=agent.problem.base_kw if agent.problem else 0.0,
         carbon_shadow_gbp_t=1000.0 * proof.carbon_price,
         problems=found.problems,
+        carbon_caps=tuple(
+            CarbonCapView(
+                one.name,
+                one.total_kg,
+                one.spent_kg,
+                one.planned_kg,
+                1000.0 * one.price_gbp_kg,
+                one.kept,
+            )
+            for one in found.carbon_caps
+        ),
+        units=unit_costs(agent, found),
     )
+
+
+def unit_costs(agent: LoopState, plan: Plan) -> tuple[UnitCostView, ...]:
+    """What a unit of work costs, planned and as soon as possible, over the waiting jobs that say work in it.
+
+    By unit, units are never added. A job whose costs are not known at both starts is left out.
+    """
+    rows: dict[str, list[tuple[int, float]]] = {}
+    for job_id, row in agent.rows.items():
+        known = agent.flex.get(job_id)
+        if known is not None and known.directive is not None and known.directive.work:
+            work = known.directive.work
+            rows.setdefault(known.directive.unit, []).append((row, work))
+    figures = np.column_stack([plan.cost_gbp, plan.cost_asap_gbp, plan.co2_kg, plan.co2_asap_kg])
+    found = []
+    for unit, members in sorted(rows.items()):
+        counted = [(row, work) for row, work in members if np.isfinite(figures[row, :2]).all()]
+        total = sum(work for _, work in counted)
+        if total > 0:
+            gbp, gbp_asap, kg, kg_asap = figures[[row for row, _ in counted]].sum(axis=0) / total
+            found.append(
+                UnitCostView(
+                    unit,
+                    len(counted),
+                    total,
+                    float(gbp),
+                    float(gbp_asap),
+                    1000.0 * float(kg),
+                    1000.0 * float(kg_asap),
+                )
+            )
+    return tuple(found)
 
 
 def signals_view(agent: LoopState) -> SignalsView:

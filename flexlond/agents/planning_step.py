@@ -8,38 +8,49 @@ question and answer always belong together. Nothing is decided here but what the
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import structlog
 
+from flexlond.agents import stopper
 from flexlond.agents.build import build
+from flexlond.agents.newcomers import Expected, Newcomers, with_newcomers
 from flexlond.agents.outlook import Outlook
 from flexlond.model.directive import Directive
-from flexlond.model.job import ACTIVE_STATES
+from flexlond.model.job import ACTIVE_STATES, JobState
+from flexlond.model.metering import Modelled
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, rebound_on
+from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.rebound import plan_with_rebound, under
+from flexlond.planning.stopping import Stopping, as_before, choose
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from flexlond.agents.build import Question
+    from flexlond.agents.carbon_days import CarbonDays
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
-    from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.job import Cluster, Job, Snapshot
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
 
+
 _log = structlog.get_logger()
+# A suspended job emits nothing to speak of.
+_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
+_CALM = 4  # times as long as choosing took, whom to stop is not chosen afresh
 
 
 class Hub(Protocol):
@@ -56,6 +67,8 @@ class _Asked:
     series: Mapping[Kind, Series]
     outlook: Outlook
     rebound: NDArray[np.float64]  # (S,) kW after windows; inf where there is no such cap
+    caps: NDArray[np.float64]  # (S,) kW of the windows in force; inf where none binds
+    expected: Expected  # of jobs without consent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,16 +77,26 @@ class Trial:
 
     problem: Problem  # with it
     without: Plan
-    under: Plan
+    under: Plan  # of the same jobs, and of those that are stopped behind them
+    stopping: Stopping
 
 
 class PlanningStep:
     """Plans the state it is given; `timer` is the clock by which the search is bounded (s)."""
 
-    def __init__(self, hub: Hub, timer: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        timer: Callable[[], float] = time.perf_counter,
+        carbon: CarbonDays | None = None,
+    ) -> None:
+        """`carbon` has what was emitted already; None: without carbon caps of a day."""
         self._hub = hub
+        self._carbon = carbon
         self._timer = timer
         self._mean = MeanJob()
+        self._choose_after = 0
+        self._newcomers = Newcomers()
 
     async def run(
         self,
@@ -93,20 +116,44 @@ class PlanningStep:
         asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
-        problem, found = await self._answer(state, asked.question.problem, asked.rebound, improver)
+        asked_of = with_newcomers(asked.question.problem, asked.caps, asked.expected)
+        last = state.last_plan
+        if state.assets is not None and exact:
+            planning = state.settings.planning
+            last = await state.assets.plan(
+                under(asked_of, asked.rebound),
+                planning,
+                budget_of(planning, self._timer),
+                last,
+            )
+        problem, found = await self._answer(state, asked_of, asked.rebound, improver, last)
         if improver is not None and improver.detail:
             _log.info("exact solver not used", why=improver.detail)
         question = asked.question
         state.series, state.outlook = asked.series, asked.outlook
-        state.problem, state.last_plan = problem, found
-        state.rows, state.planned_at = question.rows, now
+        caps = caps_on(problem.grid, state.windows, now)
+        # A tick has no time to choose afresh, nor has every cycle where that takes long.
+        fresh = exact and now >= self._choose_after
+        question = replace(question, problem=problem)
+        chose = self._timer()
+        before = None if fresh else state.stopping
+        stopping = await self._stopping(state, question, found, caps, before)
+        if fresh:
+            self._choose_after = now + int(_CALM * (self._timer() - chose))
+        state.stopping = stopping
+        state.problem, state.last_plan = stopping.problem, stopping.plan
+        state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
         # What the plan counts, as the cap does: idle power is in the base, not in the jobs.
-        running = sum(
-            question.kw.get(job.job_id, 0.0) for job in snapshot.jobs if job.state in ACTIVE_STATES
+        left = 1.0 - state.settings.windows.suspend_saves
+        running = math.fsum(
+            question.kw.get(job.job_id, 0.0) * (left if job.state is JobState.SUSPENDED else 1.0)
+            for job in snapshot.jobs
+            if job.state in ACTIVE_STATES
         )
-        state.observed_kw = problem.base_kw + running
+        beside = state.assets.observed_kw() if state.assets is not None else 0.0
+        state.modelled = Modelled(now, problem.base_kw + running + beside, running)
 
     async def trial(
         self,
@@ -121,12 +168,63 @@ class PlanningStep:
     ) -> Trial:
         """The plan under `windows`, and the one under a further window made from it; changes nothing."""
         asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
-        problem, without = await self._answer(state, asked.question.problem, asked.rebound, None)
+        problem = with_newcomers(asked.question.problem, asked.caps, asked.expected)
+        problem, without = await self._answer(state, problem, asked.rebound, None, state.last_plan)
         one = (make(without),)
-        capped = under(asked.question.problem, caps_on(problem.grid, one, now))
+        caps = caps_on(problem.grid, one, now)
+        capped = under(asked.question.problem, caps)
+        capped = with_newcomers(capped, np.minimum(asked.caps, caps), asked.expected)
         rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
-        problem, found = await self._answer(state, capped, rebound, None)
-        return Trial(problem, without, found)
+        problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
+        caps = caps_on(problem.grid, (*windows, *one), now)
+        question = replace(asked.question, problem=problem)
+        stopping = await self._stopping(state, question, found, caps, None)
+        return Trial(stopping.problem, without, stopping.plan, stopping)
+
+    async def _stopping(
+        self,
+        state: LoopState,
+        question: Question,
+        found: Plan,
+        caps: NDArray[np.float64],
+        before: Stopping | None,
+    ) -> Stopping:
+        """Who is stopped for the windows, and the plan with it; `found` is the plan without.
+
+        As it was `before`, where that is given.
+        """
+        problem = question.problem
+        if not state.settings.windows.stop_running or not np.isfinite(caps).any():
+            return Stopping((), problem, found)
+        settings, terms = state.settings.planning, stopper.terms_of(state)
+        candidates = stopper.candidates(state, question, self._mean)
+
+        beside = (
+            np.zeros(problem.grid.count)
+            if state.assets is None
+            else state.assets.beside(problem.grid, problem.now)
+        )
+
+        def replan(asked: Problem) -> Plan:
+            """The jobs have of each cap what the assets' plan leaves them, as in _answer."""
+            own, budget = with_power(asked, -beside), budget_of(settings, self._timer)
+            answer = plan(own, settings, budget=budget, last=found)
+            return replace(answer, kw=answer.kw + beside)
+
+        if before is not None:
+            return await asyncio.to_thread(
+                as_before, problem, found, candidates, before, terms=terms, replan=replan
+            )
+        return await asyncio.to_thread(
+            choose,
+            problem,
+            found,
+            caps,
+            candidates,
+            settings=settings,
+            terms=terms,
+            replan=replan,
+        )
 
     async def _answer(
         self,
@@ -134,15 +232,25 @@ class PlanningStep:
         problem: Problem,
         rebound: NDArray[np.float64],
         improver: Improver | None,
+        last: Plan | None,
     ) -> tuple[Problem, Plan]:
-        """The plan and the problem that it answers, which has the caps that it was made under."""
+        """The plan and the problem that it answers, which has the caps that it was made under.
+
+        The jobs have of each cap what the assets' plan leaves them; both figures are the whole site's again.
+        """
 
         def planner(problem: Problem) -> Plan:
             return plan(problem, settings, budget=budget, last=last, improve=improver)
 
-        settings, last = state.settings.planning, state.last_plan
+        settings = state.settings.planning
         budget = budget_of(settings, self._timer)
-        return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
+        if state.assets is None:
+            return await asyncio.to_thread(plan_with_rebound, problem, rebound, planner)
+        beside = state.assets.beside(problem.grid, problem.now)
+        problem, found = await asyncio.to_thread(
+            plan_with_rebound, with_power(problem, -beside), rebound - beside, planner
+        )
+        return with_power(problem, beside), replace(found, kw=found.kw + beside)
 
     def _ask(
         self,
@@ -158,6 +266,7 @@ class PlanningStep:
         grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
         series = self._series(state, grid, now)
         outlook = outlook_of(state)
+        caps = caps_on(grid, windows, now)
         question = build(
             snapshot.jobs,
             state.flex,
@@ -171,9 +280,33 @@ class PlanningStep:
             outlook=outlook,
             stated=_stated(state, snapshot),
             mean=self._mean,
-            caps=caps_on(grid, windows, now),
+            caps=caps,
         )
-        return _Asked(question, series, outlook, rebound_on(grid, windows, now))
+        if self._carbon is not None and caps_wanted(settings.planning):
+            running = emitters(state, snapshot, question.kw, outlook, now)
+            account = {job.job_id: job.account for job in snapshot.jobs}
+            accounts = [account[job_id] for job_id in question.problem.job_id.tolist()]
+            day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
+            question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
+        question = replace(question, problem=stopper.with_suspended(state, question, now))
+        expected = self._expected(state, snapshot, question, now)
+        return _Asked(question, series, outlook, rebound_on(grid, windows, now), caps, expected)
+
+    def _expected(
+        self, state: LoopState, snapshot: Snapshot, question: Question, now: int
+    ) -> Expected:
+        """Whom nobody asks, and what they draw of late."""
+        problem, seconds = question.problem, state.settings.grid.slot_seconds
+        runs = np.zeros(len(problem.running.end), np.bool_)
+        active = [job for job in snapshot.jobs if job.state in ACTIVE_STATES and job.start]
+        asked = {job.job_id for job, _ in _consenting(state, snapshot)}
+        runs[: len(active)] = [job.job_id not in asked for job in active]
+        waits = np.ones(problem.jobs, np.bool_)
+        for job_id, row in question.rows.items():
+            known = state.flex.get(job_id)
+            waits[row] = known is None or known.directive is None
+        self._newcomers.see(now, float(problem.running.kw[runs].sum()), seconds)
+        return Expected(runs, waits, self._newcomers.usual_kw(seconds))
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
         """The configured signals."""
@@ -182,6 +315,11 @@ class PlanningStep:
         return {
             kind: self._hub.series(kind, grid, now) for kind, feeds in configured.items() if feeds
         }
+
+
+def with_power(problem: Problem, kw: NDArray[np.float64]) -> Problem:
+    """The same with `kw` (S,) more under its cap, if it has one."""
+    return replace(problem, site_kw=problem.site_kw + kw) if len(problem.site_kw) else problem
 
 
 def outlook_of(state: LoopState) -> Outlook:
@@ -194,14 +332,32 @@ def outlook_of(state: LoopState) -> Outlook:
     return Outlook(learner.runtime, learner.power)
 
 
-def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
-    """The power that the directives of running jobs state."""
-    found: dict[int, PowerSpec] = {}
+def emitters(
+    state: LoopState, snapshot: Snapshot, kw: Mapping[int, float], outlook: Outlook, now: int
+) -> list[Emitter]:
+    """The running jobs with consent; `kw` is what the plan counts of each, by job id."""
+    return [
+        Emitter(job.account, kw.get(job.job_id, 0.0), job.start, outlook.end_of(job, now))
+        for job, _ in _consenting(state, snapshot)
+        if job.start and job.state in _DRAWING
+    ]
+
+
+def _consenting(state: LoopState, snapshot: Snapshot) -> Iterator[tuple[Job, Directive]]:
+    """Running jobs with what they agreed to."""
     for job in snapshot.jobs:
         if job.state not in ACTIVE_STATES:
             continue
         record = state.actuator.records.get(job.job_id)
         reading = state.consents.read(job, record.first_submit if record else job.submit)
-        if isinstance(reading, Directive) and reading.power is not None:
-            found[job.job_id] = reading.power
-    return found
+        if isinstance(reading, Directive):
+            yield job, reading
+
+
+def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
+    """The power that the directives of running jobs state."""
+    return {
+        job.job_id: reading.power
+        for job, reading in _consenting(state, snapshot)
+        if reading.power is not None
+    }

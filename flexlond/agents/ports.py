@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flexlond.agents.asset_ports import AssetsView
+    from flexlond.agents.envelope_ports import EnvelopeView, NoEnvelope
+    from flexlond.agents.power_ports import PowerView
     from flexlond.agents.window_ports import AddedView, WindowOrder, WindowView
     from flexlond.model.settings import Settings
 
@@ -68,6 +71,7 @@ class StatusView:
     config_path: str = ""
     config_error: str = ""
     prediction: str = ""
+    power: PowerView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,31 @@ class StageView:
 
 
 @dataclass(frozen=True, slots=True)
+class CarbonCapView:
+    """What became of a carbon cap of a day (proto: CarbonCap)."""
+
+    name: str
+    cap_kg: float
+    spent_kg: float
+    planned_kg: float
+    shadow_gbp_t: float
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCostView:
+    """What a unit of work costs over the planned jobs that say work in it (proto: UnitCost)."""
+
+    unit: str
+    jobs: int
+    work: float
+    gbp: float  # per unit, as for all of these
+    gbp_asap: float
+    co2_g: float
+    co2_asap_g: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlanView:
     """The last plan (proto: PlanReply)."""
 
@@ -200,6 +229,8 @@ class PlanView:
     base_kw: float = 0.0
     carbon_shadow_gbp_t: float = 0.0
     problems: tuple[str, ...] = ()
+    carbon_caps: tuple[CarbonCapView, ...] = ()
+    units: tuple[UnitCostView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +287,10 @@ class AgentView(Protocol):
         """Return the feeds with their values."""
         ...
 
+    def show_assets(self) -> AssetsView:
+        """Return the assets beside the cluster, as read and as planned."""
+        ...
+
     def may_delay(self) -> bool:
         """Say whether the plugin may give new jobs a decision window (the shell's heartbeat).
 
@@ -300,6 +335,13 @@ class AgentView(Protocol):
 
     async def cancel_window(self, window_id: int) -> WindowView | None:
         """End a window; the next plan gives back what it held. None when there is none of that number."""
+        ...
+
+    async def envelope(self, span: tuple[int, int] | None) -> EnvelopeView | NoEnvelope:
+        """Price what the queue can give and take in the window `span` (epoch s); None: in those of interest.
+
+        It waits for a process of its own; the loop goes on meanwhile.
+        """
         ...
 
     async def reload(self, settings: Settings) -> str:

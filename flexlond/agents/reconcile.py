@@ -99,7 +99,9 @@ def observe(
 def _requeued(job: Job, record: JobRecord) -> JobRecord:
     """The same job with more Restarts: a new begin time that Slurm or our requeue-until set."""
     if job.begin in record.ours:
-        return replace(record, submit=job.submit, restarts=job.restarts, hold=job.begin)
+        return replace(
+            record, submit=job.submit, restarts=job.restarts, hold=job.begin, came_due=False
+        )
     return replace(
         record,
         submit=job.submit,

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from flexlond.agents.power_log import PowerStore
     from flexlond.model.action import Action, Outcome, Result
+    from flexlond.model.stop import StopRecord
     from flexlond.model.window import Window, WindowSample
 
 
@@ -118,6 +120,11 @@ class Store(Protocol):
         """Keep something learnt as of `at`."""
         ...
 
+    @property
+    def power(self) -> PowerStore:
+        """Where the site's power is kept."""
+        ...
+
     def windows(self) -> Sequence[Window]:
         """Every window that was ever accepted, oldest first."""
         ...
@@ -136,6 +143,14 @@ class Store(Protocol):
 
     def samples(self, window_id: int) -> Sequence[WindowSample]:
         """What was seen of this window, oldest first."""
+        ...
+
+    def add_stops(self, records: Sequence[StopRecord]) -> None:
+        """Durable before any of them is sent; all or none."""
+        ...
+
+    def stops(self, since: int) -> Sequence[StopRecord]:
+        """The stops ordered since then, oldest first, each with the end of its intent."""
         ...
 
     def prune(self, before: int) -> None:

@@ -58,14 +58,18 @@ def reserved(
 
 
 def together(running: Running, blocked: Running) -> Running:
-    """Both; `running` has no begins of its own: it runs now."""
+    """Both; what has no begins of its own runs now."""
     return Running(
         np.concatenate([running.share, blocked.share]),
         np.concatenate([running.demand, blocked.demand]),
         np.concatenate([running.end, blocked.end]),
         np.concatenate([running.kw, blocked.kw]),
-        np.concatenate([np.zeros(len(running.end), np.int64), blocked.begin]),
+        np.concatenate([_begins(running), _begins(blocked)]),
     )
+
+
+def _begins(running: Running) -> NDArray[np.int64]:
+    return running.begin if len(running.begin) else np.zeros(len(running.end), np.int64)
 
 
 def _nodes(pools: Sequence[Pool], room: Room) -> Mapping[str, _Node]:

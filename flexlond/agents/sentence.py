@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flexlond.agents import windows
+from flexlond.agents import power_log, windows
 from flexlond.agents.decide import is_held
 from flexlond.model.action import Outcome
 from flexlond.model.series import Quality
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.state import LoopState
     from flexlond.model.action import Result
+    from flexlond.planning.problem import Plan
 
 
 def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
@@ -33,8 +34,8 @@ def sentence(agent: LoopState, results: Sequence[Result], now: int) -> str:
         parts.append(f"{undone} refused or unknown")
     parts.append(f"{held} held before that, {len(agent.flex)} flexible")
     said = f"{'; '.join(parts)}: {because(agent)}"
-    of_windows = windows.words(agent, now)
-    return f"{said}; {of_windows}" if of_windows else said
+    more = (power_log.words(agent), windows.words(agent, now))
+    return "; ".join([said, *(text for text in more if text)])
 
 
 def because(agent: LoopState) -> str:
@@ -45,9 +46,11 @@ def because(agent: LoopState) -> str:
     found = agent.last_plan
     if found is None:
         return "nothing to plan"
-    saved = found.totals.cost_asap_gbp - found.totals.cost_gbp
-    carbon = found.totals.co2_asap_kg - found.totals.co2_kg
-    return f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    # Sums in another order: what is not nothing by rounding alone is nothing.
+    saved = round(found.totals.cost_asap_gbp - found.totals.cost_gbp, 9) + 0.0
+    carbon = round(found.totals.co2_asap_kg - found.totals.co2_kg, 9) + 0.0
+    said = f"the plan saves {saved:.4g} GBP and {carbon:.4g} kg CO2 against as soon as possible"
+    return "; ".join([said, *_caps(found)])
 
 
 def obstacle(agent: LoopState) -> str:
@@ -82,3 +85,15 @@ def obstacle(agent: LoopState) -> str:
         ),
     )
     return next((why for applies, why in reasons if applies), "")
+
+
+def _caps(found: Plan) -> list[str]:
+    """The carbon caps that bind, and those that are not kept."""
+    words = []
+    for one in found.carbon_caps:
+        planned = f"{one.name}: {one.spent_kg + one.planned_kg:.4g} of {one.total_kg:g} kg"
+        if not one.kept:
+            words.append(f"{planned}, it is not kept")
+        elif one.price_gbp_kg > 0:
+            words.append(f"{planned}, worth {1000.0 * one.price_gbp_kg:.4g} GBP/t")
+    return words

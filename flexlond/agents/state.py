@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING
 from flexlond.agents.outlook import Outlook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flexlond.agents.actuator import Actuator
+    from flexlond.agents.assets import AssetDesk
     from flexlond.agents.consent import ConsentReader, FlexJob
     from flexlond.agents.learning import Learner
+    from flexlond.agents.power_log import PowerLog
+    from flexlond.agents.stoppable import Stoppable
     from flexlond.model.job import Cluster, Snapshot
+    from flexlond.model.licence import Stretch
+    from flexlond.model.metering import Modelled
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
+    from flexlond.model.stop import StopRecord
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.stopping import Stopping
     from flexlond.slurm.reader import QueueReader
 
 
@@ -37,20 +44,28 @@ class LoopState:
     consents: ConsentReader
     paused: bool
     draining: bool
+    power: PowerLog
     learner: Learner | None = None
+    assets: AssetDesk | None = None  # None: there are none
     outlook: Outlook = field(default_factory=Outlook)
     snapshot: Snapshot | None = None
     cluster: Cluster | None = None
     flex: Mapping[int, FlexJob] = field(default_factory=dict)
     problem: Problem | None = None  # that `last_plan` answers
     last_plan: Plan | None = None
+    planned_from: Snapshot | None = None  # the snapshot that `problem` was made of
     rows: Mapping[int, int] = field(default_factory=dict)  # job id -> row of last_plan
     planned_at: int = 0
     plan_seconds: float = 0.0
     series: Mapping[Kind, Series] = field(default_factory=dict)
     kw: Mapping[int, float] = field(default_factory=dict)  # what the plan counts, all tasks
     windows: tuple[Window, ...] = ()  # every window there was, oldest first
-    observed_kw: float = 0.0  # the modelled estimate of what the site draws, at `planned_at`
+    stops: Sequence[StopRecord] = ()  # of the last weeks, as of the last look
+    stoppable: Mapping[int, Stoppable] = field(default_factory=dict)  # running, by the last look
+    stopping: Stopping | None = None  # who is to be stopped, by the last plan
+    modelled: Modelled | None = None  # what the last plan says that the site draws
+    in_force: tuple[Stretch, ...] = ()  # our reservations, as the helper saw them last
+    kept_said: tuple[str, ...] = ()  # what there is to say of them
     whole_kw: Mapping[int, float] = field(default_factory=dict)  # with the idle share of its nodes
     sentence: str = "no cycle yet"
     cycle_at: int = 0

@@ -13,6 +13,7 @@ from flexlond.agents import windows
 from flexlond.agents.decide import is_held
 from flexlond.agents.plan_views import signal_lines
 from flexlond.agents.ports import JobView, StatusView
+from flexlond.agents.power_views import power_view
 from flexlond.agents.sentence import obstacle
 from flexlond.model.directive import Directive
 from flexlond.model.job import Job, JobState
@@ -82,6 +83,7 @@ def status(agent: LoopState, now: int) -> StatusView:
         warnings=tuple(warnings),
         started_at=agent.started_at,
         prediction=_prediction(agent),
+        power=power_view(agent, now),
     )
 
 

@@ -1,7 +1,7 @@
 """What is shown and asked of windows: the part of the port (ports.py) that speaks of them.
 
 Law: as ports.py: plain frozen records with the fields of admin.proto. Times are epoch seconds, 0 is "none"; an
-unknown figure is NaN. Observed power is the modelled estimate of what runs; `foreseen` is by the plan in force.
+unknown figure is NaN. Observed power says whether it is metered or modelled; foreseen is by the plan.
 """
 
 from __future__ import annotations
@@ -31,6 +31,22 @@ class WindowSlotView:
     observed_kw: float  # NaN before it was looked at
     shortfall_kw: float  # above the cap: observed where the slot is over, foreseen else
     ramp_in: bool
+    observed_source: str = ""  # metered | modelled; "" before it was looked at
+    metered_share: float = 0.0  # the part of it that a usable reading covers
+
+
+@dataclass(frozen=True, slots=True)
+class StopView:
+    """A running job that a window stops (proto: WindowStop)."""
+
+    job_id: int
+    verb: str  # requeue-until | suspend
+    at: int  # when it is ordered
+    until: int  # held until then, or resumed then
+    kw: float
+    cost_gbp: float
+    state: str  # planned, or how its intent ended; open while that is not known
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,7 @@ class WindowView:
     short_slots: int
     detail: str  # why it is not kept, or what it does
     slots: tuple[WindowSlotView, ...]
+    stops: tuple[StopView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +98,8 @@ class AddedView:
     delay_gbp: float
     moves: tuple[MoveView, ...]
     detail: str  # what is in force, or why it is refused and what to do
+    stops: tuple[StopView, ...] = ()
+    stops_gbp: float = 0.0  # what they cost, beside the rise of the objective
 
 
 def refused(why: str) -> AddedView:

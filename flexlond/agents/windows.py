@@ -2,9 +2,9 @@
 
 Law: a window binds nothing before the store has it. Its caps are fixed when it is made: a reduction is taken
 from the plan of that moment, slot by slot. What cannot be kept is said as soon as the plan shows it, with its
-size and reason; the observed power is the modelled estimate of what runs (base and running jobs), by slot the
-mean of what the cycles saw. Nothing here holds or releases a job: the planner does, under the caps. Epoch
-seconds, kW, GBP.
+size and reason. Observed power is metered where there is a meter (window_power.py), else the modelled estimate
+of what runs (base and running jobs), and says which. Nothing here holds or releases a job: the planner does,
+under the caps. Epoch seconds, kW, GBP.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexlond.agents import stop_views
 from flexlond.agents.window_ports import MoveView, WindowSlotView, WindowView
 from flexlond.model.slurmtime import format_moment
 from flexlond.model.window import Window, WindowSample, WindowState, covering, with_ramp_in
@@ -21,14 +22,15 @@ from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import blocks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from flexlond.agents.planning_step import Trial
     from flexlond.agents.records import Store
     from flexlond.agents.state import LoopState
-    from flexlond.agents.window_ports import WindowOrder
+    from flexlond.agents.window_ports import StopView, WindowOrder
+    from flexlond.model.metering import SlotPower
     from flexlond.model.settings import PlanningSettings
     from flexlond.model.timegrid import TimeGrid
     from flexlond.planning.problem import Plan, Problem
@@ -98,19 +100,22 @@ def make(
 def rise(trial: Trial, settings: PlanningSettings) -> tuple[float, float, float]:
     """GBP by which electricity, carbon and delay cost more under the cap, where both are known."""
     one, other = trial.without, trial.under
-    rate = settings.delay_price * trial.problem.delay_weight / 86400.0
+    jobs = len(one.start)  # those that are stopped come behind them, with a cost of their own
+    rate = settings.delay_price * trial.problem.delay_weight[:jobs] / 86400.0
     return (
-        _known(other.cost_gbp - one.cost_gbp),
-        _known(other.co2_kg - one.co2_kg) * settings.carbon_price / 1000.0,
-        float((rate * (other.start - one.start)).sum()),
+        _known(other.cost_gbp[:jobs] - one.cost_gbp),
+        _known(other.co2_kg[:jobs] - one.co2_kg) * settings.carbon_price / 1000.0,
+        float((rate * (other.start[:jobs] - one.start)).sum()),
     )
 
 
 def moves(trial: Trial) -> tuple[MoveView, ...]:
     """The jobs that start at another time and are held now or then, the farthest first."""
     one, other = trial.without, trial.under
-    chosen = np.flatnonzero((one.start != other.start) & (one.moved | other.moved))
-    by = np.abs(other.start - one.start)[chosen]
+    jobs = len(one.start)
+    start, moved = other.start[:jobs], other.moved[:jobs]
+    chosen = np.flatnonzero((one.start != start) & (one.moved | moved))
+    by = np.abs(start - one.start)[chosen]
     tasks = np.maximum(1, trial.problem.tasks)
     return tuple(
         MoveView(
@@ -126,7 +131,7 @@ def moves(trial: Trial) -> tuple[MoveView, ...]:
 def observe(agent: LoopState, now: int) -> Sequence[WindowSample]:
     """What this cycle saw of the windows that run; nothing when it made no plan."""
     found = agent.last_plan
-    if found is None or agent.planned_at != now:
+    if found is None or agent.modelled is None or agent.planned_at != now:
         return ()
     return [
         WindowSample(
@@ -135,7 +140,7 @@ def observe(agent: LoopState, now: int) -> Sequence[WindowSample]:
             now,
             window.caps[_slot(window, now)],
             float(found.kw[0]),
-            agent.observed_kw,
+            agent.modelled.kw,
         )
         for window in agent.windows
         if window.state(now) is WindowState.ACTIVE
@@ -148,13 +153,22 @@ def view(
     problem: Problem | None,
     found: Plan | None,
     now: int,
+    *,
+    power: Mapping[int, SlotPower],
+    tail: str = stop_views.RUN_ON,
+    stops: tuple[StopView, ...] = (),
 ) -> WindowView:
-    """One window with its slots: seen where they are over, planned where they are to come."""
+    """One window with its slots: seen where they are over, planned where they are to come.
+
+    `power` is what the site drew in them, by their first second; `tail` says why what runs is not stopped
+    (stop_views.tail), `stops` are those that are.
+    """
     slots = tuple(
-        _slot_view(window, number, samples, found, now) for number in range(len(window.caps))
+        _slot_view(window, number, samples, found, now, drawn=power.get(start))
+        for number, start in enumerate(window.slot_starts())
     )
     short = [slot for slot in slots if slot.shortfall_kw > _NEAR]
-    detail = _reason(window, problem, found, now) if window.binds(now) else ""
+    detail = _reason(window, problem, found, now, tail) if window.binds(now) else ""
     return WindowView(
         window_id=window.window_id,
         start=window.start,
@@ -173,29 +187,34 @@ def view(
         short_slots=len(short),
         detail=detail,
         slots=slots,
+        stops=stops,
     )
 
 
 def warnings(agent: LoopState, now: int) -> list[str]:
-    """The shortfalls that are foreseen, one line a window."""
-    found = []
+    """The shortfalls that are foreseen, one line a window; then what there is to say of Slurm's keeping."""
+    found, tail = [], stop_views.tail(agent.settings, agent.stopping)
     for window in agent.windows:
         if window.binds(now):
-            text = _reason(window, agent.problem, agent.last_plan, now)
+            text = _reason(window, agent.problem, agent.last_plan, now, tail)
             if text:
                 found.append(f"window {window.window_id} {text}")
-    return found
+    if found and agent.in_force:
+        found.append(
+            "by the plan, which does not count that Slurm holds back jobs with the kw licence"
+        )
+    return [*found, *agent.kept_said]
 
 
 def words(agent: LoopState, now: int) -> str:
     """What the cycle's sentence says of windows; "" when none binds."""
+    seen = agent.power.observed
     parts = [
-        f"window {window.window_id}: {agent.observed_kw:.4g} kW of {window.caps[_slot(window, now)]:.4g}"
-        " by the model"
+        f"window {window.window_id}: {seen.kw:.4g} kW of {window.caps[_slot(window, now)]:.4g} {seen.by}"
         for window in agent.windows
         if window.state(now) is WindowState.ACTIVE
     ]
-    return "; ".join([*parts, *warnings(agent, now)])
+    return "; ".join([*parts, *stop_views.words(agent, now), *warnings(agent, now)])
 
 
 def store_all(agent: LoopState, store: Store, now: int) -> None:
@@ -219,24 +238,37 @@ def _slot_view(
     samples: Sequence[WindowSample],
     found: Plan | None,
     now: int,
+    *,
+    drawn: SlotPower | None,
 ) -> WindowSlotView:
     start, cap = window.slot_starts()[number], window.caps[number]
     seen = [one for one in samples if one.slot == start]
-    observed = math.fsum(one.observed_kw for one in seen) / len(seen) if seen else math.nan
+    observed = drawn.kw if drawn else math.nan
     over = start + window.slot_seconds <= now
     planned = seen[-1].planned_kw if seen else math.nan
     if not over and found is not None:
         at = found.grid.slot_of(start)
         planned = float(found.kw[at]) if 0 <= at < found.grid.count else planned
-    figure = observed if over else max(planned, observed) if seen else planned
+    figure = planned if math.isnan(observed) and not over else observed
+    if not over and math.isfinite(planned):
+        figure = max(planned, figure)
     above = max(0.0, figure - cap) if math.isfinite(figure) else 0.0
     stays = not window.cancelled or start < window.cancelled
     return WindowSlotView(
-        start, cap, planned, observed, above if stays else 0.0, number < window.ramp_slots
+        start,
+        cap,
+        planned,
+        observed,
+        above if stays else 0.0,
+        number < window.ramp_slots,
+        observed_source=drawn.source.value if drawn and math.isfinite(observed) else "",
+        metered_share=drawn.coverage if drawn else 0.0,
     )
 
 
-def _reason(window: Window, problem: Problem | None, found: Plan | None, now: int) -> str:
+def _reason(
+    window: Window, problem: Problem | None, found: Plan | None, now: int, tail: str
+) -> str:
     """By how much the plan in force misses the caps to come, and what needs the power; "" when it does not."""
     if problem is None or found is None:
         return ""
@@ -252,22 +284,30 @@ def _reason(window: Window, problem: Problem | None, found: Plan | None, now: in
         return ""
     worst = int(above.argmax())
     head = f"falls short by up to {float(above[worst]):.4g} kW in {short} slot{'s' * (short > 1)}"
-    return f"{head}: {_needed(problem, found, worst, float(caps[worst]))}"
+    return f"{head}: {_needed(problem, found, worst, float(caps[worst]), tail)}"
 
 
-def _needed(problem: Problem, found: Plan, slot: int, cap: float) -> str:
+def _needed(problem: Problem, found: Plan, slot: int, cap: float, tail: str) -> str:
     """What draws the power in `slot`."""
     running = problem.running
     begin = np.full(len(running.end), problem.grid.start)
     if len(running.begin):
         begin = np.maximum(begin, running.begin)
     end = np.maximum(running.end, begin)
-    busy = slot_power(problem.grid, begin.astype(float), end.astype(float), running.kw)
-    runs = problem.base_kw + float(busy[slot])
+    there = running.demand.any(axis=1)  # who is still to come takes no room
+    busy, coming = (
+        float(
+            slot_power(
+                problem.grid, begin[who].astype(float), end[who].astype(float), running.kw[who]
+            )[slot]
+        )
+        for who in (there, ~there)
+    )
+    runs = problem.base_kw + busy
     if problem.base_kw > cap:
         return f"idle nodes alone draw {problem.base_kw:.4g} kW"
     if runs > cap:
-        return f"what runs already draws {runs:.4g} kW, and running jobs are not stopped"
+        return f"what runs already draws {runs:.4g} kW, and {tail}"
     free = ~problem.movable
     if len(found.uncapped):
         free = found.uncapped & ~found.moved
@@ -276,9 +316,14 @@ def _needed(problem: Problem, found: Plan, slot: int, cap: float) -> str:
     plain = slot_power(
         problem.grid, found.start[free].astype(float), ends[free].astype(float), kw[free]
     )
-    if runs + float(plain[slot]) > cap:
+    runs += float(plain[slot])
+    if runs > cap:
         return (
-            f"with jobs that start without being held it is {runs + float(plain[slot]):.4g} kW, and they start"
-            " whatever is planned"
+            f"with jobs that start without being held it is {runs:.4g} kW, and they start whatever is"
+            " planned"
+        )
+    if runs + coming > cap:
+        return (
+            f"with jobs without consent that come as they did of late it is {runs + coming:.4g} kW"
         )
     return "the latest starts of flexible jobs come before the end of the window"

@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What jobs say of their work and of their start, as the directive's keys do; shapes (J,)."""
+
+    work: NDArray[np.float64]  # of the whole job, in `unit`; NaN where none
+    unit: NDArray[np.str_]  # "" where none
+    latency: NDArray[np.float64]  # s from submission to the latest start; NaN where none
+
+    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Said:
+        """The jobs of those positions in that order, or where a mask is true."""
+        return Said(self.work[which], self.unit[which], self.latency[which])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Trace:
     """Jobs as they were submitted and as they ran; shapes (J,), demand (J, R)."""
 
@@ -39,6 +52,7 @@ class Trace:
     energy_kwh: NDArray[np.float64]  # measured, NaN where the trace has none
     room: Room
     problems: tuple[str, ...] = ()  # what was left out, with line numbers and what to do
+    said: Said | None = None  # None: no job says anything
 
     @property
     def jobs(self) -> int:

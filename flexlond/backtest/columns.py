@@ -26,6 +26,8 @@ _AMOUNTS = (
     "gpus",
     "nodes",
     "energy_kwh",
+    "work",
+    "latency",
 )
 
 
@@ -48,12 +50,17 @@ class Row:
     user: str = ""
     account: str = ""
     label: str = ""
+    work: float | None = None
+    unit: str = ""
+    latency: float | None = None
 
     def __post_init__(self) -> None:
         for name in _AMOUNTS:
             value = getattr(self, name)
             if value is not None and not 0 <= value < _LARGEST:
                 raise ValueError(f"{name} is {value:g}, not a number from 0 to {_LARGEST:g}")
+        if bool(self.work) != bool(self.unit):
+            raise ValueError("work and unit go together: give both or neither")
 
 
 def zone_of(name: str) -> tzinfo:
@@ -105,6 +112,9 @@ def jobs_of(rows: list[Row]) -> Jobs:
         account=text("account"),
         label=text("label"),
         energy_kwh=number("energy_kwh"),
+        work=number("work"),
+        unit=text("unit"),
+        latency=number("latency"),
     )
 
 

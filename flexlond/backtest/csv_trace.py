@@ -1,9 +1,10 @@
 """A job trace from a plain CSV: the form for sites whose log is none of the others.
 
 Law: columns submit, runtime, limit, cpus; as far as known start, nodes, gpus, memory_mib, partition, user,
-account, name, energy_kwh, job_id; others are ignored. Moments are epoch seconds or ISO 8601 (without an
-offset in the site's zone); runtime and limit are seconds; an empty cell is "not known". Jobs that never ran
-(runtime or cpus 0) are left out and counted. Source: our own.
+account, name, energy_kwh, job_id, and what a directive says: work with unit, latency; others are ignored.
+Moments are epoch seconds or ISO 8601 (without an offset in the site's zone); runtime, limit and latency are
+seconds; an empty cell is "not known". Jobs that never ran (runtime or cpus 0) are left out and counted.
+Source: our own.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ def _row(line: int, cell: dict[str, str], zone: tzinfo) -> Row:
         user=cell.get("user", "").strip(),
         account=cell.get("account", "").strip(),
         label=cell.get("name", "").strip(),
+        work=_amount(cell, "work"),
+        unit=cell.get("unit", "").strip().lower(),
+        latency=_amount(cell, "latency"),
     )
 
 

@@ -3,7 +3,9 @@
 Law: pure. Jobs are taken in random order until `share` of the node-hours is flexible (the last one only if
 that comes nearer to the share); the slack is uniform between two bounds and counts from the submission. The
 same seed gives the same jobs and slacks; a larger share only adds jobs. Node-hours as they will be used: a
-job that runs over its limit ends there. Source: our own; recorded traces do not say which jobs could wait.
+job that runs over its limit ends there. A job that says a latency is not drawn: it may wait as long as that
+from its submission and no longer, and the share is of the others. Source: our own; recorded traces do not say
+which jobs could wait.
 """
 
 from __future__ import annotations
@@ -36,10 +38,14 @@ def flexibility(
         raise ValueError(f"slack is {low} to {high} s; give two times from 0, the smaller first")
     generator = np.random.default_rng(seed)
     order = generator.permutation(trace.jobs)
+    latency = np.full(trace.jobs, np.nan) if trace.said is None else trace.said.latency
+    own = np.isfinite(latency)
+    order = order[~own[order]]
     drawn = np.floor(generator.uniform(low, high, trace.jobs))
     node_seconds = np.minimum(trace.runtime, trace.limit) * trace.nodes
     reached = np.concatenate([[0.0], np.cumsum(node_seconds[order])])
     chosen = np.zeros(trace.jobs, np.bool_)
     chosen[order[: np.argmin(np.abs(reached - share * reached[-1]))]] = True
-    chosen_slack = np.where(chosen, drawn, 0.0)
+    chosen_slack = np.where(own, np.floor(latency), np.where(chosen, drawn, 0.0))
+    chosen |= own
     return Flexibility(chosen, trace.submit + chosen_slack.astype(np.int64), chosen_slack)

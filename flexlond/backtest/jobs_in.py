@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexlond.backtest import site as cluster
-from flexlond.backtest.case import Trace
+from flexlond.backtest.case import Said, Trace
 from flexlond.backtest.site import Jobs, Site, TraceError
 
 if TYPE_CHECKING:
@@ -62,7 +62,15 @@ def assemble(
         energy_kwh=jobs.energy_kwh,
         room=room,
         problems=notes.texts(),
+        said=_said(jobs),
     )
+
+
+def _said(jobs: Jobs) -> Said | None:
+    """What the jobs say of themselves; None where none says anything."""
+    if not (np.isfinite(jobs.work) | np.isfinite(jobs.latency)).any():
+        return None
+    return Said(jobs.work, jobs.unit, jobs.latency)
 
 
 def _without_duplicates(jobs: Jobs, notes: Notes) -> Jobs:

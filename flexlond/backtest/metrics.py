@@ -5,7 +5,8 @@ what the jobs add above idle, and with the idle power of all nodes over the whol
 every policy. A job whose price or carbon is unknown over its run is left out of both sums, and counted;
 `compare` leaves the same jobs out of every run. Waits and slowdowns are of the jobs that started; bounded
 slowdown is max(1, (wait + run) / max(run, 10 s)) (Feitelson). Classes by how long a job would run:
-short under an hour, long from six hours on. A late start is a flexible job that started after its latest
+short under an hour, long from six hours on. What a unit of work costs is the money of the jobs with work in
+that unit over their work; units are never added. A late start is a flexible job that started after its latest
 start. Peak power is exact by the second, idle included; a ramp is the largest rise or fall inside any
 5 minutes. GBP, kg CO2, kW, kWh, s.
 """
@@ -48,6 +49,16 @@ class Felt:
 
 
 @dataclass(frozen=True, slots=True)
+class PerUnit:
+    """What a unit of work cost, over the jobs counted that say work in it."""
+
+    unit: str
+    work: float
+    gbp: float  # per unit
+    co2_g: float  # per unit
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """One run's figures."""
 
@@ -69,6 +80,8 @@ class Metrics:
     medium: Felt
     long: Felt
     late: int
+    latency_late: float  # jobs that started after the latency they say; NaN where none says one
+    units: tuple[PerUnit, ...]
     moved: int  # given a begin time after their submission
     peak_kw: float
     ramp_up_kw: float
@@ -88,8 +101,14 @@ class Metrics:
                 }
                 if suffix:
                     flat[f"jobs{suffix}"] = float(value["jobs"])
-            elif not isinstance(value, str):
+            elif not isinstance(value, str | list | tuple):
                 flat[name] = float(value)
+        for one in self.units:
+            flat |= {
+                f"work_{one.unit}": one.work,
+                f"gbp_per_{one.unit}": one.gbp,
+                f"co2_g_per_{one.unit}": one.co2_g,
+            }
         flat["ramp_kw"] = max(self.ramp_up_kw, self.ramp_down_kw)
         flat["plan_seconds"] = self.plan_worst_seconds
         return flat
@@ -181,6 +200,8 @@ def measure(case: Case, run: Run, counted: NDArray[np.bool_] | None = None) -> M
         medium=felt((needs >= SHORT_S) & (needs < LONG_S)),
         long=felt(needs >= LONG_S),
         late=int((started & flexible & (run.start > case.flexibility.latest)).sum()),
+        latency_late=_latency_late(trace, run),
+        units=_per_unit(trace, cost, co2, counted),
         moved=int((run.begin > trace.submit).sum()),
         peak_kw=idle_kw + float(level.max(initial=0.0)),
         ramp_up_kw=up,
@@ -263,6 +284,33 @@ def _bills(
     kw = case.power.kw_per_node * case.trace.nodes
     done = account(run.start, run.end, kw, case.grid, price=price, carbon=carbon)
     return done.cost_gbp, done.co2_kg, done.energy_kwh
+
+
+def _latency_late(trace: Trace, run: Run) -> float:
+    if trace.said is None or not np.isfinite(trace.said.latency).any():
+        return np.nan
+    over = run.start - trace.submit > trace.said.latency  # NaN: never
+    return float(((run.start > 0) & over).sum())
+
+
+def _per_unit(
+    trace: Trace,
+    cost: NDArray[np.float64],
+    co2: NDArray[np.float64],
+    counted: NDArray[np.bool_],
+) -> tuple[PerUnit, ...]:
+    """By unit, in alphabetical order."""
+    if trace.said is None:
+        return ()
+    work, unit = trace.said.work, trace.said.unit
+    found = []
+    for name in np.unique(unit[unit != ""]).tolist():
+        mine = counted & (unit == name)
+        total = float(work[mine].sum())
+        if total > 0:
+            gbp, kg = float(cost[mine].sum()), float(co2[mine].sum())
+            found.append(PerUnit(name, total, gbp / total, 1000.0 * kg / total))
+    return tuple(found)
 
 
 def _known(run: Run, cost: NDArray[np.float64], co2: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -4,20 +4,25 @@ Law: it sees what the daemon would see: the queue, what runs, signals as publish
 from jobs that had ended (or time limits, or with perfect knowledge the true runtimes: that is a bound, and
 named so). New jobs are placed around the plan as they arrive; at each slot everything is planned again from
 the last plan. A job whose begin time has come is Slurm's from there on and is not held again. The latest
-start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size.
+start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size. A
+carbon cap of a day (UTC) counts as the daemon's: new jobs are placed at the last plan's prices of carbon.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, place, plan
 from flexlond.planning.problem import NEVER, Plan, Problem, Running
+from flexlond.planning.ranking import run_costs
 from flexlond.planning.solve import Budget
 from flexlond.planning.waiting import RoomWaits
 from flexlond.prediction.features import Features, features
@@ -25,11 +30,13 @@ from flexlond.prediction.runtime import RuntimeModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from numpy.typing import NDArray
 
     from flexlond.backtest.case import PowerCoefficients, Signals, Trace
     from flexlond.backtest.policy import State
+    from flexlond.planning.problem import CarbonCap
 
 Runtimes = Literal["learned", "requested", "actual"]
 HORIZON_SLOTS = 192
@@ -41,6 +48,9 @@ _NAMES = {"learned": "flexlon", "requested": "flexlon-requested", "actual": "fle
 
 class Flexlon:
     """The policy; make a new one for each replay."""
+
+    with_quantiles = False
+    """Whether a question says how runtimes scatter: only what is certain of an envelope needs it."""
 
     def __init__(
         self,
@@ -72,6 +82,8 @@ class Flexlon:
         self._started: dict[int, int] = {}
         self._waits = RoomWaits()
         self._mean = MeanJob()
+        self._ran: list[tuple[int, int, int]] = []  # (job, start, end) of flexible jobs of today
+        self._flexible: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._trace: Trace | None = None
         self._last: Plan | None = None
 
@@ -81,6 +93,7 @@ class Flexlon:
         """Place new jobs around the plan."""
         self._trace = state.trace
         problem = self.problem(now, [*state.queued, *state.held, *jobs], state)
+        problem = self._at_last_prices(problem)
         fixed = np.zeros(problem.jobs, np.int64)
         for row, job in enumerate(problem.job_id.tolist()):
             fixed[row] = state.held.get(job, 0)
@@ -95,6 +108,8 @@ class Flexlon:
         self._trace = state.trace
         self._note_waits(now, state)
         problem = self.problem(now, [*state.queued, *state.held], state)
+        if caps_wanted(self.settings):
+            problem = replace(problem, carbon_caps=self._caps(problem, state))
         found = plan(problem, self.settings, budget=budget_of(self.settings), last=self._last)
         self._last = found
         return self._wanted(found, found.job_id[problem.movable].tolist())
@@ -110,6 +125,8 @@ class Flexlon:
     def ended(self, now: int, job: int) -> None:
         """Learn how long a job ran."""
         began = self._started.pop(job)
+        if len(self._flexible) and self._flexible[job]:
+            self._ran.append((job, began, now))
         self._expected.pop(job, None)
         if self._runtimes == "learned" and self._trace is not None:
             self._model.learn(self._of(job, self._trace), float(now - began), now)
@@ -160,7 +177,54 @@ class Flexlon:
             pool_group=room.pool_group,
             group_capacity=room.group_capacity,
             running=self._running(now, state),
+            runtimes=self._quantiles(jobs, np.zeros(len(jobs), np.int64), trace),
         )
+
+    def _caps(self, problem: Problem, state: State) -> tuple[CarbonCap, ...]:
+        """The caps of the days ahead, with what flexible jobs have emitted today."""
+        trace, now = state.trace, problem.now
+        self._flexible = state.flexibility.flexible
+        begin, _ = span_of(day_of(now, UTC), UTC)
+        self._ran = [run for run in self._ran if run[2] > begin]
+        running = {job: start for job, start in state.running.items() if self._flexible[job]}
+        jobs = np.array(list(running), np.int64)
+        start = np.array(list(running.values()), np.int64)
+        end = start + np.ceil(self._total(jobs, now - start, trace)).astype(np.int64)
+        kw = trace.nodes * self._power.kw_per_node
+        emitters = [
+            Emitter(str(trace.account[job]), float(kw[job]), int(at), int(until))
+            for job, at, until in zip(jobs.tolist(), start, end, strict=True)
+        ]
+        runs = np.array([*self._ran, *((job, at, now) for job, at in running.items())], np.int64)
+        emitted: dict[str, float] = {}
+        if len(runs):
+            slots = -(-(now - begin) // state.slot_seconds) or 1
+            past = TimeGrid(begin, state.slot_seconds, slots)
+            carbon = np.nan_to_num(self._signals.known_at(now, past)[1])
+            which, at, until = runs.T
+            since = np.maximum(at, begin)
+            kg = run_costs(past, carbon, kw[which], since, (until - since).astype(np.float64))
+            for job, one in zip(which.tolist(), kg.tolist(), strict=True):
+                account = str(trace.account[job])
+                emitted[account] = emitted.get(account, 0.0) + one
+        today = day_of(now, UTC)
+        accounts = trace.account[problem.job_id].tolist()
+
+        def of_day(day: date) -> Mapping[str, float]:
+            return emitted if day == today else {}
+
+        return day_caps(problem, accounts, emitters, of_day, settings=self.settings, tz=UTC)
+
+    def _at_last_prices(self, problem: Problem) -> Problem:
+        """The problem with what the last plan's carbon caps add to the price of carbon, for all jobs alike."""
+        last = self._last
+        if last is None or not len(last.carbon_extra):
+            return problem
+        passed = (problem.grid.start - last.grid.start) // problem.grid.slot_seconds
+        mean = last.carbon_extra.mean(axis=0)[passed:]
+        extra = np.pad(mean, (0, problem.grid.count - len(mean)))[None, :]
+        group = np.zeros(problem.jobs, np.int64)
+        return replace(problem, carbon_extra=extra, extra_group=group)
 
     def _running(self, now: int, state: State) -> Running:
         trace = state.trace
@@ -169,13 +233,24 @@ class Flexlon:
             return Running.none(*trace.room.capacity.shape)
         start = np.array(list(state.running.values()), np.int64)
         end = start + np.ceil(self._total(jobs, now - start, trace)).astype(np.int64)
-        return Running.in_pools(
+        found = Running.in_pools(
             trace.pool[jobs],
             trace.demand[jobs],
             np.maximum(end, now + 1),
             trace.nodes[jobs] * self._power.kw_per_node,
             len(trace.room.capacity),
         )
+        left = self._quantiles(jobs, now - start, trace)
+        return replace(found, left=left - (now - start)[:, None] if len(left) else left)
+
+    def _quantiles(
+        self, jobs: NDArray[np.int64], elapsed: NDArray[np.int64], trace: Trace
+    ) -> NDArray[np.float64]:
+        """(n, Q) s that jobs may take in all, as learned; empty unless wanted."""
+        if not self.with_quantiles or not len(jobs):
+            return np.zeros((0, 0))
+        asked = zip(jobs.tolist(), elapsed.tolist(), strict=True)
+        return np.array([self._model.quantiles(self._of(job, trace), ran) for job, ran in asked])
 
     def _total(
         self, jobs: NDArray[np.int64], elapsed: NDArray[np.int64], trace: Trace

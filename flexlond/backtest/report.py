@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BASELINE = "asap"
 FORESIGHT = "perfect foresight"
+SIGNIFICANT = -4  # as `digits` of a column: that many significant digits
+_PER = "gbp_per_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,13 @@ COLUMNS = (
     ),
     Column("slowdown_other", "slowdown other", "", 1),
     Column("late", "late", "jobs", 0, words="flexible jobs that started after their latest start"),
+    Column(
+        "latency_late",
+        "latency",
+        "late jobs",
+        0,
+        words="jobs that started after the latency that the trace says for them",
+    ),
     Column("peak_kw", "peak", "kW", 0, words="the highest power of the site, idle power included"),
     Column("ramp_kw", "ramp", "kW", 0, words="the largest rise or fall of power within 5 minutes"),
     Column("moved", "moved", "jobs", 0, words="jobs that were given a later begin time"),
@@ -149,7 +158,18 @@ def lines(results: Results) -> tuple[Line, ...]:
 
 def present(table: Sequence[Line]) -> tuple[Column, ...]:
     """The columns that any line knows something for."""
-    return tuple(column for column in COLUMNS if any(line.shown(column).count for line in table))
+    columns = (*COLUMNS, *_per_unit(table))
+    return tuple(column for column in columns if any(line.shown(column).count for line in table))
+
+
+def _per_unit(table: Sequence[Line]) -> Iterator[Column]:
+    """Two columns for each unit of work of the trace: its cost, and the change of that."""
+    names = {name for line in table for one in line.outcomes for name in one.figures}
+    for name in sorted(name for name in names if name.startswith(_PER)):
+        unit = name.removeprefix(_PER)
+        words = f"electricity of the jobs with work in {unit}, over that work"
+        yield Column(name, "cost per unit", f"GBP/{unit}", SIGNIFICANT, words=words)
+        yield Column(name, f"per {unit}", "% of asap", 2, change=True)
 
 
 def show(out: Console, results: Results) -> None:
@@ -200,6 +220,8 @@ def number(value: float, digits: int, *, sign: bool = False) -> str:
     """A figure; "-" when it is not known, never "-0"."""
     if not math.isfinite(value):
         return "-"
+    if digits < 0:
+        return f"{value:.{-digits}g}"
     text = f"{value:{'+' if sign else ''},.{digits}f}"
     return text if any(char in "123456789" for char in text) else text.lstrip("+-")
 

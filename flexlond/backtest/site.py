@@ -85,6 +85,9 @@ class Jobs:
     account: NDArray[np.str_]
     label: NDArray[np.str_]
     energy_kwh: NDArray[np.float64]
+    work: NDArray[np.float64]
+    unit: NDArray[np.str_]
+    latency: NDArray[np.float64]
 
     def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Jobs:
         """The jobs of those positions in that order, or where a mask is true."""

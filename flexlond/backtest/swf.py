@@ -152,6 +152,9 @@ def _jobs(
         account=_labels(data[:, 12], "g"),
         label=_labels(data[:, 13], "e"),
         energy_kwh=unknown,
+        work=unknown,
+        unit=np.full(len(data), ""),
+        latency=unknown,
     )
 
 

@@ -82,6 +82,7 @@ def window(trace: Trace, begin: int, end: int) -> Trace:
         account=trace.account[inside],
         label=trace.label[inside],
         energy_kwh=trace.energy_kwh[inside],
+        said=trace.said and trace.said.take(inside),
     )
 
 

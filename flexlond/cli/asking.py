@@ -48,6 +48,22 @@ def fail(error: CtlError) -> NoReturn:
     raise typer.Exit(error.exit_code)
 
 
+def read_span(begin: str, end: str) -> tuple[int, int]:
+    """--from and --to as epoch seconds, read in the user's zone; typer.BadParameter says what to write."""
+    import time
+
+    from flexlond.host.zone import local_zone
+    from flexlond.model.slurmtime import SlurmTimeError
+    from flexlond.model.window import WindowError, parse_span
+
+    try:
+        return parse_span(begin, end, int(time.time()), local_zone())
+    except (SlurmTimeError, WindowError) as error:
+        example = "write it as 17:00, now+1hour or 2027-01-31T17:00"
+        words = f"{error}" if isinstance(error, WindowError) else f"{error}: {example}"
+        raise typer.BadParameter(words, param_hint="--from / --to") from error
+
+
 def messages() -> Any:
     """The messages of admin.proto."""
     from flexlond._pb import admin_pb2

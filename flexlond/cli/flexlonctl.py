@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flexlond.cli.asking import Json, ask, endpoint, fail, messages, say, show
+from flexlond.cli.asking import Json, ask, endpoint, fail, messages, read_span, say, show
 from flexlond.cli.client import (
     DEFAULT_SOCKET,
     EXIT_NO_DAEMON,
@@ -101,10 +101,43 @@ def plan(
 
 
 @app.command()
+def envelope(
+    context: typer.Context,
+    begin: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="One window only: when it begins, as for sbatch --begin; widened to whole slots. "
+            "Without it the windows of interest ([envelope]).",
+        ),
+    ] = "",
+    end: Annotated[
+        str, typer.Option("--to", help="When it ends; a clock time is the first one after --from.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Show how many kW the queue can give or take by slot, and what each step costs. It changes nothing."""
+    pb = messages()
+    request = pb.EnvelopeRequest()
+    if bool(begin) != bool(end):
+        raise typer.BadParameter("give both, or neither", param_hint="--from / --to")
+    if begin:
+        request.start, request.end = read_span(begin, end)
+    show(ask(context, "Envelope", request, LONG_TIMEOUT), json, _render("envelope"))
+
+
+@app.command()
 def signals(context: typer.Context, json: Json = False) -> None:
     """Show where price and carbon come from and how good they are."""
     pb = messages()
     show(ask(context, "Signals", pb.Empty()), json, _render("signals"))
+
+
+@app.command()
+def assets(context: typer.Context, json: Json = False) -> None:
+    """Show the batteries and chillers beside the cluster: what was read, what is planned and what is set."""
+    pb = messages()
+    show(ask(context, "Assets", pb.Empty()), json, _render("assets"))
 
 
 @app.command()
@@ -206,9 +239,14 @@ def _mode(context: typer.Context, method: str, json: bool) -> None:
 
 
 def _render(name: str) -> Callable[[Console, Any], None]:
-    from flexlond.cli import render, render_explain, render_plan
+    from flexlond.cli import render, render_assets, render_envelope, render_explain, render_plan
 
-    homes = {"explain": render_explain, "plan": render_plan}
+    homes = {
+        "assets": render_assets,
+        "envelope": render_envelope,
+        "explain": render_explain,
+        "plan": render_plan,
+    }
     painter: Callable[[Console, Any], None] = getattr(homes.get(name, render), name)
     return painter
 

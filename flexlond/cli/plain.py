@@ -32,13 +32,22 @@ MOMENTS = frozenset(
         "last_cycle_at",
         "latest_start",
         "made_at",
+        "metered_at",
         "must_start_by",
         "not_before",
+        "order_by",
+        "peak_at",
+        "planned_at",
         "planned_start",
+        "read_at",
+        "rebound_at",
+        "rebound_end",
+        "setpoint_at",
         "start",
         "started_at",
         "submit",
         "to",
+        "until",
     }
 )
 

@@ -38,6 +38,8 @@ class Curves:
     cap_kw: Sequence[float]
     rows: Sequence[tuple[str, Sequence[float]]]  # one line each below: price, carbon, ...
     base_kw: float = 0.0
+    legend: str = ""
+    """What the marks mean, where they are not a plan's; then the cap is always drawn."""
 
 
 def draw(curves: Curves, *, width: int, tz: tzinfo | None = None) -> list[Text]:
@@ -89,11 +91,13 @@ def _power(curves: Curves, per_mark: int) -> list[Text]:
     )
     highest = max([0.0, *(kw for kw in (*planned, *asap) if math.isfinite(kw))])
     capped = [kw for kw in cap if math.isfinite(kw)]
-    near = [kw for kw in capped if kw <= _HIGHEST_CAP * highest]
+    near = [kw for kw in capped if curves.legend or kw <= _HIGHEST_CAP * highest]
     top = max([highest, *near])
     floor = curves.base_kw if 0 < top / 2 < curves.base_kw < top else 0.0
     step = (top - floor) / ROWS or 1.0
     lines = [_legend(capped, drawn=bool(near))]
+    if curves.legend:
+        lines = [Text(f"{'power':>{LABEL}}  {curves.legend}")]
     for row in reversed(range(ROWS)):
         low = floor + row * step
         label = ""

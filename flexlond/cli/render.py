@@ -83,6 +83,8 @@ def status(out: Console, reply: Any) -> None:
         ("configuration", reply.config_path),
     ]
     rows += [(f"{signal.name} signal", _signal(signal)) for signal in reply.signals]
+    if reply.HasField("power"):
+        rows += _power(reply.power)
     if reply.prediction:
         rows.append(("prediction", reply.prediction))
     rows += [("warning", text) for text in reply.warnings]
@@ -163,6 +165,37 @@ def check(out: Console, reply: Any) -> None:
     """How a directive was read."""
     out.print(Text(safe(reply.message)))
     pairs(out, [(pair.key, pair.value) for pair in reply.values])
+
+
+def _power(power: Any) -> list[tuple[str, str]]:
+    """The site's power with its source, and the model beside the meter."""
+    observed = f"{number(power.observed_kw)} kW, {power.source}"
+    if not power.meter:
+        return [("site's power", f"{observed} (no meter is configured)")]
+    if power.detail:
+        observed += f": {power.detail}"
+    rows = [("site's power", observed), ("meter", _meter(power))]
+    if math.isfinite(power.ratio):
+        advice = ""
+        if math.isfinite(power.other_kw):
+            advice = (
+                f"; without jobs {number(power.base_kw)} kW by the meter, {number(power.modelled_base_kw)} kW "
+                f"by the model: power.other_kw = {power.other_kw:.1f} would fit"
+            )
+        rows.append(
+            (
+                "calibration",
+                f"the meter reads {power.ratio:.3f} of the model, last day, {power.pairs} readings{advice}",
+            )
+        )
+    return rows
+
+
+def _meter(power: Any) -> str:
+    seen = "nothing yet"
+    if power.metered_at:
+        seen = f"{number(power.metered_kw)} kW at {moment(power.metered_at)}"
+    return f"{power.quality}: {power.meter}, read {seen}"
 
 
 def _signal(signal: Any) -> str:

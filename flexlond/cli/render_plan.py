@@ -77,7 +77,30 @@ def _scarce(reply: Any) -> list[str]:
     if reply.carbon_shadow_gbp_t > 0:
         worth = f"£{reply.carbon_shadow_gbp_t:,.2f}/t"
         lines.append(f"the CO2 cap binds: room under it is worth {worth} (shadow price)")
+    lines += [carbon_cap(one) for one in reply.carbon_caps]
+    lines += [unit_cost(one) for one in reply.units]
     return lines
+
+
+def carbon_cap(one: Any) -> str:
+    """A carbon cap of a day, what is planned of it, and what more of it would be worth."""
+    total = number(one.spent_kg + one.planned_kg)
+    words = f"{one.name}: {total} of {number(one.cap_kg)} kg ({number(one.spent_kg)} emitted or under way)"
+    if not one.kept:
+        return f"{words}: it is not kept, this is the least that was found"
+    if one.shadow_gbp_t > 0:
+        return (
+            f"{words}; it binds: room under it is worth £{one.shadow_gbp_t:,.2f}/t (shadow price)"
+        )
+    return words
+
+
+def unit_cost(one: Any) -> str:
+    """What a unit of work costs as planned and as soon as possible."""
+    return (
+        f"per {one.unit}: £{one.gbp:.4g} instead of £{one.gbp_asap:.4g}, {one.co2_g:.4g} g CO2 instead of "
+        f"{one.co2_asap_g:.4g} g ({one.jobs} jobs, {one.work:.4g} {one.unit})"
+    )
 
 
 def _curves(reply: Any) -> Curves:

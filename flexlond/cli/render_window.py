@@ -1,7 +1,7 @@
 """Windows for people: what one costs and moves, how it goes slot by slot.
 
 Law: as in render.py: times in the user's own zone, unknown figures are "-", nothing from outside is markup.
-Observed power is the modelled estimate of what runs, and the table says so.
+Observed power is metered or modelled, and the table says which.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ def added(out: Console, reply: Any) -> None:
                 f"what comes back stays under {number(window.rebound_kw)} kW until {moment(window.rebound_end)}"
             )
         )
+    if reply.stops:
+        _stops(out, reply.stops)
+        out.print(Text(f"they cost £{number(reply.stops_gbp, 4)} more: work lost, restart, delay"))
     if not reply.moves:
         out.print(Text("no job moves"))
         return
@@ -89,7 +92,7 @@ def shown(out: Console, window: Any) -> None:
     if window.cancelled:
         out.print(Text(f"cancelled {moment(window.cancelled)}"))
     _short(out, window)
-    lines = table("SLOT", "CAP KW", "PLANNED KW", "OBSERVED KW", "SHORTFALL KW", "")
+    lines = table("SLOT", "CAP KW", "PLANNED KW", "OBSERVED KW", "BY", "SHORTFALL KW", "")
     for slot in window.slots:
         row(
             lines,
@@ -97,11 +100,42 @@ def shown(out: Console, window: Any) -> None:
             number(slot.cap_kw),
             number(slot.planned_kw),
             number(slot.observed_kw),
+            slot.observed_source,
             number(slot.shortfall_kw) if slot.shortfall_kw else "",
             "ramp-in" if slot.ramp_in else "",
         )
     out.print(lines)
-    out.print(Text("observed: the modelled estimate of what runs (no meter is read)"))
+    if window.stops:
+        _stops(out, window.stops)
+    if any(slot.observed_source == "modelled" for slot in window.slots):
+        out.print(
+            Text(
+                "modelled: the modelled estimate of what runs, where no meter covers half of the slot"
+            )
+        )
+
+
+def _stops(out: Console, stops: Any) -> None:
+    """Running jobs that are stopped, or were."""
+    lines = table("JOB", "STOP", "AT", "UNTIL", "KW", "GBP", "STATE")
+    for stop in stops[:_MOVES]:
+        row(
+            lines,
+            str(stop.job_id),
+            "requeue" if stop.verb == "requeue-until" else safe(stop.verb),
+            moment(stop.at),
+            moment(stop.until),
+            number(stop.kw),
+            number(stop.cost_gbp, 4),
+            safe(stop.state),
+        )
+    out.print(lines)
+    for stop in stops[:_MOVES]:
+        if stop.detail and stop.state not in {"planned", "applied", "open"}:
+            out.print(Text(f"job {stop.job_id}: {safe(stop.detail)}"))
+    more = len(stops) - _MOVES
+    jobs = f"{len(stops)} running job{'s' * (len(stops) > 1)} stopped"
+    out.print(Text(jobs + (f", {more} not shown" if more > 0 else "")))
 
 
 def cancelled(out: Console, window: Any) -> None:

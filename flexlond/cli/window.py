@@ -1,7 +1,7 @@
 """flexlonctl window: order, look at and cancel windows of lower power. For operators.
 
 Law: moments are read in the user's zone (TZ) and sent in UTC; powers carry their unit. What the daemon refuses
-ends with exit code 1 and what to do. A window defers flexible jobs; it stops none that runs, and says so.
+ends with exit code 1 and what to do. Running jobs are stopped only where the site and their owners agreed.
 """
 
 # ruff: noqa: FBT002, PLR0917 -- typer makes options of parameters
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from flexlond.cli.asking import Json, ask, messages, show
+from flexlond.cli.asking import Json, ask, messages, read_span, show
 from flexlond.cli.client import LONG_TIMEOUT
 
 app = typer.Typer(
@@ -58,11 +58,11 @@ def add(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Order a window: what it costs and moves, how far it falls short. Running jobs are not stopped."""
+    """Order a window: what it costs and moves, how far it falls short, whom it stops."""
     from flexlond.cli import render_window
 
     pb = messages()
-    start, stop = _span(begin, end)
+    start, stop = read_span(begin, end)
     request = pb.AddWindowRequest(start=start, end=stop, dry_run=dry_run, replaces=replace)
     if bool(cap) == bool(down):
         raise typer.BadParameter(
@@ -85,7 +85,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 @app.command("show")
 def show_(context: typer.Context, window: Number, json: Json = False) -> None:
-    """Show a window slot by slot: cap, planned and observed power (the modelled estimate), shortfall."""
+    """Show a window slot by slot: cap, planned and observed power (metered or modelled), shortfall."""
     from flexlond.cli import render_window
 
     request = messages().WindowRequest(window_id=window)
@@ -99,21 +99,6 @@ def cancel(context: typer.Context, window: Number, json: Json = False) -> None:
 
     request = messages().WindowRequest(window_id=window)
     show(ask(context, "CancelWindow", request, LONG_TIMEOUT), json, render_window.cancelled)
-
-
-def _span(begin: str, end: str) -> tuple[int, int]:
-    import time
-
-    from flexlond.host.zone import local_zone
-    from flexlond.model.slurmtime import SlurmTimeError
-    from flexlond.model.window import WindowError, parse_span
-
-    try:
-        return parse_span(begin, end, int(time.time()), local_zone())
-    except (SlurmTimeError, WindowError) as error:
-        example = "write it as 17:00, now+1hour or 2027-01-31T17:00"
-        words = f"{error}" if isinstance(error, WindowError) else f"{error}: {example}"
-        raise typer.BadParameter(words, param_hint="--from / --to") from error
 
 
 def _kw(text: str, option: str) -> float:

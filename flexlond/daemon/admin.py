@@ -21,6 +21,7 @@ import structlog
 
 from flexlond._pb import admin_pb2 as pb
 from flexlond._pb import admin_pb2_grpc
+from flexlond.agents.envelope_ports import NoEnvelope
 from flexlond.agents.window_ports import WindowOrder
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
@@ -99,6 +100,10 @@ class AdminService(admin_pb2_grpc.AdminServicer):
     async def Signals(self, request: pb.Empty, context: Any) -> pb.SignalsReply:
         """The feeds and their values."""
         return wire.signals(self._agent.signals())
+
+    async def Assets(self, request: pb.Empty, context: Any) -> pb.AssetsReply:
+        """The assets beside the cluster, as read and as planned: open to everyone, it names no job."""
+        return wire.assets(self._agent.show_assets())
 
     async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckReply:
         """How a directive would be read now."""
@@ -215,6 +220,14 @@ class AdminService(admin_pb2_grpc.AdminServicer):
             await _no_window(context, request.window_id)
         self._poke()
         return wire.window(view)
+
+    async def Envelope(self, request: pb.EnvelopeRequest, context: Any) -> pb.EnvelopeReply:
+        """How many kW the queue can give or take: open to everyone, it names no job."""
+        span = (request.start, request.end) if request.start or request.end else None
+        view = await self._agent.envelope(span)
+        if isinstance(view, NoEnvelope):
+            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, view.why)
+        return wire.envelope(view)
 
     async def _caller(self) -> tuple[int, bool]:
         """The caller's uid and whether it is an operator's."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from flexlond._pb import admin_pb2 as pb
 
 if TYPE_CHECKING:
+    from flexlond.agents.asset_ports import AssetsView
+    from flexlond.agents.envelope_ports import EnvelopeView
     from flexlond.agents.ports import (
         DrainView,
         ExplainView,
@@ -23,13 +25,24 @@ if TYPE_CHECKING:
         SignalsView,
         StatusView,
     )
+    from flexlond.agents.power_ports import PowerView
     from flexlond.agents.window_ports import AddedView, WindowView
 
 
 def status(view: StatusView) -> pb.StatusReply:
     """StatusReply."""
-    values = _plain(view, without={"signals"})
-    return pb.StatusReply(**values, signals=[signal(line) for line in view.signals])
+    values = _plain(view, without={"signals", "power"})
+    return pb.StatusReply(
+        **values,
+        signals=[signal(line) for line in view.signals],
+        power=power(view.power) if view.power else None,
+    )
+
+
+def power(view: PowerView) -> pb.Power:
+    """Power."""
+    slots = [pb.ObservedSlot(**_plain(slot)) for slot in view.slots]
+    return pb.Power(**_plain(view, without={"slots"}), slots=slots)
 
 
 def job_line(view: JobView) -> pb.JobLine:
@@ -54,9 +67,11 @@ def plan(view: PlanView, slots: int) -> pb.PlanReply:
     """PlanReply with the first `slots` slots; 0: all."""
     chosen = view.slots[:slots] if slots else view.slots
     return pb.PlanReply(
-        **_plain(view, without={"slots", "stages"}),
+        **_plain(view, without={"slots", "stages", "carbon_caps", "units"}),
         slots=[plan_slot(slot) for slot in chosen],
         stages=[pb.Stage(**_plain(stage)) for stage in view.stages],
+        carbon_caps=[pb.CarbonCap(**_plain(one)) for one in view.carbon_caps],
+        units=[pb.UnitCost(**_plain(one)) for one in view.units],
     )
 
 
@@ -71,6 +86,18 @@ def signals(view: SignalsView) -> pb.SignalsReply:
         signals=[signal(line) for line in view.signals],
         slots=[plan_slot(slot) for slot in view.slots],
     )
+
+
+def assets(view: AssetsView) -> pb.AssetsReply:
+    """AssetsReply."""
+    lines = [
+        pb.AssetLine(
+            **_plain(one, without={"slots"}),
+            slots=[pb.AssetSlot(**_plain(slot)) for slot in one.slots],
+        )
+        for one in view.assets
+    ]
+    return pb.AssetsReply(**_plain(view, without={"assets"}), assets=lines)
 
 
 def signal(view: SignalLine) -> pb.Signal:
@@ -93,7 +120,8 @@ def drain(view: DrainView) -> pb.DrainReply:
 def window(view: WindowView) -> pb.Window:
     """Window."""
     return pb.Window(
-        **_plain(view, without={"slots"}),
+        **_plain(view, without={"slots", "stops"}),
+        stops=[pb.WindowStop(**_plain(stop)) for stop in view.stops],
         slots=[pb.WindowSlot(**_plain(slot)) for slot in view.slots],
     )
 
@@ -101,9 +129,25 @@ def window(view: WindowView) -> pb.Window:
 def added(view: AddedView) -> pb.AddWindowReply:
     """AddWindowReply."""
     return pb.AddWindowReply(
-        **_plain(view, without={"window", "moves"}),
+        **_plain(view, without={"window", "moves", "stops"}),
+        stops=[pb.WindowStop(**_plain(stop)) for stop in view.stops],
         window=window(view.window) if view.window else None,
         moves=[pb.WindowMove(**_plain(move)) for move in view.moves],
+    )
+
+
+def envelope(view: EnvelopeView) -> pb.EnvelopeReply:
+    """EnvelopeReply."""
+    return pb.EnvelopeReply(
+        **_plain(view, without={"curves", "slots"}),
+        curves=[
+            pb.EnvelopeCurve(
+                **_plain(curve, without={"steps"}),
+                steps=[pb.EnvelopeStep(**_plain(step)) for step in curve.steps],
+            )
+            for curve in view.curves
+        ],
+        slots=[pb.EnvelopeSlot(**_plain(slot)) for slot in view.slots],
     )
 
 

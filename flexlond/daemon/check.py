@@ -68,11 +68,11 @@ def check(
     return Reading(
         accepted=True,
         message=f"accepted: flexible by {read.source} ({by})",
-        values=tuple((key, text) for key, text in _values(read) if text),
+        values=tuple((key, text) for key, text in _values(read, now) if text),
     )
 
 
-def _values(read: Directive) -> list[tuple[str, str]]:
+def _values(read: Directive, now: int) -> list[tuple[str, str]]:
     """Every key of the directive as a user would write it, "" where nothing was said."""
     power = read.power and f"{read.power.watts:g}W" + (
         "" if read.power.per == "job" else f"/{read.power.per}"
@@ -82,6 +82,7 @@ def _values(read: Directive) -> list[tuple[str, str]]:
         ("deadline", _moment(read.deadline)),
         ("start-by", _moment(read.start_by)),
         ("max-delay", "" if read.max_delay is None else format_duration(read.max_delay)),
+        ("latency", format_duration(read.latency - now) if read.latency else ""),
         ("preempt", str(read.preempt)),
         ("checkpoint", f"{read.checkpoint[0]}@{read.checkpoint[1]}" if read.checkpoint else ""),
         ("min-run", format_duration(read.min_run) if read.min_run else ""),
@@ -89,6 +90,8 @@ def _values(read: Directive) -> list[tuple[str, str]]:
         ("power", power or ""),
         ("max-price", "" if read.max_price is None else f"{read.max_price:g} GBP/MWh"),
         ("max-carbon", "" if read.max_carbon is None else f"{read.max_carbon:g} g/kWh"),
+        ("work", f"{read.work:g}" if read.work else ""),
+        ("unit", read.unit),
     ]
 
 

@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 import flexlond
+from flexlond.agents.assets import AssetDesk
 from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.agents.learning import Learner
+from flexlond.assets.drivers.choose import drivers_of
 from flexlond.daemon.store import SqliteStore
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
 from flexlond.signals.feeds import SignalHub
+from flexlond.signals.meter import SiteMeter
 from flexlond.slurm.cluster import read_cluster
 from flexlond.slurm.command import SlurmCommandError
 from flexlond.slurm.helper_client import HelperClient
@@ -86,11 +89,15 @@ class Parts:
     store: SqliteStore
     helper: HelperClient
     learner: Learner
+    meter: SiteMeter
     tz: ZoneInfo
 
     async def close(self) -> None:
-        """End everything; holds stay in Slurm."""
+        """End everything; holds stay in Slurm, assets are left to themselves."""
+        if self.agent.assets is not None:
+            await self.agent.assets.close(int(time.time()))
         await self.hub.close()
+        await self.meter.close()
         await self.helper.close()
         try:
             self.learner.save(int(time.time()))
@@ -114,6 +121,8 @@ async def compose(settings: Settings) -> Parts:
             settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket
         )
         learner = Learner(settings, store)
+        desk = AssetDesk(settings.assets, drivers_of(settings.assets)) if settings.assets else None
+        meter = SiteMeter(settings.meter)
         agent = ComputeFlex(
             settings=settings,
             store=store,
@@ -126,11 +135,13 @@ async def compose(settings: Settings) -> Parts:
             clock=lambda: int(time.time()),
             version=flexlond.__version__,
             learner=learner,
+            assets=desk,
+            meter=meter,
         )
     except BaseException:
         store.close()
         raise
-    return Parts(agent, hub, store, helper, learner, tz)
+    return Parts(agent, hub, store, helper, learner, meter, tz)
 
 
 async def _reader(settings: Settings) -> tuple[QueueReader, str]:

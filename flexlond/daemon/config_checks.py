@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
-from flexlond.daemon.config_checks_planning import planning, power, prediction
+from flexlond.daemon.config_checks_assets import assets
+from flexlond.daemon.config_checks_planning import (
+    envelope,
+    licence,
+    meter,
+    planning,
+    power,
+    prediction,
+    windows,
+)
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
 
@@ -141,11 +150,12 @@ def _directive(settings: Settings) -> Iterator[Problem]:
 
 def _class(settings: Settings, name: str, flex_class: FlexClass) -> Iterator[Problem]:
     key = f"directive.classes.{name}"
-    if not (flex_class.deadline or flex_class.start_by or flex_class.max_delay):
+    bounds = (flex_class.deadline, flex_class.start_by, flex_class.max_delay, flex_class.latency)
+    if not any(bounds):
         yield problem_of(
             key,
             "has no time bound: nothing would say until when its jobs may wait",
-            'at least one of deadline, start_by, max_delay, for example max_delay = "12:00:00"',
+            'at least one of deadline, start_by, max_delay, latency, for example max_delay = "12:00:00"',
         )
     results = [
         read_directive(f"flex:class={name}", settings.directive, now=now, tz=ZoneInfo("UTC"))
@@ -250,8 +260,13 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _directive,
     _signals,
     power,
+    meter,
     planning,
+    envelope,
+    windows,
     prediction,
+    assets,
     _helper,
+    licence,
     _admin,
 )

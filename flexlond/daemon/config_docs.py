@@ -18,6 +18,16 @@ class KeyDoc(NamedTuple):
     example: str
 
 
+_REGISTERS = {
+    "assets[].level": "Modbus register of the level: kWh stored, or degrees C.",
+    "assets[].power": "Modbus register of the power, in kW after its scale, positive into the asset.",
+    "assets[].setpoint": "Modbus register of the power that is asked for, in kW after its scale.",
+    "assets[].lease": (
+        "Modbus register that takes the seconds for which a set-point holds; the asset counts them down and "
+        "falls back by itself at 0."
+    ),
+}
+
 SECTIONS = {
     "daemon": "The loop and its places.",
     "slurm": "How the queue is read.",
@@ -29,7 +39,7 @@ SECTIONS = {
     ),
     "directive.classes.NAME": (
         "A named set of directive values, written as a user would write them. A class needs at least "
-        "one of deadline, start_by and max_delay. Words in a comment override the class."
+        "one of deadline, start_by, max_delay and latency. Words in a comment override the class."
     ),
     "signals": "Price and carbon feeds.",
     "signals.price[]": "Price feeds in order of preference: the first that is good serves.",
@@ -40,12 +50,31 @@ SECTIONS = {
         "idle power of nodes that stay on to the site's base. Measured energy corrects both."
     ),
     "power.node_types.NAME": "Watts of one type of node, before PUE.",
+    "meter": (
+        "The meter of the site's power ([how to connect one](../how-to/connect-a-meter.md)). A reading that is "
+        "stale, absurd or missing is never used: the modelled estimate stands in, and the status says so."
+    ),
     "planning": "What a good plan is.",
+    "envelope": (
+        "The flexibility envelope (`flexlonctl envelope`): which windows are priced, how deep, and what is "
+        "kept back. It changes no plan."
+    ),
+    "windows": "What may be done to keep a window, beside deferring jobs.",
     "prediction": (
         "Runtime and power of a job, learnt from like jobs in Slurm's accounting (sacct). The latest safe "
         "start always uses the time limit, whatever was learnt."
     ),
+    "assets[]": (
+        "Batteries and chilled stores beside the cluster, planned together with the jobs. kW are electric, "
+        "positive into the asset. [How to](../how-to/assets.md)."
+    ),
+    **_REGISTERS,
     "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
+    "licence": (
+        "Windows that Slurm itself keeps, whatever happens to FlexLon: job_submit.lua gives the jobs of the "
+        "partitions that take part the licence `kw`, and a window is a reservation of it. Read by flexlond, "
+        "flexlon-helper and `flexlond lua`."
+    ),
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -80,6 +109,19 @@ _FEED = {
     ),
     "minimum": KeyDoc("GBP/MWh or gCO2/kWh", "A value below this is unknown.", "-1000.0"),
     "maximum": KeyDoc("GBP/MWh or gCO2/kWh", "A value above this is unknown.", "6000.0"),
+}
+
+_REGISTER = {
+    "address": KeyDoc(
+        "", "As on the wire, from 0 (40001 in a manual is 0); -1: there is none.", "100"
+    ),
+    "type": KeyDoc("", "How the value is coded; 32 bits take two registers.", '"int16"'),
+    "scale": KeyDoc(
+        "", "value = raw x scale + offset; negative where the device counts the other way.", "0.1"
+    ),
+    "offset": KeyDoc("", "Added after the scale.", "0.0"),
+    "table": KeyDoc("", "Which table it stands in; what is written is in holding.", '"holding"'),
+    "word_order": KeyDoc("", "Which word of a 32-bit value comes first.", '"big"'),
 }
 
 DOCS: dict[str, KeyDoc] = {
@@ -141,6 +183,11 @@ DOCS: dict[str, KeyDoc] = {
         "The longest wait beyond the first moment it could have started: a Slurm duration.",
         '"12:00:00"',
     ),
+    "directive.classes.NAME.latency": KeyDoc(
+        "",
+        "The longest wait from the submission on, whatever the job waits for: a Slurm duration.",
+        '"00:10:00"',
+    ),
     "directive.classes.NAME.preempt": KeyDoc(
         "", "What may be done once it runs: none, requeue or suspend.", '"requeue"'
     ),
@@ -160,6 +207,12 @@ DOCS: dict[str, KeyDoc] = {
     "directive.classes.NAME.max_carbon": KeyDoc(
         "", "Wait for a slot at or below this intensity, never past the latest start.", '"150"'
     ),
+    "directive.classes.NAME.work": KeyDoc(
+        "", "The useful work of each such job, counted in `unit`.", '"2.5e6"'
+    ),
+    "directive.classes.NAME.unit": KeyDoc(
+        "", "What the work of such jobs is counted in; a job may give its own work.", '"inference"'
+    ),
     "directive.opt_in[].partition": KeyDoc("", "The partition that the job asks for.", '"batch"'),
     "directive.opt_in[].qos": KeyDoc("", "The job's QOS.", '"low"'),
     "directive.opt_in[].account": KeyDoc("", "The job's account.", '"climate"'),
@@ -173,6 +226,12 @@ DOCS: dict[str, KeyDoc] = {
         "", "Whether a later feed may fill the slots that the serving one does not know.", "false"
     ),
     "power.pue": KeyDoc("", "Site power over IT power.", "1.2"),
+    "power.other_kw": KeyDoc(
+        "kW",
+        "What the site draws besides nodes and jobs, at the meter; it is part of the base power of every slot. "
+        "`flexlonctl status` estimates it where there is a meter.",
+        "35.0",
+    ),
     "power.node_types.NAME.partitions": KeyDoc(
         "",
         "The partitions with such nodes; empty: every partition not named elsewhere.",
@@ -195,6 +254,42 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "power.node_types.NAME.idle_share": KeyDoc(
         "", "The part of a job's share of the idle watts that it is charged with, 0 to 1.", "1.0"
+    ),
+    "meter.source": KeyDoc(
+        "", "What kind of meter is read; none: the site's power is modelled.", '"prometheus"'
+    ),
+    "meter.url": KeyDoc(
+        "",
+        "prometheus: its base address (or of what answers the same HTTP API), without user and password.",
+        '"http://prometheus.example:9090"',
+    ),
+    "meter.query": KeyDoc(
+        "",
+        "prometheus: the selector of the site's power; its series are summed here, because only a plain "
+        "selector tells how old each sample is.",
+        "'site_power_watts{feed=~\"a|b\"}'",
+    ),
+    "meter.series": KeyDoc(
+        "",
+        "prometheus: how many series the query must answer; with fewer the sum would be too low.",
+        "2",
+    ),
+    "meter.path": KeyDoc(
+        "",
+        "csv: the file that the site's logger appends to; time first, the last whole line counts.",
+        '"/var/log/site-meter.csv"',
+    ),
+    "meter.column": KeyDoc("", "csv: the column of the power; the time is in column 1.", "2"),
+    "meter.unit": KeyDoc("", "The unit of the reading.", '"W"'),
+    "meter.refresh": KeyDoc("s", "How often the meter is read.", "10.0"),
+    "meter.timeout": KeyDoc("s", "prometheus: a request that takes longer has failed.", "5.0"),
+    "meter.max_age": KeyDoc(
+        "s", "A reading older than this, by the meter's own time, is stale.", "120.0"
+    ),
+    "meter.max_kw": KeyDoc(
+        "kW",
+        "The most that the site can draw (its supply's rating): a reading above it is absurd.",
+        "2500.0",
     ),
     "planning.carbon_price": KeyDoc("GBP/t", "What a tonne of CO2 counts in the plan.", "60.0"),
     "planning.delay_price": KeyDoc(
@@ -253,6 +348,136 @@ DOCS: dict[str, KeyDoc] = {
     "planning.co2_cap_kg": KeyDoc(
         "kg", "The most CO2 that the planned runs together may cause; 0: no cap.", "250.0"
     ),
+    "planning.export_kw": KeyDoc(
+        "kW",
+        "The most that assets may make the site export; 0: a battery serves the site's own load only.",
+        "0.0",
+    ),
+    "planning.assets_seconds": KeyDoc(
+        "s",
+        "Time for planning assets with jobs, in full cycles; under half of a cycle.",
+        "5.0",
+    ),
+    "assets[].name": KeyDoc("", "A name of your own, as it is shown.", '"battery"'),
+    "assets[].kind": KeyDoc("", "What it is.", '"battery"'),
+    "assets[].driver": KeyDoc(
+        "", "simulated: the plant model run forward, for trials; modbus: Modbus/TCP.", '"modbus"'
+    ),
+    "assets[].max_age": KeyDoc(
+        "s", "An asset whose last reading is older is left out of the plan.", "120.0"
+    ),
+    "assets[].lease_seconds": KeyDoc(
+        "s",
+        "How long a set-point lasts that is not renewed; longer than two cycles, or it lapses between them.",
+        "120.0",
+    ),
+    "assets[].charge_kw": KeyDoc("kW", "battery: the most it takes.", "250.0"),
+    "assets[].discharge_kw": KeyDoc("kW", "battery: the most it gives.", "250.0"),
+    "assets[].capacity_kwh": KeyDoc("kWh", "battery: what it holds when full.", "500.0"),
+    "assets[].reserve_kwh": KeyDoc("kWh", "battery: kept back, never planned with.", "100.0"),
+    "assets[].charge_efficiency": KeyDoc("", "battery: kWh stored per kWh taken.", "0.95"),
+    "assets[].discharge_efficiency": KeyDoc(
+        "", "battery: kWh given per kWh out of the store.", "0.95"
+    ),
+    "assets[].wear_gbp_per_kwh": KeyDoc(
+        "GBP/kWh", "battery: what a kWh in or out costs in wear.", "0.02"
+    ),
+    "assets[].max_kw": KeyDoc("kW", "chiller: the most it draws.", "120.0"),
+    "assets[].min_kw": KeyDoc(
+        "kW", "chiller: the least at which it runs; below it is off.", "20.0"
+    ),
+    "assets[].inertia_kwh_per_k": KeyDoc(
+        "kWh/K", "chiller: the heat that warms its store by one degree.", "60.0"
+    ),
+    "assets[].conductance_kw_per_k": KeyDoc(
+        "kW/K", "chiller: heat that comes in per degree between ambient and store.", "1.5"
+    ),
+    "assets[].ambient_c": KeyDoc("C", "chiller: the temperature around the store.", "25.0"),
+    "assets[].cop": KeyDoc("", "chiller: kW of heat moved per kW of electricity.", "4.0"),
+    "assets[].low_c": KeyDoc("C", "chiller: never colder.", "16.0"),
+    "assets[].high_c": KeyDoc("C", "chiller: never warmer.", "22.0"),
+    "assets[].heat_kw": KeyDoc(
+        "kW", "chiller: the heat load: one figure, or 24 by hour of the day in UTC.", "[150.0]"
+    ),
+    "assets[].start_level": KeyDoc(
+        "kWh or C", "simulated: where it begins at each start of the daemon.", "200.0"
+    ),
+    "assets[].host": KeyDoc("", "modbus: the device's address.", '"192.0.2.10"'),
+    "assets[].port": KeyDoc("", "modbus: its TCP port.", "502"),
+    "assets[].unit": KeyDoc("", "modbus: the device's id behind a gateway.", "1"),
+    "assets[].timeout": KeyDoc("s", "modbus: one register takes no longer.", "2.0"),
+    "assets[].write": KeyDoc(
+        "", "modbus: whether set-points may be written at all; they are in act mode only.", "false"
+    ),
+    "assets[].falls_back": KeyDoc(
+        "",
+        "modbus: the asset has a time-out of its own after which a set-point that is not renewed lapses.",
+        "true",
+    ),
+    "assets[].neutral_kw": KeyDoc(
+        "kW",
+        "modbus: the set-point by which the asset is left to itself, written when flexlond stops.",
+        "0.0",
+    ),
+    **{f"{section}.{key}": doc for section in _REGISTERS for key, doc in _REGISTER.items()},
+    "planning.carbon_cap_kg_per_day": KeyDoc(
+        "kg",
+        "The most CO2 that flexible jobs may emit in a day of the controller's time zone; 0: no cap.",
+        "500.0",
+    ),
+    "planning.account_carbon_cap_kg_per_day": KeyDoc(
+        "kg", "The same for the flexible jobs of an account.", "{climate = 120.0}"
+    ),
+    "envelope.windows": KeyDoc(
+        "", "How many windows are priced, one after the other from the next slot on.", "8"
+    ),
+    "envelope.window_slots": KeyDoc("slots", "How long each of them is.", "4"),
+    "envelope.depths": KeyDoc(
+        "",
+        "The steps that are tried, as shares of the least power planned in the window.",
+        "[0.1, 0.3]",
+    ),
+    "envelope.margin": KeyDoc(
+        "", "The share of the certain kW that is kept back from the offer.", "0.1"
+    ),
+    "envelope.level": KeyDoc(
+        "", "In which share of the cases the certain kW are delivered in every slot.", "0.9"
+    ),
+    "envelope.rebound_cap": KeyDoc(
+        "",
+        "The most that the site may draw after a window of less power, as a multiple of the plan's peak.",
+        "1.1",
+    ),
+    "envelope.most_jobs": KeyDoc(
+        "jobs",
+        "How many jobs are reconsidered for one window: those that change it for least.",
+        "400",
+    ),
+    "envelope.exact_jobs": KeyDoc(
+        "jobs", "Up to how many reconsidered jobs the exact solver prices each step.", "64"
+    ),
+    "envelope.exact_seconds": KeyDoc(
+        "s", "The time the exact solver has for each step; 0: off.", "0.5"
+    ),
+    "envelope.seconds": KeyDoc(
+        "s", "After so long the envelope is given up, and the answer says so.", "120.0"
+    ),
+    "windows.stop_running": KeyDoc(
+        "",
+        "Whether a window that deferral does not keep may stop running jobs: those whose directive says "
+        "`preempt=requeue` or `preempt=suspend`, as often and as soon as it says. Off: they run on.",
+        "true",
+    ),
+    "windows.suspend_saves": KeyDoc(
+        "",
+        "The share of its power that a suspended job does not draw; what is counted of a suspension.",
+        "0.8",
+    ),
+    "windows.restart_seconds": KeyDoc(
+        "s",
+        "How long a requeued job works until it is where it was, beside the work that it lost.",
+        "120.0",
+    ),
     "prediction.enabled": KeyDoc(
         "", "Whether to learn; without it every job counts for its time limit.", "true"
     ),
@@ -280,6 +505,35 @@ DOCS: dict[str, KeyDoc] = {
     "helper.resume_grace": KeyDoc(
         "s", "How long after its time a suspended job may wait for the independent resume.", "0"
     ),
+    "licence.total_kw": KeyDoc(
+        "kW",
+        "N of the line Licenses=kw:N in slurm.conf: the most that the jobs can draw together; 0: no licence.",
+        "1000",
+    ),
+    "licence.conf": KeyDoc(
+        "",
+        "The file that has this line. The plugin looks at it with each job and gives no licence without the "
+        "line, because Slurm refuses jobs that ask for a licence that it does not know.",
+        '"/etc/slurm/slurm.conf"',
+    ),
+    "licence.partitions": KeyDoc(
+        "",
+        "Whose jobs get the licence: off (also where a partition is not named), flexible (jobs that consent "
+        "to be moved) or all (needs licence.consent).",
+        '{ batch = "flexible", night = "all" }',
+    ),
+    "licence.consent": KeyDoc(
+        "",
+        "For all: a sentence that says who agreed that jobs without a directive wait for windows.",
+        '"All jobs of night may wait for windows: J. Doe, head of computing, 2026-11-28"',
+    ),
+    "licence.longest_seconds": KeyDoc(
+        "s", "The longest reservation that the helper makes.", "43200"
+    ),
+    "licence.ahead_seconds": KeyDoc(
+        "s", "How far ahead the end of a reservation may be.", "172800"
+    ),
+    "licence.most": KeyDoc("", "The most reservations of ours at one time.", "48"),
     "admin.operators": KeyDoc(
         "", "Users who may see and ask everything, by name or uid.", '["root"]'
     ),

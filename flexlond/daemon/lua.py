@@ -25,6 +25,8 @@ from flexlond.model.directive_keys import (
     SIGNALS,
     UNCATCHABLE,
 )
+from flexlond.model.licence import why_no_consent
+from flexlond.model.power import node_type
 
 if TYPE_CHECKING:
     from flexlond.model.settings import FlexClass, Settings
@@ -78,7 +80,7 @@ def keys_block() -> str:
 
 
 def site_block(settings: Settings) -> str:
-    """The site's classes, opt-ins, decision window and heartbeat file as Lua data."""
+    """The site's classes, opt-ins, decision window, heartbeat file and licence as Lua data."""
     directive = settings.directive
     lines = [
         "local SITE = {",
@@ -100,8 +102,34 @@ def site_block(settings: Settings) -> str:
         for rule in directive.opt_in
         if rule.partition or rule.qos or rule.account
     ]
-    lines += ["    },", "}"]
+    lines += ["    },", *_licence_lines(settings), "}"]
     return "\n".join(lines) + "\n"
+
+
+def _licence_lines(settings: Settings) -> list[str]:
+    """Who gets the licence, and the coefficients of a job's power (flexlond/model/power.py)."""
+    chosen, power = settings.licence, settings.power
+    if not chosen.taking_part:
+        return ["    licence = false,"]
+    lines = [
+        "    licence = {",
+        f"        total = {chosen.total_kw},",
+        f"        conf = {quote(chosen.conf)},",
+        f"        pue = {power.pue!r},",
+        "        partitions = {",
+    ]
+    for name, mode in sorted(chosen.partitions.items()):
+        kind = node_type(name, power)
+        watts = ", ".join(
+            f"[{quote(gpu)}] = {value!r}" for gpu, value in sorted(kind.gpu_watts.items())
+        )
+        lines += [
+            f"            [{quote(name)}] = {{ mode = {quote(mode)}, cpu = {kind.cpu_watts!r},",
+            f"                idle = {kind.idle_watts * kind.idle_share!r},",
+            f"                cpus = {max(1, kind.cpus_per_node)},",
+            f"                gpu = {max(kind.gpu_watts.values(), default=0.0)!r}, gpus = {{ {watts} }} }},",
+        ]
+    return [*lines, "        },", "    },"]
 
 
 def _values(flex_class: FlexClass) -> list[tuple[str, str]]:
@@ -128,7 +156,9 @@ def fill(source: str, settings: Settings) -> str:
 
 def render(settings: Settings) -> str:
     """The plugin for a site. Raises LuaError when a class or an opt-in of the site cannot be read."""
-    wrong = check_classes(settings.directive, now=int(time.time()), tz=ZoneInfo("UTC"))
+    wrong = list(check_classes(settings.directive, now=int(time.time()), tz=ZoneInfo("UTC")))
+    if why := why_no_consent(settings.licence):
+        wrong.append(f"licence.consent {why}")
     if wrong:
         raise LuaError(
             "the plugin is not rendered, correct the configuration first: " + "; ".join(wrong)

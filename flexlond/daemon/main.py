@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from flexlond.agents.ports import AgentView
-    from flexlond.model.settings import Settings, SignalSettings
+    from flexlond.model.settings import MeterSettings, Settings, SignalSettings
 
 EXIT_OK = 0
 EXIT_FAILED = 1  # the store or the admin socket cannot be used
@@ -50,6 +50,14 @@ class ExchangeableHub(Refreshable, Protocol):
 
     async def exchange(self, settings: SignalSettings) -> bool:
         """Take over changed feeds; True when there was a change."""
+        ...
+
+
+class ExchangeableMeter(Refreshable, Protocol):
+    """The site's meter as the daemon drives it."""
+
+    async def exchange(self, settings: MeterSettings) -> bool:
+        """Take over a changed meter; True when there was a change."""
         ...
 
 
@@ -69,6 +77,11 @@ class DaemonParts(Protocol):
     @property
     def learner(self) -> Learning | None:
         """What learns runtimes and power; None: nothing does."""
+        ...
+
+    @property
+    def meter(self) -> ExchangeableMeter:
+        """The meter of the site's power; it may be none."""
         ...
 
     @property
@@ -95,6 +108,7 @@ class Daemon:
             Heartbeat(Path(settings.daemon.heartbeat_file)),
             on_health=self._on_health,
             learner=parts.learner,
+            meter=parts.meter,
         )
         service = AdminService(
             parts.agent, self._shell, tz=parts.tz, reload=self.reload, poke=self._runner.poke
@@ -128,6 +142,8 @@ class Daemon:
         detail = await self._parts.agent.reload(settings)
         if await self._parts.hub.exchange(settings.signals):
             detail += "; signals taken over"
+        if await self._parts.meter.exchange(settings.meter):
+            detail += "; meter taken over"
         logs.configure(settings.daemon.log_level)
         shell.settings, shell.config_error = settings, ""
         _log.info("configuration reloaded", detail=detail)

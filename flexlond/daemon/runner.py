@@ -1,4 +1,4 @@
-"""The runner: beats the loop, keeps systemd, heartbeat, signals and learning going, and survives faults.
+"""The runner: beats the loop, keeps systemd, heartbeat, signals, meter and learning going; survives faults.
 
 Law: one task beats the loop, a tick every tick_seconds and a cycle every cycle_seconds, never two at once.
 A fault in one beat is logged with its traceback, said in the status, takes the heartbeat away and slows the
@@ -34,10 +34,10 @@ _log = structlog.get_logger()
 
 
 class Refreshable(Protocol):
-    """The signal hub, as far as the runner drives it."""
+    """The signal hub or the site's meter, as far as the runner drives it."""
 
     async def refresh(self, now: int) -> None:
-        """Fetch what is due; never raises for a failing feed."""
+        """Fetch what is due; never raises for what fails out there."""
         ...
 
 
@@ -63,8 +63,9 @@ class Runner:
         on_health: Callable[[bool], Awaitable[None]] | None = None,
         stale_after: float = STALE_AFTER,
         learner: Learning | None = None,
+        meter: Refreshable | None = None,
     ) -> None:
-        """`on_health` hears of every change between healthy and not; `learner` learns beside the beats."""
+        """`on_health` hears of every change of health; `learner` and `meter` go beside the beats."""
         self._agent = agent
         self._hub = hub
         self._shell = shell
@@ -73,6 +74,7 @@ class Runner:
         self._on_health = on_health
         self._stale_after = stale_after
         self._learner = learner
+        self._meter = meter
         self._beaten = 0.0  # when the last beat ended well
         self._stop = asyncio.Event()
         self._poked = asyncio.Event()
@@ -98,6 +100,7 @@ class Runner:
         self._heartbeat.remove()  # whatever an earlier life left
         beside = [
             asyncio.create_task(self._refresh_signals()),
+            asyncio.create_task(self._read_meter()),
             asyncio.create_task(self._watch_health()),
             asyncio.create_task(self._learn()),
         ]
@@ -252,21 +255,26 @@ class Runner:
             if asyncio.get_running_loop().time() - self._beaten > limit:
                 await self._health(healthy=False)
 
-    # ---- the signals
+    # ---- the signals, the meter
 
     async def _refresh_signals(self) -> None:
         while True:
-            try:
-                await self._hub.refresh(int(self._clock()))
-                self._warn("signals", "")
-            except Exception as error:  # noqa: BLE001 -- a fault in a feed must not end the loop
-                _log.error("signals not refreshed", exc_info=True)
-                self._warn(
-                    "signals",
-                    f"the signals could not be refreshed ({type(error).__name__}: {error})",
-                )
+            await self._refresh(self._hub, "signals")
             self._refreshed.set()
             await asyncio.sleep(SIGNALS_EVERY)
+
+    async def _read_meter(self) -> None:
+        while self._meter is not None:
+            await self._refresh(self._meter, "meter")
+            await asyncio.sleep(self._shell.settings.meter.refresh)
+
+    async def _refresh(self, what: Refreshable, topic: str) -> None:
+        try:
+            await what.refresh(int(self._clock()))
+            self._warn(topic, "")
+        except Exception as error:  # noqa: BLE001 -- a fault out there must not end the loop
+            _log.error(f"{topic} not refreshed", exc_info=True)
+            self._warn(topic, f"{topic}: not refreshed ({type(error).__name__}: {error})")
 
     # ---- what is learnt
 

@@ -12,6 +12,9 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Self
 
 from flexlond.agents.records import IntentLine, JobRecord, OpenIntent
+from flexlond.daemon.power_table import PowerTable
+from flexlond.daemon.stop_table import StopTable
+from flexlond.daemon.transaction import Transaction
 from flexlond.daemon.window_table import WindowTable
 from flexlond.model.action import Action, Outcome, Result, Verb
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from flexlond.model.stop import StopRecord
     from flexlond.model.window import Window, WindowSample
 
 SCHEMA_VERSION = 1
@@ -106,7 +110,9 @@ class SqliteStore:
                 f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
             )
         self._db.execute(_BLOB)
+        self.power = PowerTable(self._db)
         self._windows = WindowTable(self._db)
+        self._stops = StopTable(self._db)
 
     def close(self) -> None:
         """Close the file; what was recorded stays."""
@@ -301,10 +307,19 @@ class SqliteStore:
         """What was seen of this window, oldest first."""
         return self._windows.samples(window_id)
 
+    def add_stops(self, records: Sequence[StopRecord]) -> None:
+        """Durable before any of them is sent; all or none."""
+        with self._transaction():
+            self._stops.append(records)
+
+    def stops(self, since: int) -> Sequence[StopRecord]:
+        """The stops ordered since then, each with the end of its intent."""
+        return self._stops.since(since)
+
     def prune(self, before: int) -> None:
         """Forget cycles, waits and unseen jobs older than `before`.
 
-        Intents stay, and so do windows and what was seen of them: they only grow (I1).
+        Intents stay, and so do windows, stops and what was seen of them: they only grow (I1).
         """
         with self._transaction():
             self._db.execute("DELETE FROM cycle WHERE at<?", (before,))
@@ -315,21 +330,8 @@ class SqliteStore:
         with self._transaction():
             self._db.executemany(statement, rows)
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when anything fails."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("ROLLBACK" if kind is not None else "COMMIT")
+    def _transaction(self) -> Transaction:
+        return Transaction(self._db)
 
 
 def _action(row: Sequence[Any]) -> Action:

@@ -19,6 +19,7 @@ class Verb(StrEnum):
     REQUEUE_UNTIL = "requeue-until"
     SUSPEND = "suspend"
     RESUME = "resume"
+    LET_OFF = "let-off"
 
 
 class Outcome(StrEnum):

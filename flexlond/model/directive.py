@@ -60,6 +60,7 @@ class Directive:
     deadline: int = 0
     start_by: int = 0
     max_delay: int | None = None
+    latency: int = 0  # moment: the first submission and the length that was written
     preempt: Preempt = Preempt.NONE
     checkpoint: tuple[str, int] | None = None
     min_run: int = 0
@@ -67,6 +68,8 @@ class Directive:
     power: PowerSpec | None = None
     max_price: float | None = None
     max_carbon: float | None = None
+    work: float = 0.0  # of the whole job, in `unit`; both are said or neither
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +256,12 @@ def _settle(name: str, terms: Terms, own: Terms | None, limits: _Limits) -> Dire
             if own and key in own:
                 return Rejected.of("no-preempt", own[key].word)
         terms = {key: term for key, term in terms.items() if key not in PREEMPT_ONLY}
+    if "work" in terms and "unit" not in terms:
+        return Rejected.of("work-alone", terms["work"].word)
+    if "unit" in terms and "work" not in terms:
+        if own and "unit" in own:
+            return Rejected.of("unit-alone", own["unit"].word)
+        terms = {key: term for key, term in terms.items() if key != "unit"}
     values = {key.replace("-", "_"): term.value for key, term in terms.items() if key != "class"}
     if preempt is not Preempt.NONE:
         values.setdefault("max_preempts", 1)
@@ -278,6 +287,9 @@ def _clash_in_time(terms: Terms, limits: _Limits) -> Rejected | None:
             return Rejected.of("past", start_by.word)
         if start_by.value < begin:
             return Rejected.of("before-begin", start_by.word, format_moment(begin))
+    latency = terms.get("latency")
+    if latency and latency.value < begin:
+        return Rejected.of("latency-begin", latency.word, format_moment(begin))
     min_run = terms.get("min-run")
     if min_run and isinstance(time_limit, int) and min_run.value >= time_limit:
         return Rejected.of("min-run", min_run.word, format_duration(time_limit))

@@ -52,6 +52,12 @@ KEYS: tuple[Key, ...] = (
         "Start at the latest this long after the first moment it could have started.",
     ),
     Key(
+        "latency",
+        "latency",
+        _LENGTH.format("latency"),
+        "Start at the latest this long after the submission, whatever the job waits for.",
+    ),
+    Key(
         "preempt",
         "preempt",
         "write preempt=none, preempt=requeue or preempt=suspend",
@@ -94,6 +100,18 @@ KEYS: tuple[Key, ...] = (
         "Wait for a slot at or below this carbon intensity, but never past the latest start.",
     ),
     Key(
+        "work",
+        "work",
+        "write work=NUMBER with unit=NAME, such as work=2.5e6 unit=inference",
+        "How much useful work the whole job does, for the cost per unit; it needs a unit.",
+    ),
+    Key(
+        "unit",
+        "unit",
+        "write unit=NAME with work=NUMBER, such as work=2.5e6 unit=inference",
+        "What the work is counted in: a name of 1 to 32 of a-z 0-9 _ . - that begins with a letter.",
+    ),
+    Key(
         "off",
         "off",
         "write 'flex: off' with no other word",
@@ -102,7 +120,7 @@ KEYS: tuple[Key, ...] = (
 )
 
 # The keys that say until when a job may wait; a directive with one of them stands on its own.
-BOUNDS: tuple[str, ...] = ("deadline", "start-by", "max-delay")
+BOUNDS: tuple[str, ...] = ("deadline", "start-by", "max-delay", "latency")
 # The keys that mean nothing unless the job may be preempted.
 PREEMPT_ONLY: tuple[str, ...] = ("checkpoint", "min-run", "max-preempts")
 
@@ -131,7 +149,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "no-class": ("unknown class '%s'", ""),
     "no-default": (
         "the site has no default class",
-        "write class=NAME, or a deadline=, start-by= or max-delay=",
+        "write class=NAME, or a deadline=, start-by=, max-delay= or latency=",
     ),
     "bad-time": ("not a time", ""),
     "bad-day": ("no such day", ""),
@@ -147,6 +165,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad-number": ("not a number", ""),
     "bad-count": ("not a whole number between 0 and 1000", ""),
     "bad-power": ("not a power above 0 and below 100000 kW", ""),
+    "bad-work": ("not an amount above 0 and below 1e18", ""),
+    "bad-name": ("not a name of 1 to 32 of a-z 0-9 _ . - that begins with a letter", ""),
     "bad-unit": ("wrong unit '%s'", ""),
     "no-unit": ("no unit", ""),
     "past": ("it is in the past", "give a time after the submission"),
@@ -162,9 +182,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "the job cannot start by then: its --begin is %s",
         "give a later start-by or an earlier --begin",
     ),
+    "latency-begin": (
+        "the job cannot start by then: its --begin is %s",
+        "give a longer latency or an earlier --begin",
+    ),
     "min-run": ("not below the time limit of %s", "give a shorter min-run or a longer --time"),
     "no-preempt": (
         "the job is not to be preempted",
         "add preempt=requeue or preempt=suspend, or leave it out",
     ),
+    "work-alone": ("the work has no unit", "add unit=NAME, such as unit=inference"),
+    "unit-alone": ("the unit has no work", "add work=NUMBER, such as work=2.5e6, or leave it out"),
 }

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from flexlond.model.directive_keys import KEYS, MESSAGES, SIGNALS, UNCATCHABLE, Key
-from flexlond.model.slurmtime import SlurmTimeError, parse_duration, parse_time
+from flexlond.model.slurmtime import SlurmTimeError, moment_in_reach, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,8 @@ SHOWN = 60  # bytes of a word that are echoed
 
 _BY_NAME = {key.name: key for key in KEYS}
 _NUMBER = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,9})?)(.*)\Z")
+_AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?(?:[eE][+-]?[0-9]{1,2})?\Z")
+_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,31}\Z")
 _COUNT = re.compile(r"[0-9]{1,9}\Z")
 _SPEC = re.compile(r"([^@]+)@(.+)\Z")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
@@ -174,6 +176,14 @@ def _read_duration(text: str, key: Key, name: str, _: Scope) -> int | Rejected:
         return Rejected.of(error.code, name, key=key.name)
 
 
+def _read_latency(text: str, key: Key, name: str, scope: Scope) -> int | Rejected:
+    """The moment that the length reaches from the submission on: it never moves afterwards."""
+    try:
+        return moment_in_reach(scope.now + parse_duration(text), text)
+    except SlurmTimeError as error:
+        return Rejected.of(error.code, name, key=key.name)
+
+
 def _read_preempt(text: str, key: Key, name: str, _: Scope) -> Preempt | Rejected:
     text = _lower(text)
     return Preempt(text) if text in set(Preempt) else Rejected.of("bad-preempt", name, key=key.name)
@@ -237,14 +247,30 @@ def _read_carbon(text: str, key: Key, name: str, _: Scope) -> float | Rejected:
     return _read_rate(text, key, name, "g/kwh", signed=False)
 
 
+def _read_work(text: str, key: Key, name: str, _: Scope) -> float | Rejected:
+    if not _AMOUNT.match(text):
+        return Rejected.of("bad-number", name, key=key.name)
+    amount = float(text)
+    return amount if 0 < amount < 1e18 else Rejected.of("bad-work", name, key=key.name)
+
+
+def _read_unit(text: str, key: Key, name: str, _: Scope) -> str | Rejected:
+    """Lower case, so that one unit written in two ways is counted as one."""
+    unit = _lower(text)
+    return unit if _NAME.match(unit) else Rejected.of("bad-name", name, key=key.name)
+
+
 _READERS: Mapping[str, Callable[[str, Key, str, Scope], Any]] = {
     "class": _read_class,
     "time": _read_time,
     "duration": _read_duration,
+    "latency": _read_latency,
     "preempt": _read_preempt,
     "checkpoint": _read_checkpoint,
     "count": _read_count,
     "power": _read_power,
     "price": _read_price,
     "carbon": _read_carbon,
+    "work": _read_work,
+    "unit": _read_unit,
 }

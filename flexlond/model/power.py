@@ -93,7 +93,7 @@ def jobs_power(
 
 
 def base_kw(pools: Sequence[Pool], settings: PowerSettings, *, power_saving: bool) -> float:
-    """Site kW that the usable nodes draw whatever is planned: idle power that no job is charged with.
+    """Site kW that is drawn whatever is planned: idle power that no job is charged with, and `other_kw`.
 
     Each node counts once, at the largest idle power of its partitions' types. Where nodes stay on
     (`power_saving` false) that is all of it; where Slurm switches them off, what `idle_share` leaves.
@@ -104,7 +104,7 @@ def base_kw(pools: Sequence[Pool], settings: PowerSettings, *, power_saving: boo
         idle = kind.idle_watts * (1.0 - kind.idle_share if power_saving else 1.0)
         for name in pool.node_names:
             watts[name] = max(watts.get(name, 0.0), idle)
-    return sum(watts.values()) * settings.pue / WATTS_PER_KW
+    return sum(watts.values()) * settings.pue / WATTS_PER_KW + settings.other_kw
 
 
 def node_type(partition: str, settings: PowerSettings) -> NodeType:

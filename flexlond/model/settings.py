@@ -23,6 +23,7 @@ class FlexClass(_Base, frozen=True):
     deadline: str = ""
     start_by: str = ""
     max_delay: str = ""
+    latency: str = ""
     preempt: str = ""
     checkpoint: str = ""
     min_run: str = ""
@@ -30,6 +31,8 @@ class FlexClass(_Base, frozen=True):
     power: str = ""
     max_price: str = ""
     max_carbon: str = ""
+    work: str = ""
+    unit: str = ""
 
 
 class OptIn(_Base, frozen=True):
@@ -130,7 +133,24 @@ class PowerSettings(_Base, frozen=True):
     """[power]: how a job's power is modelled when its directive does not say."""
 
     pue: float = 1.2
+    other_kw: float = 0.0  # what the site draws besides nodes and jobs
     node_types: dict[str, NodeType] = msgspec.field(default_factory=lambda: {"default": NodeType()})
+
+
+class MeterSettings(_Base, frozen=True):
+    """[meter]: the meter of the site's power; without one it is modelled."""
+
+    source: Literal["none", "prometheus", "csv"] = "none"
+    url: str = ""  # prometheus: its base address
+    query: str = ""  # prometheus: a selector; its series are summed
+    series: int = 1  # prometheus: how many series the query must answer
+    path: str = ""  # csv: the file that the site's logger appends to; time, value
+    column: int = 2  # csv: the value's column, the first is 1
+    unit: Literal["W", "kW", "MW"] = "kW"
+    refresh: float = 10.0
+    timeout: float = 5.0
+    max_age: float = 120.0  # of a reading, by the meter's own time
+    max_kw: float = 0.0  # the most that the site can draw; needed with a meter
 
 
 class PlanningSettings(_Base, frozen=True):
@@ -151,6 +171,88 @@ class PlanningSettings(_Base, frozen=True):
     site_kw: float = 0.0  # the most that the site may draw; 0: no cap
     rebound_cap: float = 1.1  # after a window, in peaks of the last day or the plan; 0: no cap
     co2_cap_kg: float = 0.0  # of the planned runs together; 0: no cap
+    carbon_cap_kg_per_day: float = 0.0  # of all flexible jobs; 0: no cap
+    account_carbon_cap_kg_per_day: dict[str, float] = {}  # account -> kg
+    export_kw: float = 0.0  # the most that assets may make the site export
+    assets_seconds: float = 5.0  # of planning assets with jobs, in full cycles
+
+
+class AssetRegister(_Base, frozen=True):
+    """[assets.level] and its like: a Modbus register; value = raw x scale + offset."""
+
+    address: int = -1  # as on the wire, from 0; -1: there is none
+    type: Literal["int16", "uint16", "int32", "uint32", "float32"] = "int16"
+    scale: float = 1.0
+    offset: float = 0.0
+    table: Literal["holding", "input"] = "holding"
+    word_order: Literal["big", "little"] = "big"
+
+
+class AssetSettings(_Base, frozen=True):
+    """[[assets]]: a battery or a chilled store beside the cluster. kW are electric, positive into the asset."""
+
+    name: str
+    kind: Literal["battery", "chiller"]
+    driver: Literal["simulated", "modbus"]
+    max_age: float = 120.0  # s after which a reading is stale
+    lease_seconds: float = 120.0  # how long a set-point lasts that is not renewed
+    # battery
+    charge_kw: float = 0.0
+    discharge_kw: float = 0.0
+    capacity_kwh: float = 0.0
+    reserve_kwh: float = 0.0
+    charge_efficiency: float = 0.95
+    discharge_efficiency: float = 0.95
+    wear_gbp_per_kwh: float = 0.02
+    # chiller
+    max_kw: float = 0.0
+    min_kw: float = 0.0
+    inertia_kwh_per_k: float = 0.0
+    conductance_kw_per_k: float = 0.0
+    ambient_c: float = 25.0
+    cop: float = 4.0
+    low_c: float = 16.0
+    high_c: float = 22.0
+    heat_kw: tuple[float, ...] = (0.0,)  # one figure, or 24 by hour of the day (UTC)
+    # simulated
+    start_level: float = 0.0  # kWh or degrees C
+    # modbus
+    host: str = ""
+    port: int = 502
+    unit: int = 1
+    timeout: float = 2.0
+    write: bool = False  # whether set-points may be written at all
+    falls_back: bool = (
+        False  # the asset has a time-out of its own for set-points that are not renewed
+    )
+    neutral_kw: float = 0.0  # the set-point by which the asset is left to itself
+    level: AssetRegister = AssetRegister()
+    power: AssetRegister = AssetRegister()
+    setpoint: AssetRegister = AssetRegister()
+    lease: AssetRegister = AssetRegister()
+
+
+class EnvelopeSettings(_Base, frozen=True):
+    """[envelope]: what is asked when the flexibility of the queue is priced."""
+
+    windows: int = 8  # of interest, one after the other from the next slot on
+    window_slots: int = 4  # length of each
+    depths: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4)  # shares of the least kW planned in the window
+    margin: float = 0.1  # share of the certain kW that is kept back from the offer
+    level: float = 0.9  # how certain the certain kW are
+    rebound_cap: float = 1.1  # of the plan's peak: the most that the site may draw after a window
+    most_jobs: int = 400  # that are reconsidered for one window
+    exact_jobs: int = 64  # of these at most, for the exact solver to be asked
+    exact_seconds: float = 0.5  # of the exact solver for each step; 0: off
+    seconds: float = 120.0  # for the whole envelope
+
+
+class WindowSettings(_Base, frozen=True):
+    """[windows]: what is done to keep a window beyond deferral."""
+
+    stop_running: bool = False  # running jobs whose directive says preempt= may be stopped
+    suspend_saves: float = 0.8  # share of a job's power that is not drawn while it is suspended
+    restart_seconds: float = 120.0  # of work that each requeued job needs to get going again
 
 
 class PredictionSettings(_Base, frozen=True):
@@ -174,6 +276,23 @@ class HelperSettings(_Base, frozen=True):
     resume_grace: int = 0
 
 
+class LicenceSettings(_Base, frozen=True):
+    """[licence]: windows that Slurm itself keeps, by reservations of the `kw` licence."""
+
+    total_kw: int = 0  # N of Licenses=kw:N in slurm.conf; 0: there is none
+    conf: str = "/etc/slurm/slurm.conf"  # the file with the Licenses= line
+    partitions: dict[str, Literal["off", "flexible", "all"]] = msgspec.field(default_factory=dict)
+    consent: str = ""  # who agreed, for the site, that jobs without a directive wait for windows
+    longest_seconds: int = 43200  # of one reservation
+    ahead_seconds: int = 172800  # its end, from now
+    most: int = 48  # reservations at once
+
+    @property
+    def taking_part(self) -> bool:
+        """Whether the jobs of any partition get the licence."""
+        return any(mode != "off" for mode in self.partitions.values())
+
+
 class AdminSettings(_Base, frozen=True):
     """[admin]: who may do what."""
 
@@ -190,7 +309,12 @@ class Settings(_Base, frozen=True):
     directive: DirectiveSettings = DirectiveSettings()
     signals: SignalSettings = SignalSettings()
     power: PowerSettings = PowerSettings()
+    meter: MeterSettings = MeterSettings()
     planning: PlanningSettings = PlanningSettings()
+    envelope: EnvelopeSettings = EnvelopeSettings()
+    windows: WindowSettings = WindowSettings()
     prediction: PredictionSettings = PredictionSettings()
+    assets: tuple[AssetSettings, ...] = ()
     helper: HelperSettings = HelperSettings()
+    licence: LicenceSettings = LicenceSettings()
     admin: AdminSettings = AdminSettings()

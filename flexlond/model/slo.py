@@ -37,9 +37,10 @@ def latest_start(job: Job, directive: Directive, *, eligible: int, margin: int) 
         return LatestStart(
             None, "time limit", ("time limit UNLIMITED: it may never end, so never defer",)
         )
-    if not directive.deadline and not directive.start_by and directive.max_delay is None:
+    starts = (("start-by", directive.start_by), ("latency", directive.latency))
+    if not directive.deadline and not any(at for _, at in starts) and directive.max_delay is None:
         return LatestStart(
-            None, "none", ("no deadline, start-by or max-delay in force: never defer",)
+            None, "none", ("no deadline, start-by, max-delay or latency in force: never defer",)
         )
     limit, waves = job.time_limit, _waves(job)
     steps: list[str] = []
@@ -61,8 +62,9 @@ def latest_start(job: Job, directive: Directive, *, eligible: int, margin: int) 
         bound("deadline", directive.deadline, -waves * limit, work)
     if job.deadline:
         bound("Slurm --deadline", job.deadline, -waves * limit, work)
-    if directive.start_by:
-        bound("start-by", directive.start_by, -(waves - 1) * limit, f"{waves - 1} x time limit")
+    for name, by in starts:
+        if by:
+            bound(name, by, -(waves - 1) * limit, f"{waves - 1} x time limit")
     if directive.max_delay is not None:
         bound("max-delay", eligible, directive.max_delay, "max-delay")
         steps[-1] = steps[-1].replace("max-delay ", "max-delay: eligible ", 1)

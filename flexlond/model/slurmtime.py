@@ -85,7 +85,7 @@ def parse_time(text: str, now: int, tz: ZoneInfo) -> int:
     if relative:
         sign, count, unit = relative.groups()
         seconds = int(count or 0) * _UNITS[(unit or "second").lower()]
-        return _in_reach(now - seconds if sign == "-" else now + seconds, text)
+        return moment_in_reach(now - seconds if sign == "-" else now + seconds, text)
     parts = _read_parts(text, datetime.fromtimestamp(now, tz), now, tz)
     if parts.date is None and parts.clock is None:
         raise SlurmTimeError("bad-time", text)
@@ -163,10 +163,10 @@ def _resolve(parts: _Parts, now: int, tz: ZoneInfo) -> int:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=tz)
     except ValueError as error:
         raise SlurmTimeError("bad-day", parts.text) from error
-    return _in_reach(int(moment.timestamp()), parts.text)
+    return moment_in_reach(int(moment.timestamp()), parts.text)
 
 
-def _in_reach(moment: int, text: str) -> int:
+def moment_in_reach(moment: int, text: str) -> int:
     """Refuse what no cluster will live to see, so that arithmetic stays exact everywhere."""
     if not 0 < moment <= LAST_MOMENT:
         raise SlurmTimeError("far-time", text)

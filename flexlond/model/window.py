@@ -89,7 +89,7 @@ class WindowSample:
     at: int
     cap_kw: float
     planned_kw: float
-    observed_kw: float  # the modelled estimate of what runs
+    observed_kw: float  # the modelled estimate of what runs; what is metered is recorded by slot
 
 
 def caps_on(grid: TimeGrid, windows: Iterable[Window], now: int) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ import numpy as np
 from flexlond.planning.capacity import Blocks, Timeline, blocks_of, columns_of
 from flexlond.planning.dependencies import backward
 from flexlond.planning.problem import NEVER, Reason
-from flexlond.planning.ranking import rank, run_costs, score_of
+from flexlond.planning.ranking import group_of, rank, run_costs, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,8 @@ class _Judge:
         self._columns = columns_of(problem)[0][problem.pool[row]]
         self._earliest = max(int(problem.earliest[row]), problem.now)
         self._latest = int(latest[row])
-        self._score = score_of(problem.price, problem.carbon, settings)
+        priced = replace(problem, carbon_extra=plan.carbon_extra, extra_group=plan.extra_group)
+        self._score = scores_of(priced, settings)[group_of(priced, np.array([row]))[0]]
         self._planned_total = self._total(self._figures("planned", int(plan.start[row])))
 
     def starts(self) -> list[tuple[str, int]]:

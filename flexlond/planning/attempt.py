@@ -283,8 +283,9 @@ class Attempt:
         # A job that goes as soon as possible may go where its cost is unknown.
         costs = np.where(np.isfinite(placed_at.cost), placed_at.cost, question.instance.beyond)
         objective = float(costs.sum())
-        # A job that goes earlier may use the reserve, of which the bound knows nothing.
-        bound = min(solution.bound, objective) if settings.capacity_margin else solution.bound
+        # Who goes earlier may use the reserve, who is let through the cap more: the bound knows of neither.
+        outside = settings.capacity_margin or begins.let_go or begins.over_ramp
+        bound = min(solution.bound, objective) if outside else solution.bound
         if question.instance.capped:
             # A cap that is not kept proves nothing: this is the bound under a cap of what is emitted.
             emitted = question.instance.co2_at(np.arange(len(rows)), placed_at.slot).sum()

@@ -2,7 +2,8 @@
 
 Law: part of check.py, by other code than made the plan. A slot that a job has already, or would have as soon as
 possible, is not chosen for its price, so only the other holds are judged by it. Under the carbon cap counts
-what all movable jobs emit; a plan above it must say so. Prices GBP/MWh, intensity g/kWh, cap kg, epoch seconds.
+what all movable jobs emit, under those of a day what is emitted in it; a plan above one must say so. Prices
+GBP/MWh, intensity g/kWh, cap kg, epoch seconds.
 """
 
 from __future__ import annotations
@@ -45,6 +46,26 @@ def signals(
     said = any("the carbon cap of" in words for words in plan.problems)
     if emitted > problem.co2_cap_kg * (1 + _NEAR) and not said:
         found.append(f"{emitted:.6g} kg are above the carbon cap, and the plan does not say so")
+    return [*found, *_over_caps(problem, plan, blocks)]
+
+
+def _over_caps(problem: Problem, plan: Plan, blocks: Blocks) -> list[str]:
+    """Caps of a day that the plan is above without saying so."""
+    grid, found = problem.grid, []
+    for cap in problem.carbon_caps:
+        mine = np.flatnonzero(cap.jobs & problem.movable)
+        start = plan.start[mine].astype(np.float64)
+        kg = 0.0
+        for slot in range(cap.first, min(cap.end, grid.count)):
+            begin = grid.slot_start(slot)
+            until = np.minimum(start + blocks.span[mine], begin + grid.slot_seconds)
+            seconds = np.maximum(until - np.maximum(start, begin), 0.0)
+            kg += (
+                float(np.nan_to_num(blocks.kw[mine] * seconds * problem.carbon[slot]).sum()) / 3.6e6
+            )
+        said = any(f"the {cap.name}," in words for words in plan.problems)
+        if kg > cap.kg * (1 + 10 * _NEAR) + 10 * _NEAR and not said:
+            found.append(f"{kg:.6g} kg are above the {cap.name}, and the plan does not say so")
     return found
 
 

@@ -164,6 +164,12 @@ class Listing:
         self.start[jobs], self.slot[jobs] = 0, self._problem.grid.count
         self._full_before.clear()  # what became free may lie before
 
+    def move(self, jobs: NDArray[np.int64], slot: NDArray[np.int64], to: NDArray[np.int64]) -> None:
+        """Give back the room of `jobs` at `slot` and take it at `to`; a start is its slot's first moment."""
+        self.timeline.add_many(jobs, slot, self._widths(jobs, slot), sign=-1.0)
+        self.place_all(jobs, to, self._problem.grid.start + to * self._problem.grid.slot_seconds)
+        self._full_before.clear()  # what became free may lie before
+
     def _widths(self, jobs: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slots that `jobs` take from `slot`: from their earliest moment in its slot, else from its start."""
         grid = self._problem.grid

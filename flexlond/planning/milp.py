@@ -1,8 +1,9 @@
-"""The core question as a restricted 0/1 model for HiGHS: few options of each job, all constraints.
+"""The core question as a 0/1 model for HiGHS: few options of each job, or all of them; all constraints.
 
 Law: pure, and decides nothing: what it returns is for the caller to check. Each job has its slots of least
 reduced cost at the given prices, its own slots and its incumbent one, so the incumbent is always an answer;
-being nowhere is an option only of who is nowhere, or has no other. GBP, kg CO2, amounts as in instance.py.
+being nowhere is an option only of who is nowhere, or has no other. With all slots of every job HiGHS's own
+bound holds for the whole question. GBP, kg CO2, amounts as in instance.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 from flexlond.planning.instance import NOWHERE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from flexlond.planning.instance import Instance, Prices
@@ -22,9 +25,13 @@ if TYPE_CHECKING:
     Matrix = tuple[
         NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
     ]  # row, column and value of each entry; upper bound of each row
+    Floor = tuple[
+        Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]], NDArray[np.float64]
+    ]  # what jobs at slots give, (m, W); the least (W,) of it that is wanted
 
 OPTIONS = 12
 MOST_JOBS = 1500
+_WHOLE_GAP = 1e-6  # share at which the search over all slots ends
 _MOST_ENTRIES = 4_000_000  # of the matrix: more takes longer to read than a cycle has
 
 
@@ -75,33 +82,78 @@ def solve_milp(
 
     Raises ImportError where highspy is not installed.
     """
-    import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
-
     if not 0 < instance.jobs <= most_jobs:
         return None
     chosen = options(instance, incumbent, prices)
     matrix = _rows(instance, chosen)
     if matrix is None:
         return None
-    model = _model(highspy, chosen, matrix)
+    return _run(chosen, matrix, np.zeros(0), incumbent, {"time_limit": float(seconds)})[0]
+
+
+def solve_whole(
+    instance: Instance,
+    incumbent: NDArray[np.int64],
+    prices: Prices,
+    seconds: float,
+    floor: Floor | None = None,
+) -> tuple[NDArray[np.int64] | None, float]:
+    """The best slots (n,) found over all slots of all jobs, and GBP that no answer is below (-inf: unknown).
+
+    With `floor` only answers count that give the least that is wanted; `incumbent` need not be one of them.
+    Raises ImportError where highspy is not installed.
+    """
+    chosen = options(instance, incumbent, prices, instance.slots)
+    matrix = _rows(instance, chosen)
+    if matrix is None:
+        return None, -np.inf
+    lower = np.zeros(0)
+    if floor is not None:
+        gives, lower = floor
+        placed = np.flatnonzero(chosen.slot >= 0)
+        given = gives(chosen.job[placed], chosen.slot[placed])
+        column, which = np.nonzero(given)
+        row, columns, value, upper = matrix
+        matrix = (
+            np.concatenate([row, which + len(upper)]),
+            np.concatenate([columns, placed[column]]),
+            np.concatenate([value, given[column, which]]),
+            np.concatenate([upper, np.full(len(lower), np.inf)]),
+        )
+    limits = {"time_limit": float(seconds), "mip_rel_gap": _WHOLE_GAP, "mip_abs_gap": 1e-9}
+    return _run(chosen, matrix, lower, incumbent, limits)
+
+
+def _run(
+    chosen: Options,
+    matrix: Matrix,
+    lower: NDArray[np.float64],
+    incumbent: NDArray[np.int64],
+    limits: dict[str, float],
+) -> tuple[NDArray[np.int64] | None, float]:
+    """The slots, if any were found, and the bound; `lower` are those of the last rows."""
+    import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
+
+    model = _model(highspy, chosen, matrix, lower)
     library: Any = highspy  # without stubs
     solver = library.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.setOptionValue("time_limit", float(seconds))
+    for name, value in {"output_flag": False, "threads": 1, **limits}.items():
+        solver.setOptionValue(name, value)
     solver.passModel(model)
     start = highspy.HighsSolution()
     start.col_value = (chosen.slot == incumbent[chosen.job]).astype(np.float64).tolist()
     solver.setSolution(start)
     solver.run()
+    bound = float(solver.getInfo().mip_dual_bound)
+    bound = bound if abs(bound) < highspy.kHighsInf else -np.inf
     if solver.getInfo().primal_solution_status != int(
         highspy.SolutionStatus.kSolutionStatusFeasible
     ):
-        return None
+        return None, bound
     taken = np.array(solver.getSolution().col_value) > 0.5
-    if not np.array_equal(chosen.job[taken], np.arange(instance.jobs)):
-        return None
-    return chosen.slot[taken]
+    if not np.array_equal(chosen.job[taken], np.arange(len(incumbent))):
+        return None, bound
+    return chosen.slot[taken], bound
 
 
 def _rows(instance: Instance, chosen: Options) -> Matrix | None:
@@ -141,8 +193,9 @@ def _model(
     highspy: Any,
     chosen: Options,
     matrix: Matrix,
+    lower: NDArray[np.float64],
 ) -> Any:
-    """The HighsLp: each job once, every row kept, all columns 0 or 1."""
+    """The HighsLp: each job once, every row kept, all columns 0 or 1; the last rows have a `lower` bound."""
     row, column, value, upper = matrix
     size, jobs = len(chosen.job), int(chosen.job[-1]) + 1
     row = np.concatenate([chosen.job, row + jobs])
@@ -153,7 +206,9 @@ def _model(
     model.num_col_, model.num_row_ = size, jobs + len(upper)
     model.col_cost_ = chosen.cost
     model.col_lower_, model.col_upper_ = np.zeros(size), np.ones(size)
-    model.row_lower_ = np.concatenate([np.ones(jobs), np.full(len(upper), -highspy.kHighsInf)])
+    model.row_lower_ = np.concatenate(
+        [np.ones(jobs), np.full(len(upper) - len(lower), -highspy.kHighsInf), lower]
+    )
     model.row_upper_ = np.concatenate([np.ones(jobs), upper])
     model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     model.a_matrix_.start_ = np.searchsorted(column[order], np.arange(size + 1)).astype(np.int32)

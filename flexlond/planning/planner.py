@@ -22,6 +22,7 @@ from flexlond.planning.answer import Outcome, answer, no_worse
 from flexlond.planning.attempt import Attempt, in_order
 from flexlond.planning.capacity import Blocks, Timeline, blocks_of
 from flexlond.planning.capped import excess, is_capped, powerless, share
+from flexlond.planning.carbon_caps import keep_caps
 from flexlond.planning.check import check
 from flexlond.planning.dependencies import backward
 from flexlond.planning.listing import Listing
@@ -61,17 +62,25 @@ def plan(
     improve: Improve | None = None,
 ) -> Plan:
     """Plan every job of `problem`; `last` is the plan before this one: the search begins from it."""
-    nothing = np.zeros(0, np.int64)
-    return place(
-        problem,
-        settings,
-        np.zeros(problem.jobs, np.int64),
-        nothing,
-        everything=True,
-        budget=budget,
-        last=last,
-        improve=improve,
-    )
+
+    def once(asked: Problem, before: Plan | None) -> Plan:
+        return place(
+            asked,
+            settings,
+            np.zeros(asked.jobs, np.int64),
+            np.zeros(0, np.int64),
+            everything=True,
+            budget=budget,
+            last=before,
+            improve=improve,
+        )
+
+    if not problem.carbon_caps:
+        return once(problem, last)
+    found = keep_caps(problem, settings, once, last, budget or budget_of(settings))
+    # Each plan was checked as it was made, but for the caps, in whose place it had prices.
+    wrong = check(problem, settings, found)
+    return replace(found, problems=(*found.problems, *wrong[:1])) if wrong else found
 
 
 def place(
@@ -119,6 +128,7 @@ def place(
     # Begin times in force are reconsidered one by one; giving them all back at once would be a step in power.
     in_force = (problem.movable & (problem.current > problem.now))[subset].any()
     free = not in_force and not np.isfinite(problem.co2_cap_kg) and not capped
+    free = free and not len(problem.carbon_extra)
     if free and not no_worse(problem, settings, blocks, result.start, asap.start):
         result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
     found = answer(problem, blocks, result, asap)
@@ -179,7 +189,11 @@ def _under_the_cap(
     bare.remember(last)
     result = bare.run(others, improve)
     result.uncapped = np.ones(problem.jobs, np.bool_)
-    over, _ = excess(problem, blocks, result.uncapped, result.start)
+    # Room comes free sooner than is thought, and who is not held takes it: he counts from his first moment on.
+    soonest = np.maximum(problem.earliest, problem.now)
+    free = problem.movable & ~result.moved
+    expected = np.where(free, np.minimum(result.start, soonest), result.start)
+    over, _ = excess(problem, blocks, result.uncapped, expected)
     return result if over < best[0] - _LITTLE else best[1]
 
 

@@ -64,6 +64,8 @@ class Running:
     kw: NDArray[np.float64]  # (N,)
     begin: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(N,) or empty: everything runs now."""
+    left: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    """(N, Q) s that may be left at evenly spaced quantiles from 0 to 1, or empty: for how certain a plan is."""
 
     @classmethod
     def none(cls, pools: int, resources: int) -> Running:
@@ -84,6 +86,41 @@ class Running:
         """Running jobs each wholly in one pool: `pool` (N,) is its index, -1 for none we know."""
         share = (pool[:, None] == np.arange(pools)[None, :]).astype(np.float64)
         return cls(share, demand, end, kw)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CarbonCap:
+    """The most that some jobs may emit in some slots (a day of the site or of an account)."""
+
+    name: str  # "carbon cap of 2026-11-28 (site)"
+    jobs: NDArray[np.bool_]  # (J,) who counts, as far as they are movable
+    first: int  # slots [first, end)
+    end: int
+    total_kg: float  # of the whole day
+    spent_kg: float = 0.0  # emitted already, or by runs under way
+
+    @property
+    def kg(self) -> float:
+        """What is left for the jobs."""
+        return max(0.0, self.total_kg - self.spent_kg)
+
+
+@dataclass(frozen=True, slots=True)
+class CapKept:
+    """What became of a carbon cap."""
+
+    name: str
+    total_kg: float
+    spent_kg: float
+    planned_kg: float  # by the planned runs, besides what is spent
+    price_gbp_kg: float  # its shadow price; 0 where it does not bind
+    search: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Where the search for the price stands (GBP per kg): what to try next, too low, enough."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the plan is within it."""
+        return self.planned_kg <= max(0.0, self.total_kg - self.spent_kg) * (1 + 1e-6) + 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +165,14 @@ class Problem:
     jobs alone, as far as their latest starts allow: they share what all others leave."""
     base_kw: float = 0.0  # what the site draws whatever we do (idle nodes); counts under `site_kw`
     co2_cap_kg: float = float("inf")  # of the planned jobs' runs together
+    runtimes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    """(J, Q) s of one task at evenly spaced quantiles from 0 to 1, or empty. No plan is made from it: it says
+    how certain one is."""
+    carbon_caps: tuple[CarbonCap, ...] = ()  # of days; kept by carbon_caps.py
+    carbon_extra: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    """(G, S) GBP per kg on top of the carbon price, by group of jobs and slot; empty: none."""
+    extra_group: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(J,) each job's group in carbon_extra; empty: none."""
     recent: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     """(M, 2): (epoch, kW) of starts we commanded in the last 5 minutes; they count against the ramp cap."""
 
@@ -157,7 +202,21 @@ class Problem:
                 if len(getattr(self, name))
             ),
             ("depends", self.depends.shape, (len(self.depends), 2)),
+            ("carbon_extra", self.carbon_extra.shape[1:], (self.grid.count,))
+            if len(self.carbon_extra)
+            else ("carbon_extra", (), ()),
+            (
+                "extra_group",
+                self.extra_group.shape,
+                (jobs if len(self.carbon_extra) else len(self.extra_group),),
+            ),
             ("recent", self.recent.shape, (len(self.recent), 2)),
+            ("runtimes", self.runtimes.shape[:1], (jobs if len(self.runtimes) else 0,)),
+            (
+                "running.left",
+                self.running.left.shape[:1],
+                (running if len(self.running.left) else 0,),
+            ),
             ("site_kw", self.site_kw.shape, (self.grid.count if len(self.site_kw) else 0,)),
             (
                 "running.begin",
@@ -211,6 +270,10 @@ class Plan:
     job_id: NDArray[np.int64]  # (J,)
     uncapped: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     """(J,) the site's power cap gives way to it: no consent, or its latest start; empty: no cap."""
+    carbon_caps: tuple[CapKept, ...] = ()  # in the problem's order
+    carbon_extra: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    extra_group: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """As in the problem: the prices of carbon at which the caps are kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import numpy as np
 
 from flexlond.planning.capacity import columns_of
 from flexlond.planning.instance import FIRST, KEPT, Instance
-from flexlond.planning.ranking import run_costs, score_of
+from flexlond.planning.ranking import group_of, run_costs, scored_runs, scores_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,19 +111,24 @@ def ask(
     earliest = np.maximum(problem.earliest[jobs], problem.now)
     first = (earliest - grid.start) // grid.slot_seconds
     lead = int(settings.spread * grid.slot_seconds)
-    last = (blocks.latest[jobs] - lead - grid.start) // grid.slot_seconds
+    # A job that may wait minutes only is spread over as little as that allows.
+    leads = np.clip((blocks.latest[jobs] - earliest) // 4, 0, lead)
+    last = (blocks.latest[jobs] - leads - grid.start) // grid.slot_seconds
     last = np.minimum(last, grid.count - 1)
     limits = _limits_in_force(problem, jobs, first, last)
     ratio = np.round(blocks.amount[jobs] / scale[:, None], _DIGITS)
     weight = np.round(problem.delay_weight[jobs] / scale, _DIGITS)
     width = np.maximum(1, np.ceil(hold / grid.slot_seconds)).astype(np.int64)
-    key = np.column_stack([problem.pool[jobs], span, width, kw / scale, weight, limits, ratio])
+    group = group_of(problem, jobs)
+    key = np.column_stack(
+        [problem.pool[jobs], span, width, kw / scale, weight, limits, group, ratio]
+    )
     _, sample, cls = np.unique(key, axis=0, return_index=True, return_inverse=True)
     rate, co2 = _rates(problem, settings, key[sample])
     index, need = _needs(problem, key[sample, 0].astype(np.int64), ratio[sample])
     delay = settings.delay_price * problem.delay_weight[jobs] / _DAY
-    score = score_of(problem.price, problem.carbon, settings)
-    known = np.abs(score[np.isfinite(score)])
+    scores = scores_of(problem, settings)
+    known = np.abs(scores[np.isfinite(scores)])
     typical = kw * span / 3.6e6 * (float(known.mean()) if known.size else 0.0)
     special, special_cost = _own_slots(
         problem, settings, blocks, (jobs, first, delay, typical, limits)
@@ -148,7 +153,8 @@ def ask(
         extra=np.clip(reach - first - width, 0, 1),
         co2_cap=problem.co2_cap_kg,
     )
-    first_cost = run_costs(grid, score, kw, earliest, span) + delay * (earliest - grid.start)
+    first_cost = scored_runs(grid, scores, group, (kw, earliest, span))
+    first_cost += delay * (earliest - grid.start)
     # Costs run from the grid's start, so that like jobs share a rate.
     before = delay * (earliest - grid.start)
     limited: NDArray[np.bool_] = np.asarray(np.isfinite(limits).any(axis=1), np.bool_)
@@ -183,11 +189,12 @@ def _rates(
     """(K, S) GBP and kg per unit of scale for a start at each slot's start; `kinds` are rows of the key."""
     grid = problem.grid
     classes = len(kinds)
-    _, span, _, power, weight, max_price, max_carbon = kinds[:, :7].T
+    _, span, _, power, weight, max_price, max_carbon, group = kinds[:, :8].T
     start = np.tile(grid.starts(), classes)
     spans, powers = np.repeat(span, grid.count), np.repeat(power, grid.count)
-    score = score_of(problem.price, problem.carbon, settings)
-    cost = run_costs(grid, score, powers, start, spans).reshape(classes, grid.count)
+    groups = np.repeat(group.astype(np.int64), grid.count)
+    scores = scores_of(problem, settings)
+    cost = scored_runs(grid, scores, groups, (powers, start, spans)).reshape(classes, grid.count)
     delay = settings.delay_price * weight / _DAY
     cost += delay[:, None] * (grid.starts() - grid.start)
     rate = np.where(np.isfinite(cost), cost, np.inf)
@@ -225,7 +232,7 @@ def _own_slots(
     """(n, 2) the first slot and the one of the begin time in force, and what they cost: (slot, GBP)."""
     jobs, first, delay, typical, limits = rows
     grid = problem.grid
-    score = score_of(problem.price, problem.carbon, settings)
+    scores, group = scores_of(problem, settings), group_of(problem, jobs)
     earliest = np.maximum(problem.earliest[jobs], problem.now)
     current = problem.current[jobs]
     special = np.full((len(jobs), 2), -1, np.int64)
@@ -241,7 +248,7 @@ def _own_slots(
         later = slot > first
         there = np.where(allowed, np.where(later, grid.start + slot * grid.slot_seconds, at), at)
         there = np.where(allowed, there, grid.start)
-        gbp = run_costs(grid, score, blocks.kw[jobs], there, blocks.span[jobs])
+        gbp = scored_runs(grid, scores, group, (blocks.kw[jobs], there, blocks.span[jobs]))
         gbp += delay * (there - grid.start)
         stay = settings.min_benefit * np.maximum(np.abs(gbp), 0.1 * typical)
         gbp = gbp - np.where(held == (which == KEPT), stay, 0.0)

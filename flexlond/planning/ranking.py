@@ -52,6 +52,40 @@ def score_of(
     return score
 
 
+def scores_of(problem: Problem, settings: PlanningSettings) -> NDArray[np.float64]:
+    """(G, S) GBP/MWh by group of jobs: the score, and what carbon caps add to it; one group without caps."""
+    score = score_of(problem.price, problem.carbon, settings)[None, :]
+    extra = problem.carbon_extra
+    if not len(extra):
+        return score
+    # kg/MWh is g/kWh; an intensity that is not known matters only where it has a price.
+    return np.asarray(score + np.where(extra > 0, extra * problem.carbon, 0.0))
+
+
+def group_of(problem: Problem, jobs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the row of `scores_of` that counts for each of `jobs`."""
+    if not len(problem.carbon_extra):
+        return np.zeros(len(jobs), np.int64)
+    return problem.extra_group[jobs]
+
+
+def scored_runs(
+    grid: TimeGrid,
+    scores: NDArray[np.float64],
+    group: NDArray[np.int64],
+    runs: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """(n,) GBP of `runs` (kW, start, span), each by the score of its group; as run_costs."""
+    kw, start, span = runs
+    if len(scores) == 1:
+        return run_costs(grid, scores[0], kw, start, span)
+    cost = np.empty(len(kw))
+    for number, score in enumerate(scores):
+        mine = group == number
+        cost[mine] = run_costs(grid, score, kw[mine], start[mine], span[mine])
+    return cost
+
+
 def rank(
     problem: Problem,
     settings: PlanningSettings,
@@ -66,9 +100,11 @@ def rank(
     kw, span = blocks.kw[rows], blocks.span[rows]
     kwh = kw * span / 3600.0
     per_second = settings.delay_price * problem.delay_weight[rows] / 86400.0
-    # Later slots start up to `spread` of a slot late (spread.py): keep that before the latest start.
+    # Later slots start up to `spread` of a slot late (spread.py): keep that before the latest start, but no
+    # more than a quarter of the whole wait.
     lead = int(settings.spread * grid.slot_seconds)
-    last = (blocks.latest[rows] - lead - grid.start) // grid.slot_seconds
+    leads = np.clip((blocks.latest[rows] - earliest) // 4, 0, lead)
+    last = (blocks.latest[rows] - leads - grid.start) // grid.slot_seconds
     first = (earliest - grid.start) // grid.slot_seconds
     cost = window_costs(grid, score, kw, span)
     starts = grid.starts() - grid.start

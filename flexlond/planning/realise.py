@@ -1,12 +1,12 @@
 """From slots to begin times: who is held, until which second, and why.
 
-Law: a job is held only where it is planned later than the first moment with room for it in this plan, or later
-than it would come by itself, so that those planned before it are before it; every other one is left to Slurm.
-That room is nodes, not power: Slurm knows of no cap on power, so who waits for that alone is held. Begin times
-are spread inside their slot and keep the ramp cap; a slot whose ramp is
-full is left for another one, and where no other is left the job starts as soon as it can: latest start > ramp
-cap. A job near its latest start whose slot would be nearly full goes earlier, because plans err. A begin time
-in force whose slot stays is not changed.
+Law: a job is held only where it is planned later than the first moment with room for it in this plan, or
+later than it would come by itself, so that those planned before it are before it; every other one is left to
+Slurm. That room is nodes, not power: Slurm knows of no cap on power, so who waits for that alone is held, and
+who would be over the cap if room on the nodes came sooner than is thought. Begin times are spread inside
+their slot and keep the ramp cap; a slot whose ramp is full is left for another one, and where no other is
+left the job starts as soon as it can: latest start > ramp cap. A job near its latest start whose slot would
+be nearly full goes earlier, because plans err. A begin time in force whose slot stays is not changed.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Realiser:
         self._ramp = ramp
         self._asap = asap
         self._capped = bool(np.isfinite(problem.site_kw).any())
+        self._in_cap = np.isfinite(problem.site_kw)
         self._awaited = 0
         self._best = np.zeros(0)
         jobs = question.jobs
@@ -119,9 +120,12 @@ class Realiser:
             if self._capped:
                 bare = self._no_later(slot, placement.soonest(row, reserve, power=False))
             placement.put(row, slot)
-        by_itself, by_itself_at = self._by_itself(row, slot, bare)
+        free = bare
+        if self._in_cap[first:slot].any() and self._allowed(row, slot):
+            free = first  # jobs end sooner than is thought, and Slurm starts all who are not held
+        by_itself, by_itself_at = self._by_itself(row, slot, free)
         reason = self._reason(row, slot, by_itself)
-        if bare < slot == soonest and reason is Reason.CAPACITY:
+        if free < slot == soonest and reason is Reason.CAPACITY:
             reason = Reason.POWER_CAP
         current = int(self._problem.current[job])
         power = float(self._blocks.step_kw[job])
@@ -130,14 +134,14 @@ class Realiser:
             return
         if slot > soonest and not self._in_force[row] and self._too_tight(row, slot):
             slot, reason = self._earlier(row, soonest, bare), Reason.LATEST_START
-            by_itself, by_itself_at = self._by_itself(row, slot, bare)
+            by_itself, by_itself_at = self._by_itself(row, slot, free)
         if self._capped and bare < slot and not self._allowed(row, slot):
             self._out.let_go.append(row)
             self._release(row, bare, reason)
             return
         barred = np.zeros(grid.count, np.bool_)
         while True:
-            waits = slot != bare  # and not for room alone, which by itself keeps starts apart
+            waits = slot != free  # and not for room alone, which by itself keeps starts apart
             at = self._begin(row, slot, by_itself_at, released=slot == by_itself, spread=waits)
             if at >= 0:
                 self._settle(row, slot, at, reason, held=at > by_itself_at)

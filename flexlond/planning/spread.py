@@ -34,10 +34,12 @@ def spread_time(
 ) -> int:
     """The begin time of a job in `slot` without a ramp cap, within `bounds` (earliest, latest)."""
     step = raster(grid.slot_seconds)
-    places = min(int(spread * grid.slot_seconds), grid.slot_seconds - 1) // step + 1
+    earliest, latest = bounds
+    # Where the latest start cuts the spread short, they are spread over what is left, not crowded at its end.
+    last = min(int(spread * grid.slot_seconds), latest - grid.slot_start(slot))
+    places = max(0, min(last, grid.slot_seconds - 1)) // step + 1
     mixed = (job_id * int(_GOLDEN)) & 0xFFFFFFFFFFFFFFFF
     begin = grid.slot_start(slot) + (mixed >> 32) * places // (1 << 32) * step
-    earliest, latest = bounds
     return max(min(begin, latest), earliest)
 
 

@@ -48,6 +48,8 @@ LEVELS: Final = (
 _SECONDS_UP_TO: Final = 2  # these levels know the time limit; the later ones remember its share
 NO_HISTORY: Final = "time limit"
 NO_LIMIT: Final = "no time limit and no history"
+QUANTILES: Final = tuple(number / 20 for number in range(21))
+"""The levels of `RuntimeModel.quantiles`: every twentieth, with both ends."""
 MAX_KEYS: Final = 20_000
 _DEPTH: Final = 24
 _RECENT: Final = 5
@@ -134,6 +136,26 @@ class RuntimeModel:
                 answer = known[asked] = (forecast.p50, forecast.p90)
             found[row] = answer
         return found[:, 0], found[:, 1]
+
+    def quantiles(self, features: Features, elapsed: float = 0.0) -> tuple[float, ...]:
+        """The total runtime at each of QUANTILES, for a job that has run `elapsed` seconds: from like runs.
+
+        With n runs the next is below the shortest of them once in n + 1 times, and above the longest as often:
+        the distribution reaches from `elapsed` to the time limit. Without any it is even between the two.
+        """
+        limit = features.limit_seconds
+        scale = _scale(limit)
+        ceiling = max(float(limit or UNLIMITED_SECONDS), math.floor(elapsed) + 1.0)
+        pool: list[float] = []
+        for place, key in enumerate(_keys(features)):
+            ring = self._rings.of(key)
+            if len(ring) > len(pool):
+                factor = 1.0 if place <= _SECONDS_UP_TO else scale
+                pool += [took for value in ring if (took := min(value * factor, ceiling)) > elapsed]
+            if len(pool) >= _ENOUGH:
+                break
+        ordered = [max(1.0, elapsed), *sorted(pool), ceiling]
+        return tuple(np.interp(QUANTILES, np.linspace(0.0, 1.0, len(ordered)), ordered).tolist())
 
     def _forecast(self, features: Features, keys: Sequence[Key], elapsed: float) -> Forecast:
         limit = features.limit_seconds

@@ -9,6 +9,7 @@ Sources: the services' documentation; RFC 9110 for Retry-After.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,20 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_TEXT = 120  # of a server's own words in an error
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do next when a request fails; the default is for a price or carbon feed."""
+
+    slow: str = "check the network or raise signals.timeout"
+    away: str = "check the network, a proxy, or set the feed's url to a mirror"
+    moved: str = "set the feed's url to that address"
+    often: str = "raise the feed's refresh"
+    refused: str = "check region, product and url"
+
+
+FEED = Advice()
+
+
 class FetchError(SignalError):
     """The request failed; `retry_after` is the server's wish in seconds, 0 when it has none."""
 
@@ -32,7 +47,11 @@ class FetchError(SignalError):
 
 
 async def get_json(
-    client: httpx.AsyncClient, url: str, params: Mapping[str, str] | None, now: int
+    client: httpx.AsyncClient,
+    url: str,
+    params: Mapping[str, str] | None,
+    now: int,
+    advice: Advice = FEED,
 ) -> Any:
     """The decoded JSON at `url`. `now` (epoch seconds) is for a Retry-After that is a date.
 
@@ -42,16 +61,13 @@ async def get_json(
         async with client.stream("GET", url, params=params, follow_redirects=False) as response:
             body = await _read(response, url)
     except httpx.TimeoutException:
-        raise FetchError(
-            f"{url} did not answer in time; check the network or raise signals.timeout"
-        ) from None
+        raise FetchError(f"{url} did not answer in time; {advice.slow}") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise FetchError(
-            f"{url} cannot be reached ({_short(str(error) or type(error).__name__)}); check the "
-            "network, a proxy, or set the feed's url to a mirror"
+            f"{url} cannot be reached ({_short(str(error) or type(error).__name__)}); {advice.away}"
         ) from None
     if response.status_code != httpx.codes.OK:
-        raise _refusal(response, url, body, now)
+        raise _refusal(response, url, body, now, advice)
     kind = response.headers.get("content-type", "no content type")
     if "json" not in kind.lower():
         raise FetchError(
@@ -79,20 +95,18 @@ async def _read(response: httpx.Response, url: str) -> bytes:
     return b"".join(chunks)
 
 
-def _refusal(response: httpx.Response, url: str, body: bytes, now: int) -> FetchError:
+def _refusal(
+    response: httpx.Response, url: str, body: bytes, now: int, advice: Advice
+) -> FetchError:
     status = f"{response.status_code} {response.reason_phrase}"
     if response.is_redirect:
         target = _short(response.headers.get("location", "nowhere"))
-        return FetchError(
-            f"{url} answered {status} to {target}; set the feed's url to that address"
-        )
+        return FetchError(f"{url} answered {status} to {target}; {advice.moved}")
     wait = _retry_after(response.headers.get("retry-after", ""), now)
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return FetchError(
-            f"{url} answered {status}: asked too often; raise the feed's refresh", wait
-        )
+        return FetchError(f"{url} answered {status}: asked too often; {advice.often}", wait)
     words = _short(body.decode("utf-8", "replace"))
-    return FetchError(f"{url} answered {status} ({words}); check region, product and url", wait)
+    return FetchError(f"{url} answered {status} ({words}); {advice.refused}", wait)
 
 
 def _retry_after(text: str, now: int) -> float:

@@ -17,6 +17,7 @@ from flexlond._pb import helper_pb2, helper_pb2_grpc
 from flexlond.auth.credentials import open_channel
 from flexlond.auth.munge import MungeError
 from flexlond.model.action import Action, Outcome, Result, Verb
+from flexlond.model.licence import Reserved, Stretch, StretchResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -32,6 +33,7 @@ _VERBS = {
     Verb.REQUEUE_UNTIL: helper_pb2.VERB_REQUEUE_UNTIL,
     Verb.SUSPEND: helper_pb2.VERB_SUSPEND,
     Verb.RESUME: helper_pb2.VERB_RESUME,
+    Verb.LET_OFF: helper_pb2.VERB_LET_OFF,
 }
 _OUTCOMES = {
     helper_pb2.OUTCOME_APPLIED: Outcome.APPLIED,
@@ -123,6 +125,29 @@ class HelperClient:
             results += map(_result, reply.results)
         return tuple(results)
 
+    async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved:
+        """Have the reservations of ours brought to `wanted`. HelperUnavailable when it cannot be."""
+        request = helper_pb2.ReserveRequest(
+            wanted=[helper_pb2.Stretch(start=one.start, end=one.end, kw=one.kw) for one in wanted],
+            reason=reason,
+        )
+        timeout = BASE_TIMEOUT + TIMEOUT_PER_ACTION * len(wanted)
+        reply = await self._call(self._stub().Reserve(request, timeout=timeout))
+        return Reserved(
+            results=tuple(
+                StretchResult(
+                    _stretch(one.stretch),
+                    _OUTCOMES.get(one.outcome, Outcome.UNKNOWN),
+                    one.code,
+                    one.detail,
+                )
+                for one in reply.results
+            ),
+            in_force=tuple(map(_stretch, reply.in_force)),
+            total=reply.total,
+            used=reply.used,
+        )
+
     async def status(self) -> HelperStatus:
         """Ask the helper how it is. HelperUnavailable when it does not answer."""
         reply = await self._call(
@@ -177,6 +202,10 @@ def _message(action: Action) -> helper_pb2.Action:
         not_before=action.not_before,
         reason=action.reason,
     )
+
+
+def _stretch(message: helper_pb2.Stretch) -> Stretch:
+    return Stretch(message.start, message.end, message.kw)
 
 
 def _result(message: helper_pb2.Result) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -58,6 +59,11 @@ PIECES = [
         b"power=",
         b"max-price=",
         b"max-carbon=",
+        b"latency=",
+        b"work=",
+        b"unit=",
+        b"2.5e6",
+        b"inference",
         b"class=",
         b"off",
         b"now+",
@@ -282,12 +288,19 @@ def test_any_text_is_read_the_same_twice_and_a_refusal_is_one_printable_line(
         assert found.line.startswith("flexlon: '")
 
 
-directives = st.builds(
+works = st.one_of(
+    st.just((0.0, "")),
+    st.tuples(
+        st.integers(1, 10**8).map(float), st.from_regex(r"[a-z][a-z0-9_.-]{0,31}", fullmatch=True)
+    ),
+)
+plain_directives = st.builds(
     Directive,
     source=st.just("directive"),
     deadline=st.integers(NOW + 3600, NOW + 10**7),
     start_by=st.one_of(st.just(0), st.integers(NOW, NOW + 10**7)),
     max_delay=st.one_of(st.none(), st.integers(0, 10**8)),
+    latency=st.one_of(st.just(0), st.integers(NOW + 1, NOW + 10**8)),
     preempt=st.sampled_from([Preempt.REQUEUE, Preempt.SUSPEND]),
     checkpoint=st.one_of(
         st.none(), st.tuples(st.sampled_from(["USR1", "TERM", "10", "64"]), st.integers(0, 65535))
@@ -307,6 +320,11 @@ directives = st.builds(
 )
 
 
+directives = st.builds(
+    lambda plain, work: replace(plain, work=work[0], unit=work[1]), plain_directives, works
+)
+
+
 def _write(found: Directive, rng: random.Random) -> str:
     """The directive as a user could have written it."""
     power = found.power
@@ -314,6 +332,7 @@ def _write(found: Directive, rng: random.Random) -> str:
         f"deadline=now+{found.deadline - NOW}",
         f"start-by=now+{found.start_by - NOW}" if found.start_by else "",
         f"max-delay={format_duration(found.max_delay)}" if found.max_delay is not None else "",
+        f"latency={format_duration(found.latency - NOW)}" if found.latency else "",
         f"preempt={found.preempt}",
         f"checkpoint={found.checkpoint[0]}@{found.checkpoint[1]}" if found.checkpoint else "",
         f"min-run=0:{found.min_run}",
@@ -323,6 +342,8 @@ def _write(found: Directive, rng: random.Random) -> str:
         else "",
         f"max-price={found.max_price:.3f}" if found.max_price is not None else "",
         f"max-carbon={found.max_carbon:.3f}g/kWh" if found.max_carbon is not None else "",
+        f"work={found.work:.0f}" if found.work else "",
+        f"unit={found.unit.upper()}" if found.unit else "",
     ]
     rng.shuffle(words)
     return (

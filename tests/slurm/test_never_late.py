@@ -55,6 +55,7 @@ def workload(seed: int, count: int) -> list[Order]:
                 "max-delay",
                 "deadline",
                 "start-by",
+                "latency",
                 "class",
                 "slurm",
                 "array",
@@ -66,12 +67,13 @@ def workload(seed: int, count: int) -> list[Order]:
         )
         minutes = f"{slack // 60}:{slack % 60:02d}"
         promise: dict[str, int] = {"start_by": slack}
-        comment = f"flex: max-delay={minutes}"
+        comment = {
+            "start-by": f"flex: start-by=now+{slack}seconds",
+            "latency": f"flex: latency={minutes} max-delay=20:00",
+        }.get(kind, f"flex: max-delay={minutes}")
         if kind == "deadline":
             comment = f"flex: deadline=now+{slack + 90}seconds"
             promise = {"finish_by": slack + 90}
-        elif kind == "start-by":
-            comment = f"flex: start-by=now+{slack}seconds"
         elif kind == "class":
             comment, promise = "flex: class=urgent", {"start_by": 90}
         elif kind == "slurm":

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from flexlond.agents.ports import AgentView
+
 NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
 
 SIGNAL = SignalLine(
@@ -130,7 +132,7 @@ def fake_agent(*held: JobView, **changes: Any) -> FakeAgent:
 
 @contextlib.contextmanager
 def served(
-    agent: FakeAgent, folder: Path, munge_socket: str, shell: Shell | None = None
+    agent: AgentView, folder: Path, munge_socket: str, shell: Shell | None = None
 ) -> Iterator[Path]:
     """The admin service over a Unix socket, on an event loop of its own thread."""
     path = folder / "admin.sock"

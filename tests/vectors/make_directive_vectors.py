@@ -41,8 +41,8 @@ from vector_base import (  # noqa: E402 - found through the path above
     inert,
     refuse,
 )
-from vector_times import clock_changes, lengths, times  # noqa: E402
-from vector_words import powers, preemption, rates, recognition, words  # noqa: E402
+from vector_times import clock_changes, latencies, lengths, times  # noqa: E402
+from vector_words import powers, preemption, rates, recognition, words, works  # noqa: E402
 
 NOT_PREEMPTIBLE = {"flex_class": "Preemptible", "max_delay": DAY}
 PREEMPTIBLE = {
@@ -76,11 +76,11 @@ def classes() -> None:
     good("flex: start-by=08:00 power=1W", site, start_by=EIGHT, power=[1.0, "job"])
     good("flex: deadline=08:00", {"settings": "bare"}, deadline=EIGHT)
     good("flex: max-delay=5 power=1W", {"settings": "bare"}, max_delay=300, power=[1.0, "job"])
-    choice = "write class=NAME, or a deadline=, start-by= or max-delay="
+    choice = "write class=NAME, or a deadline=, start-by=, max-delay= or latency="
     for comment in ("flex:", "flex: power=1W", "flex: preempt=requeue"):
         refuse(comment, "flex:", "the site has no default class", choice, settings="bare")
     refuse("flex: class=x", "class=x", "unknown class 'x'", CLASS + "(the site has none)", settings="bare")
-    names = "Preemptible, consent-only, overnight, standard"
+    names = "Preemptible, consent-only, counted, overnight, serving, standard, unitless"
     refuse("flex: class=nightly", "class=nightly", "unknown class 'nightly'", CLASS + names, settings="site")
     refuse("flex: class=%s", "class=%s", "unknown class '%s'", CLASS + names, settings="site")
     refuse("flex: class=", "class=", "no value", CLASS + names, settings="site")
@@ -174,6 +174,11 @@ def contradictions() -> None:
         "flex: preempt=suspend min-run=1-0", {"time_limit": "UNLIMITED"},
         preempt="suspend", min_run=DAY, max_preempts=1, **STANDARD,
     )
+    # latency against --begin
+    good("flex: latency=4:00:00", {"begin": begin}, latency=begin)
+    why, fix = "the job cannot start by then: its --begin is 2026-11-23T14:15:30Z", "give a longer latency or an earlier --begin"
+    refuse("flex: latency=3:59:59", "latency=3:59:59", why, fix, begin=begin)
+    refuse("flex: class=serving", "latency=10 of class serving", why, fix, settings="site", begin=begin)
     # the order of faults: words from left to right, then time, then preemption
     refuse("flex: power=x deadine=1", "power=x", "not a number", POWER)
     refuse("flex: min-run=5 deadline=now-1", "deadline=now-1", "it is in the past", "give a time after the submission")
@@ -198,7 +203,7 @@ def make() -> str:
     """The file's text."""
     CASES.clear()
     for family in (
-        *(recognition, times, clock_changes, lengths, preemption, powers, rates, words, classes, contradictions),
+        *(recognition, times, clock_changes, lengths, latencies, preemption, powers, rates, works, words, classes, contradictions),
     ):
         family()
     rows = ",\n".join("  " + json.dumps(one, sort_keys=True) for one in CASES)

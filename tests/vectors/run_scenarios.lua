@@ -17,6 +17,7 @@ end
 local function run(scenario)
     local out = { user = { is_list = true }, log = { is_list = true } }
     slurm = stub.slurm(out)
+    slurm.reservations = scenario.reservations or {}
     local fields, seen = copy(scenario.job), { is_list = true }
     local jd = stub.record(fields, stub.unset, seen)
     local parts = stub.parts(scenarios.partitions)
@@ -32,6 +33,7 @@ local function run(scenario)
     return {
         name = scenario.name, ok = ok, rc = rc, user = out.user, log = out.log, calls = stub.calls, seen = seen,
         begin_time = fields.begin_time or 0, admin_comment = fields.admin_comment or "",
+        licenses = fields.licenses or "",
     }
 end
 

@@ -59,7 +59,9 @@ function stub.record(fields, defaults, seen)
     })
 end
 
-stub.unset = { begin_time = 0, time_limit = stub.NO_VAL, time_min = stub.NO_VAL, priority = stub.NO_VAL, cron_job = false }
+stub.unset = { min_cpus = stub.NO_VAL, max_nodes = stub.NO_VAL, min_nodes = stub.NO_VAL, num_tasks = stub.NO_VAL,
+    cpus_per_task = 65534, sockets_per_node = 65534, shared = 65534, het_job_offset = stub.NO_VAL,
+    begin_time = 0, time_limit = stub.NO_VAL, time_min = stub.NO_VAL, priority = stub.NO_VAL, cron_job = false }
 
 function stub.parts(partitions)
     local list = {}

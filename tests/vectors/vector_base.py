@@ -25,6 +25,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
                 "max_preempts": "3",
             },
             "consent-only": {"preempt": "suspend"},
+            "serving": {"latency": "10", "max_delay": "12:00:00", "unit": "inference"},
+            "counted": {"max_delay": "60", "work": "5", "unit": "Epoch"},
+            "unitless": {"max_delay": "60", "work": "5"},
         },
         "opt_in": [
             {"partition": "green"},
@@ -94,12 +97,14 @@ POWER = "write power=350W/node, power=300W/gpu, power=12W/cpu or power=3.5kW for
 PRICE = "write max-price=NUMBER in GBP/MWh, such as max-price=80 or max-price=80GBP/MWh"
 CARBON = "write max-carbon=NUMBER in g/kWh, such as max-carbon=150 or max-carbon=150g/kWh"
 CHECKPOINT = "write checkpoint=SIGNAL@SECONDS, such as checkpoint=USR1@120"
+WORK = "write work=NUMBER with unit=NAME, such as work=2.5e6 unit=inference"
+UNIT = "write unit=NAME with work=NUMBER, such as work=2.5e6 unit=inference"
 PREEMPT = "write preempt=none, preempt=requeue or preempt=suspend"
 COUNT = "write max-preempts=NUMBER, such as max-preempts=2"
 CLASS = "write class=NAME with one of: "
 OFF = "write 'flex: off' with no other word"
 BARE = "write key=value, such as deadline=now+8hours, or off"
 KNOWN = (
-    "class, deadline, start-by, max-delay, preempt, checkpoint, min-run, max-preempts, power, "
-    "max-price, max-carbon or off"
+    "class, deadline, start-by, max-delay, latency, preempt, checkpoint, min-run, max-preempts, power, "
+    "max-price, max-carbon, work, unit or off"
 )

@@ -193,3 +193,26 @@ def lengths() -> None:
     for text in ("35791395", "999999999", "24856-0", "999999999:0:0"):
         why = "longer than Slurm can count"
         refuse(f"flex: min-run={text}", f"min-run={text}", why, LENGTH.format("min-run"))
+
+
+def latencies() -> None:
+    """latency: a length that becomes a moment at the first submission, beside every other bound."""
+    for text, seconds in LENGTHS:
+        good(f"flex: latency={text}", latency=WINTER + seconds)
+    good("flex: latency=10", {"tz": "Europe/London", "now": SUMMER}, latency=SUMMER + 600)
+    good("flex: LATENCY=5 max-delay=1-0", latency=WINTER + 300, max_delay=DAY)
+    good("flex: latency=5 power=1W", {"settings": "bare"}, latency=WINTER + 300, power=[1.0, "job"])
+    good("flex: latency=5", {"settings": "site", "partition": "green"}, latency=WINTER + 300)
+    good("flex: latency=5 class=standard", latency=WINTER + 300, flex_class="standard", max_delay=12 * HOUR)
+    good("flex: class=serving", {"settings": "site"}, flex_class="serving", latency=WINTER + 600, max_delay=12 * HOUR)
+    good(
+        "flex: class=serving latency=2 max-delay=1-0", {"settings": "site"},
+        flex_class="serving", latency=WINTER + 120, max_delay=DAY,
+    )
+    good("flex: latency=10", {"time_limit": "UNLIMITED"}, latency=WINTER + 600)
+    for text, why in (
+        *(("1h", "not a length of time"), ("now+5minutes", "not a length of time"), ("5s", "not a length of time")),
+        *(("-5", "a length of time cannot be negative"), ("UNLIMITED", "a length of time without end is no promise")),
+        *(("35791395", "longer than Slurm can count"), ("1.5", "not a length of time")),
+    ):
+        refuse(f"flex: latency={text}", f"latency={text}", why, LENGTH.format("latency"))

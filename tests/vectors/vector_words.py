@@ -12,6 +12,7 @@ from vector_base import (
     CHECKPOINT,
     CLASS,
     COUNT,
+    HOUR,
     KNOWN,
     LENGTH,
     OFF,
@@ -20,6 +21,9 @@ from vector_base import (
     PRICE,
     STANDARD,
     TIME,
+    UNIT,
+    WINTER,
+    WORK,
     good,
     inert,
     refuse,
@@ -133,6 +137,49 @@ def rates() -> None:
         refuse(f"flex: max-carbon={text}", f"max-carbon={text}", f"wrong unit '{unit}'", CARBON)
 
 
+def works() -> None:
+    """work and unit."""
+    for text, value in (
+        *(("2.5e6", 2.5e6), ("1000", 1000.0), ("0.001", 0.001), ("1E3", 1000.0), ("1e-3", 0.001), ("7e+2", 700.0)),
+        *(("007", 7.0), ("999999999e8", 999999999e8), ("1e17", 1e17), ("123456789.123456789", 123456789.123456789)),
+    ):
+        good(f"flex: work={text} unit=inference", work=value, unit="inference", **STANDARD)
+    for text in (
+        *("many", "-5", "+5", ".5", "5.", "1e", "1e+", "1e123", "2.5M", "1,5", "0x10", "nan", "inf", "1234567890"),
+        *("1.1234567890", "5images", "1e3.5", "5e5e5", "--1", "1%s"),
+    ):
+        word = text.split(",")[0]
+        if word == text:
+            refuse(f"flex: work={text} unit=x", f"work={text}", "not a number", WORK)
+        else:
+            refuse(f"flex: work={text} unit=x", "5", "not key=value", BARE)
+    for text in ("0", "0.0", "0e5", "1e18", "1e99", "999999999e10"):
+        refuse(f"flex: work={text} unit=x", f"work={text}", "not an amount above 0 and below 1e18", WORK)
+    for text, name in (
+        *(("epoch", "epoch"), ("EPOCH", "epoch"), ("x", "x"), ("ns_day.v-2", "ns_day.v-2"), ("a" * 32, "a" * 32)),
+    ):
+        good(f"flex: unit={text},work=1 max-delay=5", work=1.0, unit=name, max_delay=300)
+    why = "not a name of 1 to 32 of a-z 0-9 _ . - that begins with a letter"
+    for text in ("1", "_x", "-x", ".x", "a/b", "a%s", "a=b", "a" * 33, "x@y", "9k"):
+        refuse(f"flex: work=1 unit={text}", f"unit={text}", why, UNIT)
+    refuse("flex: work=1 unit=caf\u00e9", "unit=caf??", why, UNIT)
+    alone, fix = "the work has no unit", "add unit=NAME, such as unit=inference"
+    refuse("flex: work=5", "work=5", alone, fix)
+    refuse("flex: max-delay=9 work=1e3", "work=1e3", alone, fix)
+    refuse("flex: class=unitless", "work=5 of class unitless", alone, fix, settings="site")
+    good("flex: class=unitless unit=x", {"settings": "site"}, flex_class="unitless", work=5.0, unit="x", max_delay=3600)
+    alone, fix = "the unit has no work", "add work=NUMBER, such as work=2.5e6, or leave it out"
+    refuse("flex: unit=epoch", "unit=epoch", alone, fix)
+    refuse("flex: class=serving unit=epoch", "unit=epoch", alone, fix, settings="site")
+    # A class may give the unit, and the work too; a word of the user's counts before the class's.
+    serving = {"flex_class": "serving", "latency": WINTER + 600, "max_delay": 12 * HOUR}
+    good("flex: class=serving work=9e5", {"settings": "site"}, **serving, work=9e5, unit="inference")
+    good("flex: class=serving work=2 unit=Token", {"settings": "site"}, **serving, work=2.0, unit="token")
+    counted = {"flex_class": "counted", "max_delay": HOUR, "unit": "epoch"}
+    good("flex: class=counted", {"settings": "site"}, **counted, work=5.0)
+    good("flex: class=counted work=6", {"settings": "site"}, **counted, work=6.0)
+
+
 def words() -> None:
     """Unknown keys, words that are none, duplicates, empty values, off, length, control characters."""
     for key, near in (
@@ -142,7 +189,7 @@ def words() -> None:
         *(("carbon", "max-carbon"), ("watts", "class"), ("pwr", "power"), ("DEADINE", "deadline")),
     ):
         refuse(f"flex: {key}=x", f"{key}=x", f"unknown key '{key.lower()}'", f"did you mean {near}=? known: {KNOWN}")
-    refuse("flex: =x", "=x", "unknown key ''", f"did you mean class=? known: {KNOWN}")
+    refuse("flex: =x", "=x", "unknown key ''", f"did you mean work=? known: {KNOWN}")
     for word in ("deadline", "yes", "on", "deadline:08:00", "08:00", "max-delay:10", "%s%n", "offf"):
         refuse(f"flex: {word}", word, "not key=value", BARE)
     refuse("flex: caf\u00e9", "caf??", "not key=value", BARE)
@@ -161,9 +208,9 @@ def words() -> None:
     for key, form in (
         ("class", CLASS + "standard"),
         *((key, TIME.format(key)) for key in ("deadline", "start-by")),
-        *((key, LENGTH.format(key)) for key in ("max-delay", "min-run")),
+        *((key, LENGTH.format(key)) for key in ("max-delay", "latency", "min-run")),
         *(("preempt", PREEMPT), ("checkpoint", CHECKPOINT), ("max-preempts", COUNT), ("power", POWER)),
-        *(("max-price", PRICE), ("max-carbon", CARBON)),
+        *(("max-price", PRICE), ("max-carbon", CARBON), ("work", WORK), ("unit", UNIT)),
     ):
         refuse(f"flex: {key}=", f"{key}=", "no value", form)
     for comment in ("flex: off", "flex:off", "FLEX: OFF", "flex: off;deadline=1", "note;flex: ,off,", "flex:\toff\nx"):

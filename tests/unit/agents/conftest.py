@@ -16,16 +16,19 @@ import pytest
 from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.daemon.store import SqliteStore
 from flexlond.model.action import Action, Outcome, Result, Verb
-from flexlond.model.job import Cluster, Job, JobState, Pool, Snapshot
+from flexlond.model.job import Cluster, Job, JobState, Pool, Reservation, Snapshot
+from flexlond.model.licence import Reserved, StretchResult, kw_of, without_kw
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.model.settings import Feed, Settings
 from flexlond.slurm.command import SlurmCommandError
 from flexlond.slurm.helper_client import HelperUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from flexlond.agents.power_log import Meter
+    from flexlond.model.licence import Stretch
     from flexlond.model.timegrid import TimeGrid
 
 START = 1_795_000_200 - 1_795_000_200 % 1800
@@ -46,7 +49,12 @@ class SimSlurm:
     helper_down: bool = False
     complete: bool = True
     answers_lost: bool = False
+    refuses: str = ""  # the code with which stops are refused
+    checkpointing: bool = False  # stops have given the signal only
+    stopped: dict[int, tuple[int, int]] = field(default_factory=dict)  # suspended: since, due
     effects: list[Action] = field(default_factory=list)
+    reserved: list[tuple[Stretch, ...]] = field(default_factory=list)
+    licences: int = 1000
     next_id: int = 1
     name: str = "squeue"
 
@@ -106,6 +114,9 @@ class SimSlurm:
             self._schedule()
 
     def _schedule(self) -> None:
+        for job_id, (_, due) in list(self.stopped.items()):
+            if self.now >= due:  # the timer of its own
+                self.resume(job_id)
         for job in list(self.jobs.values()):
             if job.state is JobState.RUNNING and self.now >= job.start + self.runtime[job.job_id]:
                 self.edit(job.job_id, state=JobState.ENDED, end=self.now)
@@ -134,6 +145,15 @@ class SimSlurm:
             raise HelperUnavailable("no socket")
         return object()
 
+    async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved:  # the port's
+        if self.helper_down:
+            raise HelperUnavailable("no socket")
+        self.reserved.append(tuple(wanted))
+        results = tuple(StretchResult(one, Outcome.APPLIED, "applied", "") for one in wanted)
+        running = (j for j in self.jobs.values() if j.state is JobState.RUNNING)
+        used = sum(kw_of(j.licenses) or 0 for j in running)
+        return Reserved(results, tuple(wanted), self.licences, used)
+
     async def apply(self, actions: Sequence[Action]) -> Sequence[Result]:
         if self.helper_down:
             raise HelperUnavailable("no socket")
@@ -149,6 +169,8 @@ class SimSlurm:
             seen = self.jobs[action.job_id]
             return Result(action.action_id, outcome, code, "", seen.begin, seen.state.value)
 
+        if action.verb in {Verb.REQUEUE_UNTIL, Verb.SUSPEND, Verb.RESUME}:
+            return self._stop(action, job, end)
         if job.state is not JobState.PENDING:
             return end(Outcome.REFUSED, "not-pending")
         if job.begin != action.expected_begin:
@@ -156,14 +178,51 @@ class SimSlurm:
         self.effects.append(action)
         if action.verb is Verb.HOLD_UNTIL:
             self.edit(action.job_id, begin=action.not_before)
+        elif action.verb is Verb.LET_OFF:
+            self.edit(action.job_id, licenses=without_kw(job.licenses) or "")
         elif action.verb is Verb.RELEASE:
             self.edit(action.job_id, begin=max(self.now, action.not_before))
         return end(Outcome.APPLIED, "applied")
 
+    def _stop(self, action: Action, job: Job, end: Callable[[Outcome, str], Result]) -> Result:
+        """As the helper: what runs is requeued until then, suspended, or resumed."""
+        if job.restarts != action.restarts or job.state.value != action.expected_state:
+            return end(Outcome.REFUSED, "state-changed")
+        if self.refuses:
+            return end(Outcome.REFUSED, self.refuses)
+        self.effects.append(action)
+        if self.checkpointing:
+            return end(Outcome.UNKNOWN, "checkpointing")
+        if action.verb is Verb.REQUEUE_UNTIL:
+            self.requeue(job.job_id, action.not_before)
+        elif action.verb is Verb.SUSPEND:
+            self.edit(job.job_id, state=JobState.SUSPENDED)
+            self.stopped[job.job_id] = (self.now, action.not_before)
+        else:
+            self.resume(job.job_id)
+        return end(Outcome.APPLIED, "applied")
+
+    def requeue(self, job_id: int, begin: int) -> None:
+        job = self.jobs[job_id]
+        again = {"submit": self.now, "restarts": job.restarts + 1, "begin": begin}
+        self.edit(job_id, state=JobState.PENDING, start=0, **again)
+
+    def resume(self, job_id: int) -> None:
+        since, _ = self.stopped.pop(job_id)
+        self.runtime[job_id] += self.now - since
+        self.edit(job_id, state=JobState.RUNNING)
+
     def read_cluster(self) -> Cluster:
         names = tuple(f"n{i}" for i in range(2))
         pool = Pool("main", 2, self.cpus, 0, (), names, None, 3600, is_default=True)
-        return Cluster("sim", "24.11.5", (pool,), 30, accrue_always=True, kill_wait=30)
+        found = Cluster("sim", "24.11.5", (pool,), 30, accrue_always=True, kill_wait=30)
+        windows = (
+            Reservation(
+                one.name, one.start, one.end, "", f"kw:{one.kw}", ("ANY_NODES",), active=True
+            )
+            for one in (self.reserved[-1] if self.reserved else ())
+        )
+        return replace(found, reservations=tuple(windows))
 
 
 @dataclass
@@ -189,6 +248,7 @@ class Bench:
     def __init__(self, path: Path, settings: Settings, price: Sequence[float]) -> None:
         self.slurm = SimSlurm()
         self.hub = SimHub(price)
+        self.meter: Meter | None = None
         self.settings = settings
         self._path = path
         self.store = SqliteStore(path)
@@ -206,6 +266,7 @@ class Bench:
             tz=ZoneInfo("Europe/London"),
             clock=lambda: self.slurm.now,
             version="test",
+            meter=self.meter,
         )
 
     def restart(self) -> None:

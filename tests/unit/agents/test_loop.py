@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SIX_SLOTS = 6 * 1800
 FLEX = "flex: max-delay=8:00:00"
+LATENCY = "flex: latency=2:00:00 max-delay=8:00:00 work=2.5e6 unit=inference"
+BOUNDS = {FLEX: 8 * 3600, LATENCY: 2 * 3600, "flex: start-by=now+3hours": 3 * 3600}
 
 
 async def test_an_annotated_job_waits_for_the_cheap_hours(bench: Any) -> None:
@@ -327,7 +329,9 @@ def faults(rng: random.Random, bench: Any) -> None:
 def submit_some(rng: random.Random, bench: Any, comments: dict[int, str]) -> Sequence[int]:
     made = []
     for _ in range(rng.randrange(4)):
-        comment = rng.choice(["", "plain", FLEX, "flex: start-by=now+3hours", "flex: off", FLEX])
+        comment = rng.choice(
+            ["", "plain", FLEX, "flex: start-by=now+3hours", "flex: off", FLEX, LATENCY]
+        )
         job = bench.slurm.submit(comment, cpus=rng.choice([1, 2, 4]), minutes=rng.choice([30, 60]))
         comments[job] = comment
         made.append(job)
@@ -345,7 +349,7 @@ async def test_i3_i4_no_job_is_late_and_none_without_consent_is_touched_under_fa
     for beat in range(120):
         if beat < 80:
             for job in submit_some(rng, bench, comments):
-                bound = {FLEX: 8 * 3600, "flex: start-by=now+3hours": 3 * 3600}.get(comments[job])
+                bound = BOUNDS.get(comments[job])
                 if bound:
                     bounds[job] = bench.slurm.now + bound
         faults(rng, bench)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexlond.backtest.case import Trace
+from flexlond.backtest.case import Said, Trace
 from flexlond.backtest.flexible import flexibility
 from flexlond.planning.pools import Room
 
@@ -77,6 +79,20 @@ def test_a_job_over_its_limit_counts_to_its_limit() -> None:
     trace = trace_of([1e6, 100, 100, 100, 100], [1.0] * 5, limit=100)
     for seed in range(20):
         assert flexibility(trace, share=0.4, seed=seed).flexible.sum() == 2
+
+
+def test_a_job_with_a_latency_waits_no_longer_than_that_and_is_not_drawn() -> None:
+    plain = trace_of([60.0] * 40, [1.0] * 40)
+    latency = np.full(40, np.nan)
+    latency[::2] = 600.9
+    said = Said(np.full(40, np.nan), np.full(40, ""), latency)
+    trace = dataclasses.replace(plain, said=said)
+    for share in (0.0, 0.5, 1.0):
+        drawn = flexibility(trace, share=share, slack=(7200, 86400), seed=2)
+        assert drawn.flexible[::2].all()
+        assert (drawn.latest[::2] == trace.submit[::2] + 600).all()
+        assert drawn.flexible[1::2].sum() == 20 * share
+    assert (drawn.slack[1::2] >= 7200).all()
 
 
 def test_all_and_none() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flexlond.backtest.case import PowerCoefficients, Run, Trace
+from flexlond.backtest.case import PowerCoefficients, Run, Said, Trace
 from flexlond.backtest.metrics import Case, compare, measure, node_count, ramps, study_grid
 from flexlond.model.timegrid import TimeGrid
 from tests.unit.backtest.replaykit import SLOT, T0, Made, flexible, one_pool, trace_of
@@ -84,6 +84,52 @@ def test_late_moved_and_never_started_are_counted() -> None:
     assert (found.late, found.moved, found.never_started, found.jobs) == (1, 2, 1, 4)
     assert found.all.jobs == 3
     assert (found.plans, found.plan_mean_seconds, found.plan_worst_seconds) == (2, 1.0, 1.5)
+
+
+def saying(trace: Trace, **said: Sequence[Any]) -> Trace:
+    none = [np.nan] * trace.jobs
+    return replace(
+        trace,
+        said=Said(
+            np.array(said.get("work", none), float),
+            np.array(said.get("unit", [""] * trace.jobs)),
+            np.array(said.get("latency", none), float),
+        ),
+    )
+
+
+def test_the_cost_of_a_unit_of_work_by_hand_and_no_unit_is_added_to_another() -> None:
+    nan = np.nan
+    trace = saying(
+        trace_of([(0, 1800, 2), (0, 3600, 4), (0, 1800, 1), (0, 1800, 1), (0, 1800, 1)]),
+        work=[1000.0, 3000.0, nan, 5.0, 7.0],
+        unit=["inference", "inference", "", "epoch", "idle"],
+    )
+    signals = Made([100.0, 300.0, *[0.0] * 18], [40.0, 80.0, *[0.0] * 18])
+    run = run_of(trace, [0, 0, 0, 1800, None])
+    found = measure(case_of(trace, signals, {}), run)
+    # 0.5 kW a node: 0.5 kWh at 40, and a kWh at 40 and one at 80 GBP/MWh, over 4000 inferences.
+    inference, epoch = found.units[1], found.units[0]
+    assert (epoch.unit, inference.unit, len(found.units)) == ("epoch", "inference", 2)
+    assert inference.work == 4000
+    assert inference.gbp == pytest.approx((0.5 * 40 + 40 + 80) / 1000 / 4000)
+    assert inference.co2_g == pytest.approx((0.5 * 100 + 100 + 300) / 4000)
+    assert epoch.gbp == pytest.approx(0.25 * 80 / 1000 / 5)
+    flat_figures = found.figures()
+    assert flat_figures["gbp_per_inference"] == inference.gbp
+    assert flat_figures["co2_g_per_epoch"] == epoch.co2_g
+    assert not any("idle" in name for name in flat_figures if "per_" in name)
+    assert (
+        measure(case_of(trace_of(JOBS), signals, {}), run_of(trace_of(JOBS), [0] * 4)).units == ()
+    )
+
+
+def test_starts_after_a_latency_are_counted_whether_the_job_was_held_or_not() -> None:
+    trace = saying(trace_of(JOBS), latency=[60.0, 60.0, np.nan, 60.0])
+    found = measure(case_of(trace, flat(1, 1), {}), run_of(trace, [60, 61, 9000, None]))
+    assert found.latency_late == 1
+    quiet = measure(case_of(trace_of(JOBS), flat(1, 1), {}), run_of(trace, [0, 0, 0, 0]))
+    assert np.isnan(quiet.latency_late)
 
 
 def test_peak_power_counts_idle_nodes_and_no_overlap_of_an_end_with_a_start() -> None:

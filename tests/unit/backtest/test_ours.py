@@ -12,7 +12,7 @@ import pytest
 
 from flexlond.agents.build import build
 from flexlond.agents.consent import ConsentReader, judge
-from flexlond.backtest.case import Flexibility, PowerCoefficients, Trace
+from flexlond.backtest.case import Flexibility, PowerCoefficients, Run, Trace
 from flexlond.backtest.engine import replay
 from flexlond.backtest.ours import Flexlon
 from flexlond.backtest.policy import State
@@ -31,6 +31,7 @@ T0 = 1_700_028_000 // SLOT * SLOT  # a morning, before the dear hours
 NODES, CPUS = 40, 16
 POWER = PowerCoefficients(kw_per_node=0.32)
 JOBS = 60
+CAP = 8.0  # kg a day
 
 
 class Wave:
@@ -106,6 +107,43 @@ def test_a_dearer_delay_means_less_waiting() -> None:
         waits.append(float((run.begin - trace.submit).sum()))
     assert waits[0] > waits[1] > waits[2]
     assert waits[2] < 0.02 * waits[0]
+
+
+def flexible_kg(trace: Trace, flexibility: Flexibility, run: Run) -> NDArray[np.float64]:
+    """Kg of flexible jobs by day (UTC), minute by minute."""
+    found: dict[int, float] = {}
+    for job in np.flatnonzero(flexibility.flexible).tolist():
+        for at in range(int(run.start[job]), int(run.end[job]), 60):
+            seconds = min(60, int(run.end[job]) - at)
+            grid = TimeGrid.covering(at, SLOT, 1)
+            intensity = float(Wave().actual(grid)[1][0])
+            kw = trace.nodes[job] * POWER.kw_per_node
+            found[at // 86400] = found.get(at // 86400, 0.0) + kw * seconds / 3.6e6 * intensity
+    return np.array([found[day] for day in sorted(found)])
+
+
+def test_a_carbon_cap_of_a_day_lowers_the_worst_day_and_breaks_no_promise() -> None:
+    trace, flexibility = made()
+    free, capped = (
+        replay(
+            trace,
+            flexibility,
+            Flexlon(
+                Wave(),
+                POWER,
+                runtimes="actual",
+                horizon_slots=SLOTS,
+                settings=PlanningSettings(delay_price=0.0, carbon_cap_kg_per_day=cap),
+            ),
+        )
+        for cap in (0.0, CAP)
+    )
+    before, after = (flexible_kg(trace, flexibility, run) for run in (free, capped))
+    assert before.max() > CAP * 1.05
+    assert after.max() < before.max()
+    assert (capped.begin <= flexibility.latest)[flexibility.flexible].all()
+    assert not ((capped.begin > trace.submit) & ~flexibility.flexible).any()
+    assert capped.notes == ()
 
 
 def test_runtimes_are_learned_from_jobs_that_have_ended() -> None:

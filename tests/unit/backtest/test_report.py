@@ -70,6 +70,23 @@ def results(*outcomes: Outcome, foresight: bool = False, **more: Any) -> Results
     )
 
 
+def test_a_unit_of_work_has_its_own_two_columns() -> None:
+    table = report.lines(
+        results(
+            outcome("asap", gbp_per_inference=2.5e-6, latency_late=1.0),
+            outcome("ours", gbp_per_inference=2.4e-6, latency_late=0.0),
+        )
+    )
+    columns = {f"{c.title} {c.unit}": c for c in report.present(table)}
+    cost, change = columns["cost per unit GBP/inference"], columns["per inference % of asap"]
+    assert [report.cell(line, cost) for line in table] == ["2.5e-06", "2.4e-06"]
+    assert [report.cell(line, change) for line in table] == ["", "-4.00"]
+    late = columns["latency late jobs"]
+    assert [report.cell(line, late) for line in table] == ["1", "0"]
+    plain = report.present(report.lines(results(outcome("asap"))))
+    assert not any("unit" in column.title or column.title == "latency" for column in plain)
+
+
 def two_seeds(**more: Any) -> Results:
     return results(
         outcome("asap", seed=1, cost_gbp=100.0),

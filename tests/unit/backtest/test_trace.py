@@ -225,6 +225,48 @@ def test_csv_columns_and_units(tmp_path: Path) -> None:
     assert trace.submit[1] == datetime(2026, 1, 1, 9, tzinfo=UTC).timestamp()
 
 
+def test_csv_says_work_and_latency_where_it_has_them(tmp_path: Path) -> None:
+    trace = csv_trace(
+        tmp_path,
+        "9,60,60,1,2.5e6,Inference,600",
+        "1,60,60,1,,,",
+        "5,60,60,1,7,epoch,",
+        header=CSV + ",work,unit,latency",
+        site=Site(nodes=1, cpus_per_node=4),
+    )
+    assert trace.said is not None
+    assert trace.said.unit.tolist() == ["", "epoch", "inference"]  # sorted by submission
+    assert trace.said.work.tolist()[1:] == [7.0, 2.5e6]
+    assert np.isnan(trace.said.work[0])
+    assert np.isnan(trace.said.latency[:2]).all()
+    assert trace.said.latency[2] == 600
+    late = window(trace, 9, 10)
+    assert late.said is not None
+    assert (late.said.unit.tolist(), late.said.latency.tolist()) == (["inference"], [600])
+    assert csv_trace(tmp_path, "1,60,60,1", site=Site(nodes=1, cpus_per_node=4)).said is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ("5,", "go together"),
+        (",epoch", "go together"),
+        ("0,epoch", "go together"),
+        ("-1,x", "work is -1"),
+    ],
+)
+def test_work_and_unit_of_a_csv_line_go_together(tmp_path: Path, cells: str, why: str) -> None:
+    trace = csv_trace(
+        tmp_path,
+        "1,60,60,1,5,epoch",
+        f"2,60,60,1,{cells}",
+        header=CSV + ",work,unit",
+        site=Site(nodes=1, cpus_per_node=4),
+    )
+    assert trace.jobs == 1
+    assert why in trace.problems[0]
+
+
 def test_csv_gpus_without_capacity_are_said_and_do_not_count(tmp_path: Path) -> None:
     trace = csv_trace(tmp_path, "1,60,60,8,4", header=CSV + ",gpus")
     assert trace.room.resources == ("cpus",)

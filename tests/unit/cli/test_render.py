@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from flexlond._pb import admin_pb2 as pb
+from flexlond.agents.ports import CarbonCapView, UnitCostView
+from flexlond.agents.power_ports import ObservedSlotView, PowerView
 from flexlond.cli import render, render_explain, render_plan
 from flexlond.cli.plain import as_json
 from flexlond.daemon import admin_wire as wire
@@ -86,3 +90,70 @@ def test_a_daemon_that_knows_less_is_painted_too() -> None:
     slots = [pb.PlanSlot(start=NOON, price_gbp_mwh=80.0, kw=1.0, kw_asap=1.0)]
     output = painted(render_plan.plan, pb.PlanReply(slots=slots, slot_seconds=1800))
     assert "cap" not in output
+
+
+def test_plan_says_what_a_unit_costs_and_what_became_of_carbon_caps() -> None:
+    view = fake_agent().plan()
+    assert view is not None
+    caps = (
+        CarbonCapView("carbon cap of 2026-11-28 (site)", 500.0, 212.4, 267.72, 84.2, kept=True),
+        CarbonCapView("carbon cap of 2026-11-29 (site)", 500.0, 0.0, 100.0, 0.0, kept=True),
+        CarbonCapView("carbon cap of 2026-11-28 (account a)", 1.0, 0.5, 2.0, 900.0, kept=False),
+    )
+    units = (UnitCostView("inference", 3, 1500.0, 0.48e-3, 4.8e-3, 0.48, 4.8),)
+    reply = wire.plan(replace(view, carbon_caps=caps, units=units), 0)
+    output = painted(render_plan.plan, reply)
+    assert (
+        "carbon cap of 2026-11-28 (site): 480.12 of 500.00 kg (212.40 emitted or under way); it binds: room "
+        "under it is worth £84.20/t (shadow price)" in output
+    )
+    assert (
+        "carbon cap of 2026-11-29 (site): 100.00 of 500.00 kg (0.00 emitted or under way)\n"
+        in output
+    )
+    assert "(account a): 2.50 of 1.00 kg (0.50 emitted or under way): it is not kept" in output
+    assert (
+        "per inference: £0.00048 instead of £0.0048, 0.48 g CO2 instead of 4.8 g (3 jobs, 1500 inference)"
+        in output
+    )
+    data = json.loads(as_json(reply))
+    assert data["units"][0]["gbp_asap"] == 4.8e-3
+    assert [one["kept"] for one in data["carbon_caps"]] == [True, True, False]
+
+
+POWER = PowerView(
+    observed_kw=84.2,
+    source="modelled",
+    at=NOON,
+    meter="Prometheus at http://p: q",
+    quality="stale",
+    metered_kw=90.0,
+    metered_at=NOON - 400,
+    detail="the last reading is 400 s old",
+    modelled_kw=84.2,
+    pairs=2880,
+    ratio=1.07,
+    base_kw=31.5,
+    modelled_base_kw=20.0,
+    other_kw=11.5,
+    slots=(ObservedSlotView(NOON - 1800, 90.5, "metered", 0.98, 85.0),),
+)
+
+
+def test_status_says_where_the_power_comes_from_and_how_far_the_model_is_off() -> None:
+    output = painted(render.status, wire.status(status_view(power=POWER)))
+    assert "84.20 kW, modelled: the last reading is 400 s old" in output
+    assert "stale: Prometheus at http://p: q, read 90.00 kW at" in output
+    assert "the meter reads 1.070 of the model, last day, 2880 readings" in output
+    assert "power.other_kw = 11.5 would fit" in output
+    data = json.loads(as_json(wire.status(status_view(power=POWER))))["power"]
+    assert (data["observed_kw"], data["source"], data["quality"]) == (84.2, "modelled", "stale")
+    assert data["slots"][0]["coverage"] == 0.98
+
+
+def test_status_without_a_meter_says_modelled() -> None:
+    view = replace(POWER, meter="", quality="absent", detail="", ratio=math.nan, other_kw=math.nan)
+    output = painted(render.status, wire.status(status_view(power=view)))
+    assert "84.20 kW, modelled (no meter is configured)" in output
+    assert "calibration" not in output
+    assert "site's power" not in painted(render.status, wire.status(status_view()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from flexlond.agents.window_ports import WindowSlotView, WindowView, refused
+from flexlond.agents.window_ports import AddedView, StopView, WindowSlotView, WindowView, refused
 from flexlond.cli.flexlonctl import app
 from flexlond.daemon.shell import Shell
 from flexlond.model.settings import AdminSettings, Settings
@@ -45,9 +46,15 @@ RUNS = WindowView(
     short_slots=1,
     detail="falls short by up to 40 kW in 1 slot: what runs already draws 840 kW",
     slots=(
-        WindowSlotView(NOON, 900.0, 880.0, 860.5, 0.0, ramp_in=True),
+        WindowSlotView(NOON, 900.0, 880.0, 860.5, 0.0, True, "modelled", 0.25),
         WindowSlotView(NOON + HALF_HOUR, 800.0, 840.0, math.nan, 40.0, ramp_in=False),
         WindowSlotView(NOON + 2 * HALF_HOUR, 800.0, 700.0, math.nan, 0.0, ramp_in=False),
+    ),
+    stops=(
+        StopView(
+            41, "requeue-until", NOON - 60, NOON + 5400, 30.0, 0.25, "refused", "[red]x[/red]"
+        ),
+        StopView(42, "suspend", NOON, NOON + 5400, 8.0, 0.0, "planned", ""),
     ),
 )
 
@@ -139,12 +146,28 @@ def test_a_window_is_shown_slot_by_slot(ctl: Callable[..., Result]) -> None:
         "860.50",
         "the modelled estimate of what runs",
         "[bold]ops[/bold]",
+        "job 41: [red]x[/red]",
+        "2 running jobs stopped",
     ):
         assert part in output
+    assert re.search(r"41 +requeue +2026-11-23 11:59:00 +2026-11-23 13:30:00 +30.00", output)
     data = json.loads(ctl("show", "3", "--json").output)
     assert data["slots"][1]["observed_kw"] is None
     assert data["slots"][1]["start"] == "2026-11-23T12:30:00Z"
     assert (data["cancelled"], data["shortfall_kw"]) == (None, 40.0)
+    stop = data["stops"][1]
+    assert (stop["job_id"], stop["verb"], stop["state"]) == (42, "suspend", "planned")
+    assert (stop["at"], stop["until"]) == ("2026-11-23T12:00:00Z", "2026-11-23T13:30:00Z")
+
+
+def test_a_dry_run_says_which_running_jobs_it_would_stop(
+    ctl: Callable[..., Result], agent: FakeAgent
+) -> None:
+    agent.answer = AddedView(RUNS, False, 0.25, 0.0, 0.0, (), "nothing", RUNS.stops, 0.25)
+    result = ctl("add", "--from", "17:00", "--to", "19:00", "--cap", "800kW", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "2 running jobs stopped" in result.output
+    assert "they cost £0.2500 more: work lost, restart, delay" in result.output
 
 
 def test_windows_are_listed_and_cancelled(ctl: Callable[..., Result], agent: FakeAgent) -> None:

@@ -15,6 +15,13 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from flexlond._pb import admin_pb2 as pb
 from flexlond._pb import admin_pb2_grpc
+from flexlond.agents.envelope_ports import (
+    EnvelopeCurveView,
+    EnvelopeSlotView,
+    EnvelopeStepView,
+    EnvelopeView,
+    NoEnvelope,
+)
 from flexlond.agents.ports import DrainView
 from flexlond.agents.window_ports import refused as no_window
 from flexlond.auth.credentials import ClientCredentials
@@ -289,6 +296,8 @@ async def test_check_says_what_was_read_and_why_not(tmp_path: Path, munge_socket
         good = await call(
             path, munge_socket, "Check", pb.CheckRequest(comment="flex: max-delay=90 max-price=80")
         )
+        served_by = "flex: latency=00:10:00 work=2.5e6 unit=Inference"
+        bounded = await call(path, munge_socket, "Check", pb.CheckRequest(comment=served_by))
         bad = await call(
             path, munge_socket, "Check", pb.CheckRequest(comment="flex: deadine=08:00")
         )
@@ -297,6 +306,13 @@ async def test_check_says_what_was_read_and_why_not(tmp_path: Path, munge_socket
     values = {pair.key: pair.value for pair in good.values}
     assert good.accepted
     assert (values["max-delay"], values["max-price"]) == ("01:30:00", "80 GBP/MWh")
+    values = {pair.key: pair.value for pair in bounded.values}
+    assert values == {
+        "latency": "00:10:00",
+        "preempt": "none",
+        "work": "2.5e+06",
+        "unit": "inference",
+    }
     assert not long.accepted
     assert "1026 bytes" in long.message
     assert not bad.accepted
@@ -375,3 +391,36 @@ async def test_a_folder_that_is_missing_is_named(tmp_path: Path, munge_socket: s
     with pytest.raises(AdminSocketError, match="its directory must exist"):
         await server.start()
     await server._server.stop(None)
+
+
+async def test_the_envelope_is_for_everyone_and_every_figure_arrives(
+    tmp_path: Path, munge_socket: str, caller: Any
+) -> None:
+    step = EnvelopeStepView(
+        *(30.0, 24.0, 21.6, 1.25, 0.5, 115.7, 0.01, NOON, 7200, 12.0, NOON + 7200),
+        *(80.0, NOON + 9000, 3, "x\udce9"),
+    )
+    curve = EnvelopeCurveView(NOON + 1800, NOON + 5400, "down", 60.0, 5, 0.02, 0.75, (step,))
+    slot = EnvelopeSlotView(NOON + 1800, 60.0, 21.6, 0.0, math.nan)
+    agent = fake_agent()
+    agent.flexibility = EnvelopeView(
+        NOON, 1800, 0.9, 0.1, 1.1, 0.03, 2.5, (curve,), (slot,), ("a note",)
+    )
+    with served(agent, tmp_path, munge_socket, Shell(STRICT, tmp_path / "c")) as path:
+        caller(MINE)
+        request = pb.EnvelopeRequest(start=NOON + 1800, end=NOON + 5400)
+        reply = await call(path, munge_socket, "Envelope", request)
+        await call(path, munge_socket, "Envelope", pb.EnvelopeRequest())
+        agent.flexibility = NoEnvelope("the plan reaches to noon: give an earlier --to")
+        code, why = await refused(path, munge_socket, "Envelope", request)
+    assert agent.calls[:2] == [f"envelope {(NOON + 1800, NOON + 5400)}", "envelope None"]
+    (arrived,) = reply.curves[0].steps
+    for field in pb.EnvelopeStep.DESCRIPTOR.fields:
+        if field.name != "why_not":
+            assert getattr(arrived, field.name) == getattr(step, field.name), field.name
+    assert arrived.why_not == "x?"
+    assert (reply.curves[0].improvable_gbp, reply.slots[0].down_kw) == (0.75, 21.6)
+    assert math.isnan(reply.slots[0].cap_kw)
+    assert list(reply.notes) == ["a note"]
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert "earlier --to" in why

@@ -69,6 +69,7 @@ class Bench:
         settings: Settings = FAST,
         hub: Hub | None = None,
         learner: Learner | None = None,
+        meter: Hub | None = None,
     ) -> None:
         self.agent = agent
         self.shell = Shell(settings, folder / "flexlon.toml")
@@ -84,6 +85,7 @@ class Bench:
             clock=lambda: NOON,
             on_health=self._heard,
             learner=learner,
+            meter=meter,
         )
 
     async def _heard(self, healthy: bool) -> None:  # noqa: FBT001 -- a callback's one argument
@@ -396,3 +398,18 @@ async def test_switched_off_nothing_is_learned(tmp_path: Path) -> None:
     bench = Bench(tmp_path, fake_agent(), off, learner=learner)
     await bench.until(lambda: bench.count("tick") >= 3)
     assert learner.calls == []
+
+
+async def test_the_meter_is_read_beside_the_beats(tmp_path: Path) -> None:
+    meter = Hub()
+    bench = Bench(tmp_path, fake_agent(), meter=meter)
+    await bench.until(lambda: meter.calls >= 1 and bench.count("cycle") >= 1)
+    assert "meter" not in bench.shell.warnings
+
+
+async def test_a_fault_in_the_meter_is_said_and_stops_nothing(tmp_path: Path) -> None:
+    meter = Hub(RuntimeError("inside"))
+    bench = Bench(tmp_path, fake_agent(), meter=meter)
+    await bench.until(lambda: bench.count("cycle") >= 3 and bool(bench.shell.warnings))
+    assert bench.shell.warnings["meter"] == "meter: not refreshed (RuntimeError: inside)"
+    assert bench.health == [True]

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 from flexlond.agents.records import JobRecord
 from flexlond.daemon.store import SqliteStore, StoreError
 from flexlond.model.action import Action, Outcome, Result, Verb
+from flexlond.model.metering import Modelled, Reading, ReadingQuality, SlotPower, Source
+from flexlond.model.stop import StopRecord
 from flexlond.model.window import Window, WindowSample
 
 
@@ -161,6 +164,45 @@ def test_i1_the_record_of_intents_only_grows(tmp_path: Path) -> None:
         assert store.records() == {}
 
 
+def a_reading(at: int, kw: float, quality: ReadingQuality = ReadingQuality.GOOD) -> Reading:
+    return Reading(at, kw, "a meter", quality)
+
+
+def test_power_comes_back_in_order_and_only_what_was_good(tmp_path: Path) -> None:
+    stale = a_reading(50, 9.0, ReadingQuality.STALE)
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.power.add([a_reading(60, 2.0), a_reading(40, 1.0), stale], Modelled(61, 3.0, 0.5), 0)
+        store.power.add([a_reading(60, 2.5)], None, 0)
+    with SqliteStore(tmp_path / "s.db") as store:
+        assert store.power.readings(0) == [a_reading(40, 1.0), a_reading(60, 2.5)]
+        assert store.power.readings(41) == [a_reading(60, 2.5)]
+        assert store.power.modelled(0) == [Modelled(61, 3.0, 0.5)]
+
+
+def test_power_is_bounded(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        for at in range(0, 1000, 10):
+            store.power.add([a_reading(at, 1.0)], Modelled(at, 1.0, 0.0), at - 100)
+        assert [one.at for one in store.power.readings(0)] == list(range(890, 1000, 10))
+        assert [one.at for one in store.power.modelled(0)] == list(range(890, 1000, 10))
+
+
+def test_what_a_slot_of_a_window_drew_is_recorded_once_and_stays(tmp_path: Path) -> None:
+    slot = SlotPower(60, 5.0, Source.METERED, 0.9, 5.0, math.nan)
+    unknown = SlotPower(120, math.nan, Source.UNKNOWN, 0.0, math.nan, math.nan)
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.power.add_slots(3, [slot])
+        store.power.add_slots(3, [replace(slot, kw=9.0), unknown])
+        store.power.add([], None, 10**10)
+        store.prune(10**10)
+    with SqliteStore(tmp_path / "s.db") as store:
+        first, second = store.power.slots(3)
+        assert store.power.slots(4) == []
+    assert (first.start, first.kw, first.source, first.coverage) == (60, 5.0, Source.METERED, 0.9)
+    assert math.isnan(first.modelled_kw)
+    assert (second.source, math.isnan(second.kw)) == (Source.UNKNOWN, True)
+
+
 def a_window(**changes: Any) -> Window:
     values: dict[str, Any] = {
         "window_id": 0,
@@ -228,3 +270,32 @@ def test_a_store_from_before_windows_gets_their_tables(tmp_path: Path) -> None:
     with SqliteStore(path) as store:
         assert store.windows() == []
         assert store.add_window(a_window()).window_id == 1
+
+
+def a_stop(name: str, at: int = 100) -> StopRecord:
+    return StopRecord(
+        name, 1, 7, 90, 0, Verb.REQUEUE_UNTIL, at, 60, 900, 12.5, 0.25, "window 1: 12.5 kW less"
+    )
+
+
+def test_a_stop_survives_a_reopen_and_ends_as_its_intent_does(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.add_stops([a_stop("never-sent"), a_stop("a1"), a_stop("a2", at=50)])
+        store.record_intents([an_action("a1"), an_action("a2")], 100)
+        store.record_results([a_result("a1", Outcome.UNKNOWN)], 101)
+    with SqliteStore(tmp_path / "s.db") as store:
+        never, one = store.stops(100)
+        assert (never.sent, never.outcome) == (False, None)
+        assert (one.sent, one.outcome) == (True, Outcome.UNKNOWN)
+        assert one == replace(a_stop("a1"), outcome=Outcome.UNKNOWN)
+        store.record_results([a_result("a1", Outcome.APPLIED)], 102)
+        assert [stop.outcome for stop in store.stops(0)] == [None, Outcome.APPLIED, None]
+
+
+def test_a_store_from_before_stops_gets_their_table(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with SqliteStore(path) as store:
+        store._db.execute("DROP TABLE window_stop")
+    with SqliteStore(path) as store:
+        store.add_stops([a_stop("a1")])
+        assert len(store.stops(0)) == 1

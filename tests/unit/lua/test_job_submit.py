@@ -60,8 +60,10 @@ class Plugin:
         *scenarios: dict[str, Any],
         directive: DirectiveSettings | None = None,
         mode: str = "plain",
+        **tables: Any,
     ) -> list[dict[str, Any]]:
         settings = Settings(
+            **tables,
             directive=directive or DirectiveSettings(),
             daemon=DaemonSettings(heartbeat_file=str(self.heartbeat)),
         )
@@ -167,6 +169,9 @@ def test_interactive_and_cron_jobs_are_left_alone(plugin: Plugin, job: dict[str,
         {"reservation": "maintenance"},
         {"comment": "flex: start-by=now+69"},
         {"comment": "flex: max-delay=0"},
+        {"comment": "flex: latency=0"},
+        {"comment": "flex: latency=1:09 max-delay=1-0"},
+        {"comment": "flex: latency=1:09 class=standard"},
         {"comment": "flex: max-delay=0:60"},
         {"comment": "flex: deadline=now+3669"},
         {"comment": "flex: deadline=now+2days", "array_inx": "0-99%4"},
@@ -186,6 +191,8 @@ def test_a_job_that_might_be_late_is_not_delayed(plugin: Plugin, job: dict[str, 
     [
         {"comment": "flex: start-by=now+70"},
         {"comment": "flex: max-delay=1:10"},
+        {"comment": "flex: latency=1:10"},
+        {"comment": "flex: latency=1:10 max-delay=1-0 work=2.5e6 unit=inference"},
         {"comment": "flex: deadline=now+3670"},
         {"comment": "flex: max-delay=3", "array_inx": "0-99%4"},
         {"time_limit": NO_VAL},
@@ -289,6 +296,10 @@ def test_an_opt_out_by_start_time_and_an_operators_change_are_never_refused(plug
 
 SCENARIOS = (
     {"name": "delayed", "job": {**BATCH, "comment": "flex: deadline=now+8hours power=1kW"}},
+    {
+        "name": "latency",
+        "job": {**BATCH, "comment": "flex: latency=9 work=2.5e6 unit=inference"},
+    },
     {"name": "class", "job": {**BATCH, "comment": "flex: class=night min-run=5 preempt=requeue"}},
     {"name": "refused", "job": {**BATCH, "comment": "flex: deadine=08:00"}},
     {"name": "too soon", "job": {**BATCH, "comment": "flex: deadline=now+1minute"}},
@@ -316,7 +327,13 @@ def test_a_fault_in_any_single_call_lets_the_job_through_and_never_delays_it_wro
         assert run["rc"] == 0, run
         if run["begin_time"] != planned[run["name"]]:
             # Only a job that may wait, and only by the window.
-            assert run["name"] in {"delayed", "class", "site default", "default partition"}, run
+            assert run["name"] in {
+                "delayed",
+                "latency",
+                "class",
+                "site default",
+                "default partition",
+            }, run
             assert run["begin_time"] == NOW + 10, run
             assert run["admin_comment"] == "flexlon:begin=0", run
     logged = [run for run in runs if not run["for_good"]]

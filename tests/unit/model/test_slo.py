@@ -50,6 +50,12 @@ def directive(**fields: Any) -> Directive:
             T + 4 * HOUR,
             "start-by",
         ),
+        ({"latency": T + 600}, {}, T + 600, "latency"),
+        # Counted from the submission: neither a later first possible start nor max-delay extends it.
+        ({"latency": T + 300, "max_delay": 9 * HOUR}, {"begin": T + 600}, T + 300, "latency"),
+        ({"latency": T + HOUR, "start_by": T + 1800}, {}, T + 1800, "start-by"),
+        ({"latency": T + HOUR, "max_delay": 600}, {}, T + 1200, "max-delay"),
+        ({"latency": T + 9 * HOUR}, {"deadline": T + 5 * HOUR}, T + 3 * HOUR, "Slurm --deadline"),
         ({"deadline": T + 8 * HOUR}, {"deadline": T + 9 * HOUR}, T + 6 * HOUR, "deadline"),
         (
             {"deadline": T + HOUR},
@@ -84,6 +90,8 @@ def test_the_last_task_of_an_array_counts(tasks: int, throttle: int, waves: int)
     assert by_deadline.at == T + 100 * HOUR - waves * 2 * HOUR
     by_start = latest_start(array, directive(start_by=T + 100 * HOUR), eligible=T, margin=0)
     assert by_start.at == T + 100 * HOUR - (waves - 1) * 2 * HOUR
+    by_latency = latest_start(array, directive(latency=T + 100 * HOUR), eligible=T, margin=0)
+    assert by_latency.at == by_start.at
     by_delay = latest_start(array, directive(max_delay=HOUR), eligible=T, margin=0)
     assert by_delay.at == T + HOUR
     own = latest_start(job(deadline=T + 99 * HOUR, **_array(tasks, throttle)), directive(max_delay=999 * HOUR),

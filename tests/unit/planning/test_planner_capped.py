@@ -169,6 +169,46 @@ def test_a_cap_that_deferring_would_only_miss_by_more_defers_nobody(
     assert check(problem, PLAIN, found) == ()
 
 
+def test_a_plan_that_gives_the_cap_up_still_holds_who_is_planned_later(
+    window: Callable[..., Problem],
+) -> None:
+    # As above, and two more that are planned behind: nodes may be free sooner than is thought.
+    problem = window(
+        cap=0.5,
+        kw=[1.0, 20.0, 30.0, 30.0],
+        duration=[2.0 * SLOT, 2.0 * SLOT, SLOT, SLOT],
+        earliest=[2 * SLOT] * 4,
+        movable=[True, False, True, True],
+        latest=[1 << 40, NEVER, 1 << 40, 1 << 40],
+        room=1,
+    )
+    found = plan(problem, PLAIN)
+    assert found.slot.tolist() == [2, 4, 6, 7]
+    assert found.moved.tolist() == [False, False, True, True]
+    assert check(problem, PLAIN, found) == ()
+
+
+def test_who_waits_for_room_is_held_where_he_would_be_over_the_cap_if_it_came_sooner(
+    window: Callable[..., Problem],
+) -> None:
+    busy = Running.in_pools(
+        np.array([0, 0]),
+        np.array([[1.0], [1.0]]),
+        np.array([0, 0]),
+        np.array([6.0, 6.0]),
+        1,
+    )
+    capped = window(cap=12.0, kw=[6.0, 6.0], earliest=[2 * SLOT] * 2, room=2)
+    end = np.full(2, capped.grid.slot_start(3))
+    found = plan(replace(capped, running=replace(busy, end=end)), PLAIN)
+    # Room and power from slot 3 on: each alone would fit before, both would not.
+    assert found.slot.tolist() == [3, 3]
+    assert found.moved.tolist() == [True, True]
+    assert min(found.start) >= capped.grid.slot_start(3)
+    free = replace(capped, site_kw=np.full(8, FREE), running=replace(busy, end=end))
+    assert not plan(free, PLAIN).moved.any()
+
+
 def test_without_a_known_price_nobody_is_held_for_the_cap(window: Callable[..., Problem]) -> None:
     problem = window(cap=5.0, earliest=[2 * SLOT])
     found = plan(replace(problem, price=np.full(8, np.nan)), PLAIN)

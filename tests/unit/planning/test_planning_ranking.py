@@ -26,9 +26,11 @@ def naive(problem: Problem, plan_settings: PlanningSettings, job: int, slot: int
     grid = problem.grid
     earliest = max(int(problem.earliest[job]), problem.now)
     start = grid.slot_start(slot)
+    lead = min(plan_settings.spread * grid.slot_seconds, (problem.latest[job] - earliest) // 4)
+    lead = max(0, lead)
     if slot == grid.slot_of(earliest):
         start = earliest
-    elif start + plan_settings.spread * grid.slot_seconds > problem.latest[job]:
+    elif start + lead > problem.latest[job]:
         return float("inf")
     if start < earliest or start > problem.latest[job]:
         return float("inf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -270,3 +271,28 @@ def test_no_blob_is_no_problem() -> None:
 def test_no_blob_raises(blob: bytes) -> None:
     model, _ = RuntimeModel.from_bytes(blob)
     assert model.runs == 0
+
+
+def test_quantiles_are_those_of_like_runs_within_the_time_limit() -> None:
+    like = features(
+        user="u", account="a", partition="p", name="n", limit_seconds=4000, cpus=1, nodes=1, gpus=0
+    )
+    model = taught(like, [1000.0 + 10 * number for number in range(19)])
+    found = model.quantiles(like)
+    assert len(found) == 21
+    assert (found[0], found[10], found[-1]) == (1.0, 1090.0, 4000.0)
+    assert list(found) == sorted(found)
+    # Of a job that has run longer than most the others say nothing.
+    late = model.quantiles(like, 1150.0)
+    assert min(late) == 1150.0
+    assert late[10] > 1150.0
+
+
+def test_without_history_a_run_may_last_anything_up_to_its_limit() -> None:
+    like = features(
+        user="u", account="a", partition="p", name="n", limit_seconds=4000, cpus=1, nodes=1, gpus=0
+    )
+    found = RuntimeModel().quantiles(like)
+    assert found[10] == pytest.approx(2000.0, abs=1.0)
+    assert RuntimeModel().quantiles(replace(like, limit_seconds=None))[-1] == UNLIMITED_SECONDS
+    assert RuntimeModel().quantiles(like, 5000.0)[-1] == 5001.0

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flexlond.model.action import Action, Result, Verb
-from flexlond.model.settings import HelperSettings, SlurmSettings
+from flexlond.model.settings import HelperSettings, LicenceSettings, SlurmSettings
 from flexlond.slurm.squeue import SqueueReader
 from slurm_plugin.batch import Batch
 from slurm_plugin.config import HelperConfig
@@ -20,6 +20,7 @@ from slurm_plugin.rates import Bucket
 from slurm_plugin.resume import ResumeBook
 from slurm_plugin.slurm_calls import SlurmCalls
 from slurm_plugin.state import State
+from slurm_plugin.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ class FakeSlurm:
             )
             program.chmod(0o755)
         self.bin_dir = str(folder)
-        empty: dict[str, Any] = {"jobs": {}, "after_update": {}}
+        empty: dict[str, Any] = {"jobs": {}, "after_update": {}, "reservations": {}, "total": 1000}
         lists = ("calls", "down", "down_after_read", "down_after_act", "denied", "forgotten")
         self.write(empty | {name: [] for name in lists} | {"now": self.now})
 
@@ -108,6 +109,9 @@ class Helper:
     directory: Path
     settings: HelperSettings = field(default_factory=HelperSettings)
     count: int = 0
+    licence: LicenceSettings = field(
+        default_factory=lambda: LicenceSettings(total_kw=1000, partitions={"main": "flexible"})
+    )
 
     def __post_init__(self) -> None:
         self.open()
@@ -117,7 +121,7 @@ class Helper:
         book = ResumeBook(self.directory / "resume")
         book.prepare()
         self.parts = Parts(
-            config=HelperConfig(helper=self.settings, slurm=slurm),
+            config=HelperConfig(helper=self.settings, slurm=slurm, licence=self.licence),
             reader=SqueueReader(slurm),
             calls=SlurmCalls(slurm),
             state=State(str(self.directory)),
@@ -129,6 +133,7 @@ class Helper:
             monotonic=time.monotonic,
         )
         self.batch = Batch(self.parts)
+        self.windows = Windows(self.parts)
 
     def restart(self) -> None:
         self.parts.state.close()

@@ -2,7 +2,8 @@
 
 Behaves as measured on 22.05 and 24.11: a list of ids goes on after one that fails; StartTime in the past is
 now; requeue gives a new submit time, one restart more and a begin time 121 s later; the words of refusals are
-Slurm's. `after_update` in the file is what somebody else does right after our next change.
+Slurm's. A reservation by which more licences than there are would be reserved at one moment is not made; a
+change of one is not checked. `after_update` in the file is what somebody else does right after our next change.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ COLUMNS = {
     "Reservation": "reservation",
     "Deadline": "deadline",
     "Reason": "reason",
+    "Licenses": "licenses",
 }
 CONSTANT = {
     "ArrayTaskID": "N/A",
@@ -85,7 +87,7 @@ def squeue(state: dict[str, Any], words: list[str]) -> int:
             continue
         for part in os.environ["SQUEUE_FORMAT2"].split(","):
             name, _, after = part.partition(":")
-            value = job | {"id": number}
+            value = {"licenses": ""} | job | {"id": number}
             text = str(value[COLUMNS[name]]) if name in COLUMNS else CONSTANT.get(name, "")
             sys.stdout.write((number if name == "ArrayJobID" else text) + after)
     state["down"] += state.pop("down_after_read", [])
@@ -94,8 +96,14 @@ def squeue(state: dict[str, Any], words: list[str]) -> int:
 
 
 def scontrol(state: dict[str, Any], words: list[str]) -> int:
+    if "reservation" in words or "licenses" in words or "ReservationName=" in words[1]:
+        return reservation(state, words)
     verb, ids = words[0], words[-1]
     at = state["now"]
+    if verb == "update" and words[2].startswith("Licenses="):
+        for number in words[1].removeprefix("JobId=").split(","):
+            state["jobs"][number]["licenses"] = words[2].removeprefix("Licenses=") or "(null)"
+        return 0
     if verb == "update":
         ids = words[1].removeprefix("JobId=")
         text = words[2].removeprefix("StartTime=")
@@ -114,6 +122,45 @@ def scontrol(state: dict[str, Any], words: list[str]) -> int:
         state["after_update"] = {}
     state["down"] += state["down_after_act"]
     return code
+
+
+def reservation(state: dict[str, Any], words: list[str]) -> int:
+    there = state["reservations"]
+    if words[-1] == "reservation":
+        for name, (start, end, kw) in there.items():
+            active = "ACTIVE" if start <= state["now"] < end else "INACTIVE"
+            print(
+                f"ReservationName={name} StartTime={start} EndTime={end} Nodes=(null) "
+                f"Flags=ANY_NODES Licenses=kw:{kw} State={active}"
+            )
+        return 0
+    if words[-1] == "licenses":
+        total = state["total"]
+        print(f"LicenseName=kw Total={total} Used=0 Free={total} Reserved=0 Remote=no")
+        return 0
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    name = given["ReservationName"]
+    if words[0] == "delete":
+        return 0 if there.pop(name, None) else 1
+    if name in state["forgotten"]:
+        return 0
+    kw, end = int(given["Licenses"].removeprefix("kw:")), moment(given["EndTime"], state["now"])
+    if words[0] == "update":
+        there[name] = [there[name][0], end, kw]
+        return 0
+    start = moment(given["StartTime"], state["now"])
+    taken = sum(k for begin, until, k in there.values() if begin < end and until > start)
+    if taken + kw > state["total"] or name in there:
+        print("Error creating the reservation: Invalid license specification", file=sys.stderr)
+        return 1
+    there[name] = [start, end, kw]
+    return 0
+
+
+def moment(text: str, now: int) -> int:
+    if text == "now":
+        return now
+    return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp())
 
 
 def one(state: dict[str, Any], verb: str, number: str, at: int) -> str:

@@ -102,6 +102,24 @@ def test_the_guards(
     assert fake.changes() == []
 
 
+@pytest.mark.parametrize("extra", ["", " max-delay=8:00:00", " class=standard"])
+def test_a_latency_bounds_the_begin_time_from_the_submission_on(
+    fake: Any, helper: Any, extra: str
+) -> None:
+    bound = NOW - 60 + HOUR - 30  # submission + latency - the helper's margin
+    fake.put(7, comment="flex: latency=1:00:00" + extra)
+    assert helper.do(7, Verb.HOLD_UNTIL, bound + 1) == ("refused", "latest-start")
+    assert helper.do(7, Verb.HOLD_UNTIL, bound) == ("applied", "applied")
+    fake.put(8, comment="flex: latency=1:00:00" + extra, begin=NOW + 1800)
+    assert helper.do(8, Verb.HOLD_UNTIL, bound + 1) == ("refused", "latest-start")
+
+
+def test_a_suspension_is_not_bound_by_a_latency_that_was_kept(fake: Any, helper: Any) -> None:
+    fake.put(7, **RUNNING, comment=SUSPEND + " latency=5")
+    assert helper.do(7, Verb.SUSPEND, LATEST + 61) == ("refused", "latest-start")
+    assert helper.do(7, Verb.SUSPEND, LATEST + 60) == ("applied", "applied")
+
+
 def test_a_slow_walk_past_the_latest_start_is_refused(fake: Any, helper: Any) -> None:
     fake.put(7)
     for hours in (2, 4, 6, 7):

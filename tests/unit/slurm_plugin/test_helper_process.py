@@ -24,6 +24,7 @@ from flexlond._pb import helper_pb2, helper_pb2_grpc
 from flexlond.auth import munge
 from flexlond.auth.credentials import METADATA_KEY, digest
 from flexlond.model.action import Outcome, Verb
+from flexlond.model.licence import Stretch
 from flexlond.slurm.helper_client import HelperClient, HelperUnavailable
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def configured(fake: Any, tmp_path: Path, munge_socket: str) -> Path:
     path.write_text(
         f'[helper]\nsocket = "{tmp_path}/h.sock"\nstate_dir = "{tmp_path}/own"\n'
         f'daemon_user = "{getpass.getuser()}"\nmax_batch = 3\n'
+        '[licence]\ntotal_kw = 1000\npartitions = { main = "flexible" }\n'
         f'[slurm]\nbin_dir = "{fake.bin_dir}"\nmunge_socket = "{munge_socket}"\n'
     )
     (tmp_path / "own").mkdir()
@@ -96,6 +98,34 @@ async def test_from_client_to_slurm_and_back(
     assert results[1].code == "no-consent"
     assert (status.slurm_version, status.opt_outs) == ("24.11.5", ())
     assert status.actions_left == pytest.approx(6000, abs=10)
+    await asked.close()
+
+
+async def test_reservations_are_remembered_over_a_kill(
+    configured: Path, fake: Any, munge_socket: str
+) -> None:
+    one, two = Stretch(NOW + HOUR, NOW + 2 * HOUR, 700), Stretch(NOW + 2 * HOUR, NOW + 3 * HOUR, 9)
+    far = Stretch(NOW + 90 * HOUR, NOW + 91 * HOUR, 5)
+    asked = client(configured, munge_socket)
+    with process(configured) as first:
+        reply = await asked.reserve([one, two, far], "test")
+        assert [(r.stretch, r.outcome) for r in reply.results] == [
+            (one, Outcome.APPLIED),
+            (two, Outcome.APPLIED),
+            (far, Outcome.REFUSED),
+        ]
+        assert (reply.in_force, reply.total, reply.results[2].code) == ((one, two), 1000, "too-far")
+        first.kill()
+        first.wait(10)
+    with process(configured):
+        with pytest.raises(HelperUnavailable, match=r"helper\.max_batch"):
+            await asked.reserve([far] * 4, "test")
+        reply = await asked.reserve([two], "test")
+        assert [(r.stretch, r.code) for r in reply.results] == [
+            (two, "already-so"),
+            (one, "deleted"),
+        ]
+    assert list(fake.read()["reservations"]) == [two.name]
     await asked.close()
 
 

@@ -1,0 +1,1 @@
+"""Drivers of assets behind one port: simulated, Modbus/TCP."""

@@ -1,0 +1,86 @@
+"""One envelope in a killable child process, so that neither its time nor its death is the loop's.
+
+Law: returns within `seconds` + GRACE whatever the child does, and leaves no process behind, also when it is
+cancelled. Raises EnvelopeError with what happened and what to do. Trusts no byte of the answer beyond its form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from flexlond.planning.steps import Curve, Direction, Step
+
+if TYPE_CHECKING:
+    from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.steps import Terms
+
+    Question = tuple[Problem, PlanningSettings, Plan, tuple[tuple[int, int], ...], Terms]
+
+GRACE = 5.0  # for the child to start, read, and write its answer
+_COMMAND = (sys.executable, "-m", "flexlond.solver.envelope_worker")
+_ARRAYS = {"change_kw": np.float64, "cap_kw": np.float64, "jobs": np.int64, "start": np.int64}
+
+
+class EnvelopeError(Exception):
+    """There is no envelope; the text says why and what to do."""
+
+
+async def ask(question: Question, seconds: float) -> tuple[Curve, ...]:
+    """planning.envelope of `question`, in `seconds`."""
+    payload = pickle.dumps(question)
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *_COMMAND,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise EnvelopeError(f"the envelope could not be started: {error}; try again") from error
+    try:
+        async with asyncio.timeout(seconds + GRACE):
+            body, _ = await child.communicate(payload)
+    except TimeoutError as error:
+        raise EnvelopeError(
+            f"the envelope was given up after {seconds:g} s: ask for fewer windows, or raise envelope.seconds"
+        ) from error
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    if child.returncode:
+        raise EnvelopeError(
+            f"the envelope's process ended with status {child.returncode}; try again"
+        )
+    return _read(body)
+
+
+def _read(body: bytes) -> tuple[Curve, ...]:
+    if body[:1] == b"R":
+        raise EnvelopeError(body[1:].decode(errors="replace"))
+    try:
+        return tuple(_curve(raw) for raw in msgspec.msgpack.decode(body[1:]))
+    except (msgspec.DecodeError, TypeError, ValueError, KeyError) as error:
+        raise EnvelopeError(f"the envelope cannot be read ({error}); try again") from error
+
+
+def _curve(raw: dict[str, Any]) -> Curve:
+    steps = tuple(_step(one) for one in raw.pop("steps"))
+    withheld = tuple((_step(one), str(why)) for one, why in raw.pop("withheld"))
+    first, last = raw.pop("window")
+    direction = Direction(raw.pop("direction"))
+    return Curve((first, last), direction, steps, withheld, **raw)
+
+
+def _step(raw: dict[str, Any]) -> Step:
+    arrays: dict[str, Any] = {name: np.array(raw[name], kind) for name, kind in _ARRAYS.items()}
+    return Step(**(raw | arrays))

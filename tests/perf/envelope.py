@@ -1,0 +1,144 @@
+"""The envelope's bars: prices beside exact ones on small queues, and the time of a large envelope.
+
+Run in the project's directory: python -m tests.perf.envelope [--only prices|time] [--queues N]
+
+Prices: per queue, each step (offered or withheld) against HiGHS on the whole question: the cost of giving the
+same kW less the cost of giving none. Time: 8 windows x 4 depths with 10,000 pending jobs, gaps beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from flexlond.model.settings import PlanningSettings
+from flexlond.planning.envelope import Curve, Direction, Terms, envelope
+from flexlond.planning.planner import plan
+from tests.perf.planning_instances import instance
+from tests.unit.planning.envelope_cases import (
+    SETTINGS,
+    Exact,
+    busiest,
+    own_swing,
+    planned,
+    small_queue,
+)
+
+NEAR = 0.02  # of the exact price
+PENNY = 1e-4  # GBP, or kW, below which it is nothing
+LENGTH = 4  # slots of a window
+
+
+def errors(queues: int, terms: Terms) -> list[tuple[int, Direction, bool, float, float]]:
+    """(queue, direction, offered, price, exact price) of every step of the small queues."""
+    import highspy  # noqa: PLC0415 - only where it is asked for
+
+    found = []
+    for seed in range(queues):
+        problem = small_queue(seed)
+        last = planned(problem)
+        exact = Exact.of(problem, last, highspy)
+        base = exact.cost()
+        window = busiest(problem, last)
+        for curve in envelope(problem, SETTINGS, last, [window], terms):
+            everything = [(step, True) for step in curve.steps]
+            everything += [(step, False) for step, _ in curve.withheld if step.kw > PENNY]
+            for step, offered in everything:
+                swing = own_swing(problem, last, curve, step)
+                price = exact.cost(window, swing) - base
+                found.append((seed, curve.direction, offered, step.price_gbp, price))
+    return found
+
+
+def prices(console: Console, queues: int, terms: Terms, words: str) -> None:
+    """Print the distribution of the error."""
+    began = time.perf_counter()
+    found = errors(queues, terms)
+    table = Table(title=f"{queues} small queues, {words}: price of a step against the exact one")
+    for name in ("direction", "steps", "within 2 %", "median", "90 %", "worst", "offered"):
+        table.add_column(name, justify="left" if name == "direction" else "right")
+    for direction in Direction:
+        rows = [row for row in found if row[1] is direction]
+        error = np.array([abs(ours - true) / max(true, PENNY) for *_, ours, true in rows])
+        error[[abs(ours - true) < PENNY for *_, ours, true in rows]] = 0.0
+        table.add_row(
+            direction,
+            str(len(rows)),
+            f"{int((error <= NEAR).sum())}",
+            *(f"{value:.2%}" for value in np.quantile(error, [0.5, 0.9, 1.0])),
+            str(sum(offered for _, _, offered, _, _ in rows)),
+        )
+        for (seed, _, _, ours, true), one in zip(rows, error, strict=True):
+            if one > NEAR:
+                console.print(f"queue {seed} {direction}: {ours:.4f} GBP, exactly {true:.4f}")
+    console.print(table, f"{time.perf_counter() - began:.1f} s")
+
+
+def timed(console: Console, jobs: int) -> None:
+    """Print the envelope of 8 windows x 4 depths."""
+    settings = PlanningSettings()
+    problem = instance(jobs, 96, 0.5)
+    last = plan(problem, settings)
+    windows = [(first, first + LENGTH - 1) for first in range(8, 88, 10)]
+    for terms, words in ((Terms(up=()), "down"), (Terms(down=()), "up")):
+        wall, cpu = time.perf_counter(), time.process_time()
+        curves = envelope(problem, settings, last, windows, terms)
+        spent = time.perf_counter() - wall, time.process_time() - cpu
+        console.print(_shown(curves, words))
+        console.print(
+            f"{words}: {len(windows)} windows x 4 depths, {jobs:,} pending jobs: {spent[0]:.1f} s, "
+            f"{spent[1]:.1f} s of processor; gap of the whole plan in force {last.proof.gap:.2%}"
+        )
+
+
+def _shown(curves: tuple[Curve, ...], words: str) -> Table:
+    """A row per step."""
+    table = Table(title=f"envelope {words}")
+    for name in (
+        *("slots", "kW", "certain", "GBP", "+-", "GBP/MWh", "gap without", "gap with", "notice"),
+        *("rebound kW", "jobs", "offered"),
+    ):
+        table.add_column(name, justify="right")
+    for curve in curves:
+        steps = [(step, "yes") for step in curve.steps] + list(curve.withheld)
+        for step, offered in steps:
+            table.add_row(
+                f"{curve.window[0]}-{curve.window[1]}",
+                f"{step.kw:.0f}",
+                f"{step.certain_kw:.0f}",
+                f"{step.price_gbp:.2f}",
+                f"{step.uncertainty_gbp:.2f}",
+                f"{step.gbp_per_mwh:.1f}",
+                f"{curve.gap:.2%}",
+                f"{step.gap:.2%}",
+                f"{step.notice_s // 60} min",
+                f"{step.rebound_kw:.0f}",
+                str(step.moved_jobs),
+                offered,
+            )
+        if not steps:
+            table.add_row(f"{curve.window[0]}-{curve.window[1]}", *["-"] * 10, "nothing")
+    return table
+
+
+def main() -> None:
+    """Print both."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--only", choices=("prices", "time"))
+    parser.add_argument("--queues", type=int, default=50)
+    parser.add_argument("--jobs", type=int, default=10_000)
+    given = parser.parse_args()
+    console = Console(width=140)
+    if given.only != "time":
+        prices(console, given.queues, Terms(), "search alone")
+        prices(console, given.queues, Terms(exact_seconds=5.0), "with the exact solver")
+    if given.only != "prices":
+        timed(console, given.jobs)
+
+
+if __name__ == "__main__":
+    main()
