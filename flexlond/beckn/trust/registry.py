@@ -83,8 +83,8 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     public_key: str
     url: str
     revoked: bool = False
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
+    valid_from: Annotated[datetime, Meta(tz=True)] | None = None
+    valid_until: Annotated[datetime, Meta(tz=True)] | None = None
     networks: list[str] = []
     record: str = ""  # namespace/registry/record, where key ids of that form are used
 
