@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -457,6 +459,32 @@ def test_two_buyers_cannot_have_the_same_kilowatts(pair: Pair) -> None:
     pair.settle(T0)
     assert sorted(pair.states(txn)[1] for txn in (first, second)) == ["ACTIVE", "CANCELLED"]
     assert pair.buyer.errors == ["BIZ_QUANTITY_UNAVAILABLE"]
+
+
+def test_four_at_once_cannot_have_more_than_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "one.db"
+    Journal(path, Role.BPP).close()
+    start = threading.Barrier(4)
+
+    def take(who: int) -> int:
+        journal, got = Journal(path, Role.BPP), 0
+        start.wait()
+        for n in range(10):
+            try:
+                journal.book.reserve(f"{who}-{n}", {SLOT_ONE: 7_000}, {SLOT_ONE: 100_000}, T0, 0.0)
+            except Refusal as refusal:
+                assert refusal.code is Code.BIZ_QUANTITY_UNAVAILABLE  # noqa: PT017 - the loop goes on
+            else:
+                got += 1
+        journal.close()
+        return got
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = sum(pool.map(take, range(4)))
+    journal = Journal(path, Role.BPP)
+    assert taken == 14
+    assert journal.book.promised(SLOT_ONE, T0) == 98_000
+    journal.close()
 
 
 def test_a_reservation_that_ran_out_is_free_for_others_and_cannot_be_confirmed(pair: Pair) -> None:
