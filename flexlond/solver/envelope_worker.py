@@ -1,7 +1,8 @@
 """The child process of one envelope: a question on stdin, an answer on what was stdout; ended by its parent.
 
 Law: reads a pickle from its own parent only. Answers one byte and a body: `A` and the curves as msgpack, or `R`
-and the reason in words. Whatever a library prints goes nowhere. It gives way to others on the processor where it may.
+and the reason in words. Whatever a library prints goes nowhere. It gives way to others on the processor where
+it may.
 """
 
 from __future__ import annotations
