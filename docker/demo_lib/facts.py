@@ -215,12 +215,18 @@ def _facts(run: _Run, watch: Watch, settings: Settings, starts: Mapping[int, int
         start=account.start,
         end=account.end,
         latest_start=latest or None,
-        deadline=(directive.deadline if directive else 0) or None,
+        deadline=_deadline(directive, promised),
         state=account.state,
         kw=job_kw(run.job, directive.power if directive else None, settings.power),
         asap_start=starts.get(account.job_id),
         shown=f"{account.array_job_id}_{account.task}" if wanted.array else str(account.job_id),
     )
+
+
+def _deadline(directive: Directive | None, promised: Watched | None) -> int | None:
+    """The earlier one: a requeue makes a new submission, to which `now+N` in the directive does not belong."""
+    found = [directive.deadline if directive else 0, promised.deadline if promised else 0]
+    return min((moment for moment in found if moment), default=None)
 
 
 def _touched(run: _Run, said: Watched | None) -> bool:

@@ -64,6 +64,10 @@ class RecordWatch:
                         f"{name} from {first[name]} to {value or 'nothing'}"
                     )
 
+    def with_changed(self, field: str) -> frozenset[int]:
+        """The jobs in whose record this field became different."""
+        return frozenset(job_id for job_id, name in self.changes if name == field)
+
     def of(self, job_ids: Collection[int]) -> tuple[str, ...]:
         """What became different in the records of these jobs."""
         return tuple(

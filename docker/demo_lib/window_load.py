@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SEED = 2026
 GPUS = 12  # three nodes of four
 PLAIN_SHARE = 0.44  # of the GPUs, jobs without consent alone
-FLEXIBLE_SHARE = 0.56
+FLEXIBLE_SHARE = 0.52
 PATIENCE = 30  # slots that a flexible job may wait: notice, window and what comes back after it
 _NICE = 1000
 _JITTER = 0.35  # of the gap to the next job

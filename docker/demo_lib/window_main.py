@@ -39,13 +39,13 @@ class Order:
     seed: int
 
 
-def prepare(timing: Timing) -> Day:
+def prepare(timing: Timing, *, requeue: bool) -> Day:
     """The meter runs, FlexLon acts; the day begins at the next slot border. Raises DemoError."""
     seconds = timing.slot_seconds
     slots = timing.end + PATIENCE
     window_order.start_meter()
     window_order.write_feed(window_order.flat_day(int(time.time()), seconds, slots))
-    setup.configure(window_order.configuration(seconds))
+    setup.configure(window_order.configuration(seconds, requeue=requeue))
     status = setup.wait_until_ready()
     print(
         f"FlexLon acts: Slurm {status.slurm_version}, reader {status.reader}: {status.last_cycle}"
@@ -60,7 +60,7 @@ def run_window(order: Order, console: Console) -> WindowReport:
         f"slots of {order.slot_seconds} s: {timing.warm_up} to fill up, {timing.observed} observed, then "
         f"the order, {timing.notice} whole slots of notice, {timing.window} of the window"
     )
-    day = prepare(timing)
+    day = prepare(timing, requeue=order.requeue)
     users = Users(window_load(timing, requeue=order.requeue, seed=order.seed), float(day.start))
     run = WindowRun(day, timing, users, order.reduction, watch_of(users))
     time.sleep(max(0.0, day.start - time.time()))
@@ -99,7 +99,20 @@ def report(run: WindowRun) -> WindowReport:
         flexible=before[1],
         jobs=facts.jobs,
         without_consent=len(silent),
-        changed=observer.records.of(silent),
+        changed=(*observer.records.of(silent), *_stopped_unasked(run)),
+        requeued=len(observer.records.with_changed("Restarts")),
+    )
+
+
+def _stopped_unasked(run: WindowRun) -> tuple[str, ...]:
+    """Flexible jobs that were requeued and had not agreed to that."""
+    again = run.observer.records.with_changed("Restarts")
+    return tuple(
+        f"job {done.job_id} was requeued and had agreed to wait only"
+        for done in run.users.accepted
+        if done.job_id in again
+        and done.submission.kind.consents
+        and "preempt=requeue" not in done.submission.comment
     )
 
 

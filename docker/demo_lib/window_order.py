@@ -43,11 +43,14 @@ def flat_day(start: int, slot_seconds: int, slots: int) -> Day:
     return Day(start, slot_seconds, flat(_PRICE), flat(_CARBON), slots)
 
 
-def configuration(slot_seconds: int) -> str:
-    """The configuration file's text."""
+def configuration(slot_seconds: int, *, requeue: bool = False) -> str:
+    """The configuration file's text; `requeue`: running jobs may be stopped for a window."""
     text = _TEMPLATE.read_text(encoding="utf-8")
     return Template(text).substitute(
-        slot_seconds=slot_seconds, feed=FEED, delay_price=_DELAY_GBP / slot_seconds
+        slot_seconds=slot_seconds,
+        feed=FEED,
+        delay_price=_DELAY_GBP / slot_seconds,
+        stops=str(requeue).lower(),
     )
 
 

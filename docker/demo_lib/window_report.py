@@ -131,6 +131,7 @@ class WindowReport:
     jobs: tuple[JobFacts, ...]
     without_consent: int  # jobs, those that their users hold among them
     changed: tuple[str, ...]  # what was changed in their records
+    requeued: int = 0  # jobs that were stopped for the window and ran again
 
     def peak(self, *phases: Phase) -> float:
         """The highest metered slot of these phases; 0 when there is none."""
@@ -208,6 +209,7 @@ class WindowReport:
             "peak_after_kw": self.peak(Phase.AFTER),
             "jobs": len(self.jobs),
             "moved": self.moved,
+            "requeued": self.requeued,
             "late": [job.job_id for job in self.jobs if job.late],
             "late_because_of_the_window": [job.job_id for job in self.missed],
             "without_consent": self.without_consent,

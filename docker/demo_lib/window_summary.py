@@ -67,7 +67,7 @@ def sentences(report: WindowReport) -> list[str]:
         f"kept within 5 %: {sum(slot.kept for slot in judged)} of {len(judged)} slots",
         f"load before the order: {report.load:.1%} of the GPUs, {report.flexible:.1%} of it flexible",
         f"latest starts and deadlines missed: {late}, because of the window: {len(report.missed)}",
-        f"jobs: {len(report.jobs)}, of which FlexLon moved {report.moved}",
+        f"jobs: {len(report.jobs)}, of which FlexLon moved {report.moved} and requeued {report.requeued}",
         f"jobs without consent: {report.without_consent}, records changed: {len(report.changed)}",
         f"highest slot: before the order {before:.2f} kW, after the window {after:.2f} kW",
         f"Slurm {report.slurm}, slots of {report.slot_seconds} s; the meter asks the nodes, not FlexLon",

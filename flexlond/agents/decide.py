@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from flexlond.agents.consent import FlexJob
+    from flexlond.model.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def is_held(known: FlexJob, now: int) -> bool:
 def release(known: FlexJob, reason: str) -> Action:
     """Give the job back the begin time it had before us."""
     original = known.record.original_begin if known.record else 0
-    return _action(known, Verb.RELEASE, original, reason)
+    return intent(known.job, Verb.RELEASE, original, reason)
 
 
 def _safety(known: FlexJob, now: int) -> Action | None:
@@ -94,7 +95,7 @@ def _safety(known: FlexJob, now: int) -> Action | None:
         return release(known, "it has no latest start any more")
     if seen.record.hold > latest.at:
         if latest.at > now:
-            return _action(known, Verb.HOLD_UNTIL, latest.at, "its latest start moved forward")
+            return intent(known.job, Verb.HOLD_UNTIL, latest.at, "its latest start moved forward")
         return release(known, "its latest start has come")
     return None
 
@@ -116,15 +117,15 @@ def _planned(known: FlexJob, want: Wanted | None, *, now: int, may_hold: bool) -
         return None
     if known.latest is None or known.latest.at is None or want.begin > known.latest.at:
         return None
-    return _action(known, Verb.HOLD_UNTIL, want.begin, want.reason)
+    return intent(known.job, Verb.HOLD_UNTIL, want.begin, want.reason)
 
 
 def _backed_off(action: Action, past: Backoff | None, now: int) -> bool:
     return past is not None and now < past.until and action.verb is Verb.HOLD_UNTIL
 
 
-def _action(known: FlexJob, verb: Verb, not_before: int, reason: str) -> Action:
-    job = known.job
+def intent(job: Job, verb: Verb, not_before: int, reason: str) -> Action:
+    """An action on `job` as it was seen: the helper refuses it where the job has changed meanwhile."""
     return Action(
         action_id=uuid.uuid4().hex,
         job_id=job.job_id,

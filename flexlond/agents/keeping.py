@@ -9,11 +9,11 @@ licence counts by the plan, running jobs until their time limits. Epoch seconds,
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexlond.agents.decide import intent
 from flexlond.model.action import Action, Outcome, Verb
 from flexlond.model.job import ACTIVE_STATES, JobState
 from flexlond.model.licence import PREFIX, Stretch, kw_of
@@ -74,20 +74,8 @@ def let_off(kept: Kept, state: LoopState) -> tuple[Action, ...]:
     if state.snapshot is None:
         return ()
     jobs = {job.job_id: job for job in state.snapshot.jobs}
-    return tuple(
-        Action(
-            action_id=uuid.uuid4().hex,
-            job_id=job.job_id,
-            submit=job.submit,
-            restarts=job.restarts,
-            expected_begin=job.begin,
-            expected_state=job.state.value,
-            verb=Verb.LET_OFF,
-            not_before=0,
-            reason="no window may hold it past its latest start or without consent",
-        )
-        for job in (jobs[one.job_id] for one in kept.let_off)
-    )
+    why = "no window may hold it past its latest start or without consent"
+    return tuple(intent(jobs[one.job_id], Verb.LET_OFF, 0, why) for one in kept.let_off)
 
 
 def bounds(state: LoopState, snapshot: Snapshot, now: int) -> tuple[Bound, ...]:

@@ -113,7 +113,7 @@ class PlanningStep:
         `exact`: the exact solver may try as well, for which a tick with its decision window has no time.
         """
         began = self._timer()
-        asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows)
+        asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows, watch=True)
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
         asked_of = with_newcomers(asked.question.problem, asked.caps, asked.expected)
@@ -261,7 +261,9 @@ class PlanningStep:
         recent: NDArray[np.float64],
         *,
         windows: Sequence[Window],
+        watch: bool = False,
     ) -> _Asked:
+        """`watch`: what runs is remembered for the plans to come."""
         settings = state.settings
         grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
         series = self._series(state, grid, now)
@@ -289,11 +291,11 @@ class PlanningStep:
             day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
             question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
         question = replace(question, problem=stopper.with_suspended(state, question, now))
-        expected = self._expected(state, snapshot, question, now)
+        expected = self._expected(state, snapshot, question, now, watch=watch)
         return _Asked(question, series, outlook, rebound_on(grid, windows, now), caps, expected)
 
     def _expected(
-        self, state: LoopState, snapshot: Snapshot, question: Question, now: int
+        self, state: LoopState, snapshot: Snapshot, question: Question, now: int, *, watch: bool
     ) -> Expected:
         """Whom nobody asks, and what they draw of late."""
         problem, seconds = question.problem, state.settings.grid.slot_seconds
@@ -305,7 +307,8 @@ class PlanningStep:
         for job_id, row in question.rows.items():
             known = state.flex.get(job_id)
             waits[row] = known is None or known.directive is None
-        self._newcomers.see(now, float(problem.running.kw[runs].sum()), seconds)
+        if watch:
+            self._newcomers.see(now, float(problem.running.kw[runs].sum()), seconds)
         return Expected(runs, waits, self._newcomers.usual_kw(seconds))
 
     def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:

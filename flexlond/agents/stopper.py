@@ -8,12 +8,12 @@ come, its window was cancelled, its owner took the word back, FlexLon is drained
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexlond.agents.decide import intent
 from flexlond.agents.stoppable import Stoppable, stoppable, suspended_seconds, was_done
 from flexlond.model.action import Action, Verb
 from flexlond.model.directive import Directive, Preempt
@@ -163,7 +163,7 @@ def resumes(state: LoopState, now: int) -> list[Action]:
         one = _suspension(job, by_job.get(job.job_id, ()))
         why = _why_resume(state, job, one, now) if one else ""
         if why:
-            found.append(_action(job, Verb.RESUME, 0, why))
+            found.append(intent(job, Verb.RESUME, 0, why))
     return found
 
 
@@ -198,7 +198,7 @@ def _order(
     ):
         return None
     reason = f"window {window.window_id}: {stop.kw:.4g} kW less"
-    action = _action(job, known.verb, until, reason)
+    action = intent(job, known.verb, until, reason)
     record = StopRecord(
         action_id=action.action_id,
         window_id=window.window_id,
@@ -248,17 +248,3 @@ def _by_job(stops: Sequence[StopRecord]) -> Mapping[int, list[StopRecord]]:
     for one in stops:
         found.setdefault(one.job_id, []).append(one)
     return found
-
-
-def _action(job: Job, verb: Verb, not_before: int, reason: str) -> Action:
-    return Action(
-        action_id=uuid.uuid4().hex,
-        job_id=job.job_id,
-        submit=job.submit,
-        restarts=job.restarts,
-        expected_begin=job.begin,
-        expected_state=job.state.value,
-        verb=verb,
-        not_before=not_before,
-        reason=reason,
-    )

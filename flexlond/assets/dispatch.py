@@ -262,7 +262,9 @@ def _chiller(
     warmth = into.add(np.zeros(slots), -np.inf)
     degree = asset.inertia_kwh_per_k / asset.cop  # kWh of electricity
     beyond = np.full(slots, _WARM * site.dearest * degree)
-    too_warm, too_cold = into.add(beyond), into.add(beyond)
+    too_warm = into.add(beyond)
+    # No colder than it is at rest: a store is not cooled below its limit for a heat that is to come.
+    too_cold = into.add(beyond, 0.0, asset.low_c - _coldest(asset, level, stays, drift))
     inside = into.rows_of(asset.low_c, asset.high_c, slots)
     into.put(inside, warmth, 1.0)
     into.put(inside, too_warm, -1.0)
@@ -288,6 +290,17 @@ def _chiller(
     into.put(end, warmth[-1:], 1.0)
     into.put(end, warmer, -1.0)
     return taken, (np.arange(len(on)), on)
+
+
+def _coldest(
+    asset: Chiller, level: float, stays: NDArray[np.float64], drift: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(S,) degrees C at each slot's end that no cooling goes below: the limit, or where rest alone leads."""
+    found = np.empty(len(stays))
+    least = min(level, asset.low_c)
+    for slot in range(len(stays)):
+        least = found[slot] = min(float(stays[slot] * least + drift[slot]), asset.low_c)
+    return found
 
 
 def dispatch(

@@ -9,6 +9,7 @@ is a rebound cap that there is not.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flexlond.model.window import Window, WindowSample
@@ -83,7 +84,7 @@ class WindowTable:
                 window.rebound_end,
             ),
         ).fetchall()
-        return next(one for one in self.all() if one.window_id == number[0][0])
+        return replace(window, window_id=number[0][0])
 
     def cancel(self, window_id: int, at: int) -> None:
         """The first time counts."""

@@ -145,16 +145,21 @@ class Attempt:
         if self._division is None:
             return np.zeros(0, np.int64)
         problem, grid = self._problem, self._problem.grid
+        capped = np.isfinite(problem.site_kw)
         for job in self._division.pressed.tolist():
             slot, power = int(listing.slot[job]), float(self._blocks.step_kw[job])
             current, soonest = int(problem.current[job]), int(self._bare.start[job])
-            floor = listing.floor(job)[1]
+            first, floor = listing.floor(job)
+            if not capped[first:slot].any():
+                first = grid.slot_of(
+                    soonest
+                )  # under a cap room may not come sooner than is thought
             bounds = max(floor, grid.slot_start(slot)), int(self._blocks.latest[job])
             outcome.reason[job] = Reason.POWER_CAP
             at: int | None
             if grid.slot_of(current) == slot and bounds[0] <= current <= bounds[1]:
                 at = current
-            elif slot <= grid.slot_of(soonest) and current <= problem.now:
+            elif slot <= first and current <= problem.now:
                 outcome.reason[job] = Reason.LATEST_START
                 continue
             elif self._ramp is None:

@@ -120,9 +120,7 @@ class Realiser:
             if self._capped:
                 bare = self._no_later(slot, placement.soonest(row, reserve, power=False))
             placement.put(row, slot)
-        free = bare
-        if self._in_cap[first:slot].any() and self._allowed(row, slot):
-            free = first  # jobs end sooner than is thought, and Slurm starts all who are not held
+        free = self._free(row, slot, bare)
         by_itself, by_itself_at = self._by_itself(row, slot, free)
         reason = self._reason(row, slot, by_itself)
         if free < slot == soonest and reason is Reason.CAPACITY:
@@ -134,6 +132,7 @@ class Realiser:
             return
         if slot > soonest and not self._in_force[row] and self._too_tight(row, slot):
             slot, reason = self._earlier(row, soonest, bare), Reason.LATEST_START
+            free = self._free(row, slot, bare)
             by_itself, by_itself_at = self._by_itself(row, slot, free)
         if self._capped and bare < slot and not self._allowed(row, slot):
             self._out.let_go.append(row)
@@ -154,8 +153,20 @@ class Realiser:
                 self._out.over_ramp.append(row)
                 self._release(row, bare, Reason.LATEST_START)
                 return
+            if self._capped and not self._allowed(row, found):
+                self._out.let_go.append(row)
+                self._release(row, bare, reason)
+                return
             placement.put(row, found)
             slot = found
+
+    def _free(self, row: int, slot: int, bare: int) -> int:
+        """The slot from which a job planned at `slot` is held: under a cap from its first one on.
+
+        There jobs end sooner than is thought, and Slurm starts all who are not held.
+        """
+        first = int(self._question.first[row])
+        return first if self._in_cap[first:slot].any() and self._allowed(row, slot) else bare
 
     def _by_itself(self, row: int, slot: int, bare: int) -> tuple[int, int]:
         """Slot and moment in which a job planned at `slot` would start were it not held.

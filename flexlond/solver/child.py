@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from flexlond.planning.instance import Instance, Prices
 
+UNREADABLE = "the solver's answer cannot be read"
 GRACE = 2.0  # for the child to start, read, and write its answer
 _COMMAND = (sys.executable, "-m", "flexlond.solver.worker")
 
@@ -33,9 +36,22 @@ def call(
     """The slots the child answered, in whatever length it did, and ""; or None and the reason."""
     # A copy has none of the instance's cached tables.
     payload = pickle.dumps((replace(instance), incumbent, prices, seconds, most_jobs))
+    body, why = answered(_COMMAND, payload, seconds)
+    if body is None:
+        return None, why
+    if len(body) % 8:
+        return None, UNREADABLE
+    return np.frombuffer(body, "<i8").astype(np.int64), ""
+
+
+def answered(command: Sequence[str], payload: bytes, seconds: float) -> tuple[bytes | None, str]:
+    """The body that `command` answers to `payload`, and ""; or None and the reason.
+
+    A child answers one byte and a body: `A` and what was asked for, or `R` and why it is not to be had.
+    """
     try:
         done = subprocess.run(
-            _COMMAND,
+            command,
             input=payload,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -51,6 +67,4 @@ def call(
         return None, f"the solver ended with status {done.returncode}"
     if kind == b"R":
         return None, body.decode(errors="replace")
-    if kind != b"A" or len(body) % 8:
-        return None, "the solver's answer cannot be read"
-    return np.frombuffer(body, "<i8").astype(np.int64), ""
+    return (body, "") if kind == b"A" else (None, UNREADABLE)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Question = tuple[Problem, PlanningSettings, Plan, tuple[tuple[int, int], ...], Terms]
 
+_WORDS = 300  # characters of the child's last line that are passed on
 GRACE = 5.0  # for the child to start, read, and write its answer
 _COMMAND = (sys.executable, "-m", "flexlond.solver.envelope_worker")
 _ARRAYS = {"change_kw": np.float64, "cap_kw": np.float64, "jobs": np.int64, "start": np.int64}
@@ -41,13 +42,13 @@ async def ask(question: Question, seconds: float) -> tuple[Curve, ...]:
             *_COMMAND,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
         )
     except OSError as error:
         raise EnvelopeError(f"the envelope could not be started: {error}; try again") from error
     try:
         async with asyncio.timeout(seconds + GRACE):
-            body, _ = await child.communicate(payload)
+            body, said = await child.communicate(payload)
     except TimeoutError as error:
         raise EnvelopeError(
             f"the envelope was given up after {seconds:g} s: ask for fewer windows, or raise envelope.seconds"
@@ -58,8 +59,9 @@ async def ask(question: Question, seconds: float) -> tuple[Curve, ...]:
                 child.kill()
             await child.wait()
     if child.returncode:
+        last = said.decode(errors="replace").strip().rpartition("\n")[2][:_WORDS]
         raise EnvelopeError(
-            f"the envelope's process ended with status {child.returncode}; try again"
+            f"the envelope's process ended with status {child.returncode} ({last or 'no word'}); try again"
         )
     return _read(body)
 

@@ -1,11 +1,13 @@
 """The child process of one envelope: a question on stdin, an answer on what was stdout; ended by its parent.
 
 Law: reads a pickle from its own parent only. Answers one byte and a body: `A` and the curves as msgpack, or `R`
-and the reason in words. Whatever a library prints goes nowhere. It gives way to others on the processor.
+and the reason in words. Whatever a library prints goes nowhere. It gives way to others on the processor where
+it may.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import sys
@@ -24,7 +26,8 @@ def main() -> None:
     out = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    os.nice(_NICE)
+    with contextlib.suppress(OSError):  # a courtesy, which the unit's system call filter may refuse
+        os.nice(_NICE)
     question = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - our own parent wrote it
     with os.fdopen(out, "wb") as pipe:
         pipe.write(answer(*question))

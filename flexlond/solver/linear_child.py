@@ -1,21 +1,20 @@
 """A linear model solved in a killable child process, for callers that must outlive the solver.
 
-Law: returns within `seconds` + GRACE whatever the child does; raises nothing on its account. The child reads a
-pickle from its own parent only and answers plain arrays, whose form is checked here and whose content by the
-caller. Seconds.
+Law: returns within `seconds` + GRACE (child.py) whatever the child does; raises nothing on its account. The
+child reads a pickle from its own parent only and answers plain arrays, whose form is checked here and whose
+content by the caller. Seconds.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexlond.solver.child import GRACE
+from flexlond.solver.child import UNREADABLE, answered
 from flexlond.solver.linear import Answer, Model, solve
 
 if TYPE_CHECKING:
@@ -41,39 +40,16 @@ class Child:
     ) -> Answer | None:
         """The answer, or None."""
         payload = pickle.dumps((model, seconds, gap, start))
-        self.detail = ""
-        try:
-            done = subprocess.run(
-                _COMMAND,
-                input=payload,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=seconds + GRACE,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            self.detail = f"the solver was killed: no answer {GRACE:g} s after its {seconds:g} s"
+        body, self.detail = answered(_COMMAND, payload, seconds)
+        if body is None:
             return None
-        except OSError as error:
-            self.detail = f"the solver could not be started: {error}"
+        columns = len(model.cost)
+        if len(body) != 8 * (_HEAD + columns + len(model.row_lower)):
+            self.detail = UNREADABLE
             return None
-        return self._read(done, len(model.cost), len(model.row_lower))
-
-    def _read(
-        self, done: subprocess.CompletedProcess[bytes], columns: int, rows: int
-    ) -> Answer | None:
-        kind, body = done.stdout[:1], done.stdout[1:]
-        if done.returncode:
-            self.detail = f"the solver ended with status {done.returncode}"
-        elif kind == b"R":
-            self.detail = body.decode(errors="replace")
-        elif kind != b"A" or len(body) != 8 * (_HEAD + columns + rows):
-            self.detail = "the solver's answer cannot be read"
-        else:
-            values = np.frombuffer(body, "<f8").astype(np.float64)
-            x, dual = values[_HEAD : _HEAD + columns], values[_HEAD + columns :]
-            return Answer(x, dual, float(values[0]), bool(values[1]))
-        return None
+        values = np.frombuffer(body, "<f8").astype(np.float64)
+        x, dual = values[_HEAD : _HEAD + columns], values[_HEAD + columns :]
+        return Answer(x, dual, float(values[0]), bool(values[1]))
 
 
 def main() -> None:

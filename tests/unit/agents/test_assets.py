@@ -105,9 +105,9 @@ async def test_it_discharges_at_dear_hours_and_charges_at_cheap_ones(
         bench.slurm.submit("", cpus=16, minutes=600)  # a load that the battery may serve
     levels = []
     for _ in range(10):
-        for _ in range(60):
+        for _ in range(30):
             await bench.cycle()
-            bench.slurm.advance(30)
+            bench.slurm.advance(60)
         levels.append(bench.agent.show_assets().assets[0].level)
     assert min(levels[:6]) < 20.0 < levels[-1]
     chiller = bench.agent.show_assets().assets[1]

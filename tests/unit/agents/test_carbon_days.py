@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -19,7 +18,7 @@ from tests.unit.agents.conftest import CHEAP_AT_SIX, SLOT, START, Bench, replace
 from tests.unit.planning.conftest import build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from flexlond.model.settings import Settings
@@ -125,20 +124,30 @@ def test_a_day_of_a_clock_change_has_the_slots_it_has(
 FLEX = "flex: max-delay=8:00:00 power=10kW work=500 unit=inference"
 
 
-def capped(tmp_path: Path, settings: Settings, **planning: Any) -> Bench:
-    feed = (Feed(source="csv", path="/nowhere"),)
-    chosen = replace_struct(
-        settings,
-        planning=replace_struct(settings.planning, delay_price=0.0, **planning),
-        signals=replace_struct(settings.signals, price=feed, carbon=feed),
-    )
-    return Bench(tmp_path / "capped.db", chosen, CHEAP_AT_SIX)
+@pytest.fixture
+def capped(tmp_path: Path, settings: Settings) -> Iterator[Callable[..., Bench]]:
+    """Loops with both signals and what is given of [planning]."""
+    made: list[Bench] = []
+
+    def build_one(**planning: Any) -> Bench:
+        feed = (Feed(source="csv", path="/nowhere"),)
+        chosen = replace_struct(
+            settings,
+            planning=replace_struct(settings.planning, delay_price=0.0, **planning),
+            signals=replace_struct(settings.signals, price=feed, carbon=feed),
+        )
+        made.append(Bench(tmp_path / f"capped-{len(made)}.db", chosen, CHEAP_AT_SIX))
+        return made[-1]
+
+    yield build_one
+    for bench in made:
+        bench.store.close()
 
 
 async def test_a_loop_under_a_cap_says_it_keeps_it_and_counts_what_ran(
-    tmp_path: Path, settings: Settings
+    capped: Callable[..., Bench],
 ) -> None:
-    bench = capped(tmp_path, settings, carbon_cap_kg_per_day=1000.0)
+    bench = capped(carbon_cap_kg_per_day=1000.0)
     for _ in range(3):
         bench.slurm.submit(FLEX)
     await bench.cycle()
@@ -169,9 +178,9 @@ async def test_a_loop_under_a_cap_says_it_keeps_it_and_counts_what_ran(
 
 
 async def test_a_loop_under_a_cap_that_cannot_be_kept_says_so(
-    tmp_path: Path, settings: Settings
+    capped: Callable[..., Bench],
 ) -> None:
-    bench = capped(tmp_path, settings, account_carbon_cap_kg_per_day={"research": 0.001})
+    bench = capped(account_carbon_cap_kg_per_day={"research": 0.001})
     jobs = [bench.slurm.submit("flex: max-delay=1:00:00 power=10kW") for _ in range(3)]
     sentence = await bench.cycle()
     assert "(account research)" in sentence
@@ -183,10 +192,10 @@ async def test_a_loop_under_a_cap_that_cannot_be_kept_says_so(
 
 
 async def test_a_loop_defers_into_tomorrow_what_today_has_no_carbon_for(
-    tmp_path: Path, settings: Settings
+    capped: Callable[..., Bench],
 ) -> None:
-    free = capped(tmp_path / "..", settings)
-    bench = capped(tmp_path, settings, carbon_cap_kg_per_day=0.3)
+    free = capped()
+    bench = capped(carbon_cap_kg_per_day=0.3)
     ends = []
     for one in (free, bench):
         jobs = [one.slurm.submit("flex: max-delay=1-12:00:00 power=10kW") for _ in range(2)]
@@ -198,5 +207,3 @@ async def test_a_loop_defers_into_tomorrow_what_today_has_no_carbon_for(
     assert any(one.shadow_gbp_t > 0 for one in found.carbon_caps)
     assert ends[1] != ends[0]
     assert np.isfinite([one.planned_kg for one in found.carbon_caps]).all()
-    free.store.close()
-    assert replace(found.carbon_caps[0], kept=True) == found.carbon_caps[0]

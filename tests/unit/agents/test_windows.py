@@ -216,9 +216,9 @@ async def test_what_a_window_defers_comes_back_under_the_rebound_cap(bench: Benc
     await bench.cycle()
     await add(bench, cap=5.0)
     assert shown(bench).rebound_kw == pytest.approx(1.1 * (BASE + 4 * KW))
-    highest = await live(bench, START + 14 * SLOT, submit=FLEX, every=900)
+    highest = await live(bench, START + 10 * SLOT, submit=FLEX, every=900)
     assert max(highest[slot] for slot in range(FIRST, LAST)) <= 5.0
-    after = [highest[slot] for slot in range(LAST, 14)]
+    after = [highest[slot] for slot in range(LAST, 10)]
     assert max(after) <= 1.1 * (BASE + 4 * KW)
     assert late(bench) == []
     assert bench.slurm.started

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flexlond.assets.check import check_dispatch
@@ -179,6 +179,7 @@ def test_the_check_sees_an_export_and_a_hidden_excess() -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@example(seed=23365)  # it begins too cold, and cannot be kept from being too warm later
 @given(seed=st.integers(0, 2**32 - 1))
 def test_limits_hold_for_any_prices_caps_and_readings(seed: int) -> None:
     rng = np.random.default_rng(seed)

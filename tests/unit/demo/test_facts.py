@@ -154,3 +154,10 @@ def test_of_an_array_only_the_tasks_that_were_moved_count_as_touched() -> None:
     found = [_facts(run, watch, SETTINGS, {}) for run in runs]
     assert [fact.touched for fact in found] == [False, False, True, True]
     assert [fact.planned_start for fact in found] == [None, None, T0 + 80, T0 + 80]
+
+
+@pytest.mark.parametrize(("said", "deadline"), [(0, 300), (400, 300), (200, 200)])
+def test_a_requeue_makes_no_deadline_later(said: int, deadline: int) -> None:
+    watch = Watch()
+    watch.observe([JobLine(job_id=3, state="PD", flexible=True, deadline=said and T0 + said)])
+    assert _facts(RUNS[2], watch, SETTINGS, {}).deadline == T0 + deadline

@@ -187,3 +187,5 @@ def test_a_changed_record_is_seen_and_a_begin_time_that_was_not_set_is_none() ->
         "job 7: EligibleTime from 2023-11-14T22:13:20 to 2023-11-14T22:14:20",
     )
     assert watch.of({8}) == ()
+    assert watch.with_changed("Comment") == {7}
+    assert watch.with_changed("Restarts") == frozenset()

@@ -123,6 +123,7 @@ def exact(highspy: ModuleType, instance: Instance, seconds: float = 60.0, gap: f
     lp.integrality_ = [highspy.HighsVarType.kInteger] * len(job)
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("threads", 1)  # one scheduler in a process, of one size
     highs.setOptionValue("mip_rel_gap", gap)
     highs.setOptionValue("mip_abs_gap", gap)
     highs.setOptionValue("time_limit", seconds)

@@ -100,6 +100,7 @@ def thrown_away(found: Plan) -> list[str]:
 
 @settings(max_examples=60, deadline=None)
 @example(690325)  # a job is let through the power cap: cheaper than the bound under it
+@example(20704)  # under a cap a slot is found that is above the job's own max-price
 @given(SEEDS)
 def test_no_plan_is_thrown_away(make_problem: Callable[..., Problem], seed: int) -> None:
     problem, chosen = crowded_problem(make_problem, seed), random_settings(seed)
@@ -108,6 +109,7 @@ def test_no_plan_is_thrown_away(make_problem: Callable[..., Problem], seed: int)
 
 
 @settings(max_examples=25, deadline=None)
+@example(3223859, 29)
 @given(SEEDS, st.integers(1, 3 * SLOT))
 def test_nor_the_next_one_where_earliest_moments_have_moved(
     make_problem: Callable[..., Problem], seed: int, by: int

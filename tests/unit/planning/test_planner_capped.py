@@ -209,6 +209,24 @@ def test_who_waits_for_room_is_held_where_he_would_be_over_the_cap_if_it_came_so
     assert not plan(free, PLAIN).moved.any()
 
 
+def test_who_is_let_through_the_cap_waits_for_its_slot_though_nodes_may_be_free_sooner(
+    window: Callable[..., Problem],
+) -> None:
+    problem = window(cap=5.0, earliest=[2 * SLOT], latest=[4 * SLOT + 1], room=1)
+    busy = Running.in_pools(
+        np.array([0]),
+        np.array([[1.0]]),
+        np.array([problem.grid.slot_start(4)]),
+        np.array([0.0]),
+        1,
+    )
+    found = plan(replace(problem, running=busy), PLAIN)
+    assert found.slot.tolist() == [4]
+    assert found.uncapped.tolist() == [True]
+    assert found.moved.tolist() == [True]
+    assert problem.grid.slot_start(4) <= found.start[0] <= problem.latest[0]
+
+
 def test_without_a_known_price_nobody_is_held_for_the_cap(window: Callable[..., Problem]) -> None:
     problem = window(cap=5.0, earliest=[2 * SLOT])
     found = plan(replace(problem, price=np.full(8, np.nan)), PLAIN)

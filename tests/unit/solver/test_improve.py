@@ -73,7 +73,7 @@ def children() -> list[int]:
 
 def test_a_better_answer_is_taken(instance: Instance, solution: Solution) -> None:
     pytest.importorskip("highspy", reason="the exact solver needs HiGHS")
-    improver = Improver(5.0)
+    improver = Improver(60.0)  # more than it needs: a machine may be busy
     better = improver(solution, asked(instance))
     assert better.objective < solution.objective
     assert better.objective == pytest.approx(instance.objective(better.slot))
