@@ -320,7 +320,7 @@ def test_the_waits_grow_no_longer_than_the_longest() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "outcome"),
     [
-        (200, acks.ack(str(uuid.uuid4())), "DONE"),
+        (200, acks.ack("ae3bb513-87fa-4839-9320-96b68dd89b4c"), "DONE"),
         (200, b'{"message": {"ack": {"status": "ACK"}}}', "DONE"),
         (200, b'{"status": "ACK", "signature": "x"}', "DONE"),
         (200, b'{"ack_status": "ACK"}', "DONE"),
