@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flexlond.agents.records import JobRecord, Store
     from flexlond.model.job import Snapshot
     from flexlond.model.licence import Reserved, Stretch
+    from flexlond.slurm.helper_client import HelperStatus
 
 _log = structlog.get_logger()
 _BACKOFF = 300  # seconds before a refused hold is asked again
@@ -49,7 +50,7 @@ class Helper(Protocol):
         """Bring the reservations of ours to `wanted`; HelperUnavailable when nothing can be said."""
         ...
 
-    async def status(self) -> object:
+    async def status(self) -> HelperStatus:
         """Any answer means that it is there; HelperUnavailable otherwise."""
         ...
 
@@ -65,6 +66,8 @@ class Actuator:
         self.detail = "not asked yet"
         self._store = store
         self._helper = helper
+        self._instance = ""  # of the helper that answered last
+        self._orphaned: frozenset[str] = frozenset()  # actions that were open when it was restarted
 
     def keep(self, records: Iterable[JobRecord]) -> None:
         """Remember these records now and durably."""
@@ -94,7 +97,8 @@ class Actuator:
         for intent in open_:
             action = intent.action
             job = seen.get(action.job_id)
-            end = end_of(intent, job, graces.get(action.action_id, 0), now)
+            grace, orphaned = graces.get(action.action_id, 0), action.action_id in self._orphaned
+            end = end_of(intent, job, grace, now, orphaned=orphaned)
             if end is None:
                 continue
             outcome, detail = end
@@ -150,12 +154,19 @@ class Actuator:
     async def ask(self) -> bool:
         """Whether the helper is there, so that its silence is noticed each beat."""
         try:
-            await self._helper.status()
+            status = await self._helper.status()
         except HelperUnavailable as error:
             self.answering, self.detail = False, str(error)
         else:
             self.answering, self.detail = True, "answering"
+            self._notice_restart(status.instance)
         return self.answering
+
+    def _notice_restart(self, instance: str) -> None:
+        """What was open when the helper was restarted: it forgot what it was about to send."""
+        if self._instance and instance != self._instance:
+            self._orphaned = frozenset(one.action.action_id for one in self._store.open_intents())
+        self._instance = instance
 
     def _remember(self, action: Action, result: Result, now: int) -> JobRecord | None:
         record = self.records.get(action.job_id)
