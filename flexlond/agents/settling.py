@@ -1,8 +1,8 @@
 """What an action of ours came to, by what is seen of its job: for intents whose answer did not come.
 
 Law: pure. An effect counts once observed. What is not seen in force is superseded, never sent again by itself:
-the next plan decides afresh. A stop that may still come (its job has its checkpoint signal) is left open, unless
-the helper that was to send it has been restarted since: that one is not coming. Epoch seconds.
+the next plan decides afresh. A stop that may still come (its job has its checkpoint signal) is left open,
+unless the helper that was to send it has been restarted since: that one is not coming. Epoch seconds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flexlond.agents.records import OpenIntent
     from flexlond.model.job import Job
 
+_NOT_COMING = "the helper was restarted before it was done: the next plan decides"
 _OF_PENDING = frozenset({Verb.HOLD_UNTIL, Verb.RELEASE})
 
 
@@ -59,7 +60,7 @@ def _of_running(
     if action.verb is not Verb.SUSPEND and job.restarts > action.restarts:
         return Outcome.APPLIED, "seen requeued"
     if job.state is JobState.RUNNING and orphaned:
-        return Outcome.SUPERSEDED, "the helper was restarted before it was done: the next plan decides"
+        return Outcome.SUPERSEDED, _NOT_COMING
     if job.state is JobState.RUNNING and now < intent.created + grace + PATIENCE:
         return None
     return Outcome.SUPERSEDED, "not seen stopped: the next plan decides"
