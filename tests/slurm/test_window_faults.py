@@ -301,11 +301,18 @@ def test_slurmctld_killed_in_the_second_of_a_requeue(scene: Any, service: Any) -
     _, end = order(scene, 10)
     scene.wait_for(lambda: scene.job(job)["Restarts"] == "1", 5 * SLOT, what="requeued", every=0.1)
     scene.crash(service("slurmctld"))
-    record = scene.job(job)
-    print(f"after the kill: {record.state}, Restarts {record['Restarts']}, begin {record.begin}")
+    # It has saved the requeue or not: then a node that does not run the job any more tells it.
+    record = found.until(lambda record: record.state == "PENDING", 60, "it is back in the queue")
+    print(
+        f"after the kill: Restarts {record['Restarts']}, begin {record.begin - end} s from the end"
+    )
     scene.cycles(3)
-    print(scene.told(job))
     record = found.look()
-    print(f"3 cycles later: {record.state}, Restarts {record['Restarts']}, {record.begin - end}")
+    assert (record.state, record["Restarts"]) == ("PENDING", "1"), scene.told(job)
+    assert end <= record.begin <= found.latest, scene.told(job)
+    assert not scene.line(job)["opted_out"], scene.told(job)
     found.until(lambda _: time.time() >= end, end - time.time() + 5, "the window is over")
-    print(show(scene), stops(scene), runs(job))
+    assert runs(job) == ["began"], "it ran in the window"
+    assert [one[:2] for one in stops(scene)] == [(job, "applied")]
+    assert not any(over(show(scene)[:-1]))
+    runs_again(found, record.begin)
