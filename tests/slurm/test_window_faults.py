@@ -6,6 +6,7 @@ The helper dies at a chosen command of its own: its scontrol is a wrapper that k
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -325,15 +326,16 @@ def test_slurmctld_killed_in_the_second_of_a_suspend(scene: Any, service: Any) -
     plain = running(scene, "")
     found = watch(scene, job, plain)
     _, end = order(scene, 10)
-    slurmctld = service("slurmctld")
+    other = scene.sbatch("bob", "-t1", "--begin=now+1hour", wrap="true")
 
     def suspended() -> bool:
-        # Something to save all the time: what comes next is saved 5 s later only.
-        scene.sbatch("bob", "-t1", "--begin=now+1hour", wrap="true")
+        # Something to save all the time: what comes next is saved up to 5 s later only.
+        words = ("update", f"JobId={other}", f"Nice={int(time.time()) % 1000}")
+        subprocess.run(("scontrol", *words), check=True, timeout=30)
         return bool(scene.job(job).state == "SUSPENDED")
 
-    scene.wait_for(suspended, 5 * SLOT, what="it is suspended", every=0.0)
-    scene.crash(slurmctld)
+    scene.wait_for(suspended, 5 * SLOT, what="it is suspended")
+    scene.crash(service("slurmctld"))
     at, state = time.time(), scene.job(job).state
     print(f"after the kill it is {state}, its script last moved {at - tick(job):.0f} s ago")
     if state == "SUSPENDED":  # it was saved in that moment: then all goes on as planned
