@@ -6,6 +6,7 @@ level is stored, so a proof reads at most 256 hashes for each of its steps and n
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Self
 
 from flexlond.settlement.ledger import merkle
@@ -14,7 +15,6 @@ from flexlond.settlement.ledger.note import NoteKey
 from flexlond.settlement.ledger.problem import LedgerError, TamperError
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -64,9 +64,16 @@ class Reader:
         """Open the file at `path` read-only. Raises LedgerError."""
         self.path = path
         self.db = connect_reader(path)
-        self.db.execute("BEGIN")
         self.hashes = Hashes(self.db)
-        self.size, self.head = read_tip(self.db)
+        try:
+            self.db.execute("BEGIN")
+            self.size, self.head = read_tip(self.db)
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            self.db.close()
+            raise TamperError(f"{path}: the file is damaged: {error}; restore a whole copy") from error
+        except TamperError:
+            self.db.close()
+            raise
 
     def close(self) -> None:
         """Let go of the snapshot."""
@@ -126,6 +133,20 @@ class Reader:
                 "SELECT field, salt, text FROM personal WHERE seq=? ORDER BY field", (seq,)
             )
         }
+
+    def clear_texts(self) -> Iterator[tuple[int, str, bytes, str]]:
+        """(seq, field, salt, clear text) of everything that was not erased, by entry."""
+        return iter(
+            self.db.execute("SELECT seq, field, salt, text FROM personal ORDER BY seq, field")
+        )
+
+    def nodes(self) -> Iterator[tuple[int, int, bytes]]:
+        """(level, index, hash) of every stored subtree, in the order in which they became whole."""
+        return iter(
+            self.db.execute(
+                "SELECT level, idx, hash FROM node ORDER BY ((idx + 1) << level), level"
+            )
+        )
 
     def inclusion(self, seq: int, size: int) -> list[bytes]:
         """The proof that entry `seq` is in the ledger of the first `size` entries, leaf first."""
