@@ -1,8 +1,9 @@
 """Appending to, verifying, proving from and exporting a large ledger; run: python tests/perf/ledger.py
 
 Prints, for --entries entries (1,000,000) of the daemon's size in commits of at most 32, each durable
-(synchronous=FULL on the disk of --folder), signed every --period entries: appends per second, what verifying
-all of it, an export and the standalone verifier take, the time of one proof, the file's size and the peak memory.
+(synchronous=FULL on the disk of --folder), signed every --period entries: appends per second, what
+verifying all of it, an export and the standalone verifier take, the time of one proof, the file's size and
+the peak memory.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def fill(folder: Path, signer: NoteSigner, entries: int, period: int) -> None:
                 ledger.checkpoint(T0 + signed)
     took = time.perf_counter() - begun
     size = (folder / "ledger.db").stat().st_size / 2**20
-    print(f"appended {entries} in {took:.1f} s: {entries / took:.0f} /s; {size:.0f} MiB; {peak_mib():.0f} MiB")
+    print(
+        f"appended {entries} in {took:.1f} s: {entries / took:.0f} /s; {size:.0f} MiB; {peak_mib():.0f} MiB"
+    )
 
 
 def main() -> None:
@@ -94,7 +97,13 @@ def main() -> None:
                 file.writelines(export(reader, [signer.key]))
             print(f"exported in {time.perf_counter() - begun:.1f} s")
         begun = time.perf_counter()
-        argv = [sys.executable, standalone.__file__, str(folder / "ledger.jsonl"), "--key", signer.key.text]
+        argv = [
+            sys.executable,
+            standalone.__file__,
+            str(folder / "ledger.jsonl"),
+            "--key",
+            signer.key.text,
+        ]
         subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
         print(f"standalone verifier: {time.perf_counter() - begun:.1f} s")
 

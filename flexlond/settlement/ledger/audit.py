@@ -1,8 +1,9 @@
 """The judgement of a ledger, entry by entry: the first thing that does not hold is raised with its place.
 
-Law: pure; trusts nothing but what hashes and signatures bear out, and holds a few hashes and what is still to be
-matched. Each entry's form, number, hash and link to the one before, each clear text against its commitment, each
-checkpoint when its size is reached. A body may be missing only where a compaction in the ledger says so.
+Law: pure; trusts nothing but what hashes and signatures bear out, and holds a few hashes and what is still
+to be matched. Each entry's form, number, hash and link to the one before, each clear text against its
+commitment, each checkpoint when its size is reached. A body may be missing only where a compaction in the
+ledger says so.
 """
 
 from __future__ import annotations

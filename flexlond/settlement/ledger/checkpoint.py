@@ -1,7 +1,8 @@
 """A checkpoint: the signed statement that the ledger had this many entries, this root and this head, then.
 
-Law: pure. The text is the note body of a transparency log's checkpoint (origin, size, root in base64) with two
-lines of our own: the head of the hash chain and the moment (epoch seconds, UTC). One checkpoint has one spelling.
+Law: pure. The text is the note body of a transparency log's checkpoint (origin, size, root in base64) with
+two lines of our own: the head of the hash chain and the moment (epoch seconds, UTC). One checkpoint has one
+spelling.
 Source: C2SP tlog-checkpoint.
 """
 

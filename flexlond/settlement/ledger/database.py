@@ -1,8 +1,9 @@
 """The ledger's SQLite file: its tables, how it is opened, and who may write.
 
-Law: a transaction that has returned is on disk (WAL, synchronous=FULL). One writer: an flock beside the file,
-which the kernel frees however its holder ends. Readers open read-only and see one snapshot. What is deleted is
-overwritten (secure_delete). Source: SQLite's documentation of WAL, URI file names and secure_delete.
+Law: a transaction that has returned is on disk (WAL, synchronous=FULL). One writer: an flock beside the
+file, which the kernel frees however its holder ends. Readers open read-only and see one snapshot. What is
+deleted is overwritten (secure_delete). Source: SQLite's documentation of WAL, URI file names and
+secure_delete.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ CREATE INDEX personal_text ON personal (field, text);
 CREATE TABLE checkpoint (n INTEGER PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
 CREATE TABLE tip (one INTEGER PRIMARY KEY CHECK (one = 0), size INTEGER NOT NULL, head BLOB NOT NULL) STRICT;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO tip VALUES (0, 0, zeroblob(32));
 """
 
 
@@ -52,11 +54,11 @@ def connect_writer(path: Path, origin: str) -> sqlite3.Connection:
         db.execute("PRAGMA secure_delete=ON")
         if _version(db, path) == 0:
             db.executescript(
-                f"BEGIN IMMEDIATE;{_SCHEMA}"
-                f"INSERT INTO tip VALUES (0, 0, x'{'00' * 32}');"
-                f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
+                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA application_id={APPLICATION_ID};"
+                f"PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
             )
-            db.execute("INSERT INTO meta VALUES ('origin', ?)", (origin,))
+        # Its own step: a crash before it leaves a ledger of nobody, which the next start takes over.
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('origin', ?)", (origin,))
         _check_origin(db, path, origin)
     except sqlite3.Error as error:
         db.close()
@@ -81,14 +83,14 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             raise unusable(path, error) from error
         try:
             db = _opened(f"{uri}&immutable=1", path)
-        except sqlite3.Error as again:
+        except (sqlite3.Error, UnicodeDecodeError) as again:
             raise unusable(path, again) from again
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise unusable(path, error) from error
     return db
 
 
-def unusable(path: Path, error: sqlite3.Error) -> LedgerError:
+def unusable(path: Path, error: Exception) -> LedgerError:
     """What to say when SQLite cannot use the file."""
     return LedgerError(
         f"{path}: {error}; check that the file is whole, its folder accessible to this user and not full"
@@ -139,11 +141,13 @@ class WriterLock:
 def _opened(uri: str, path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(uri, uri=True, isolation_level=None)
     try:
-        if _version(db, path) == 0:
-            raise LedgerError(f"{path}: this is no ledger")
+        version = _version(db, path)
     except BaseException:
         db.close()
         raise
+    if version == 0:
+        db.close()
+        raise LedgerError(f"{path}: this is no ledger")
     return db
 
 
@@ -152,7 +156,9 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if (version or tables) and application != APPLICATION_ID:
-        raise LedgerError(f"{path}: this is no ledger but another program's file; name another path")
+        raise LedgerError(
+            f"{path}: this is no ledger but another program's file; name another path"
+        )
     if version > SCHEMA_VERSION:
         raise LedgerError(
             f"{path} was written by a newer FlexLon (ledger schema {version}, this one knows"

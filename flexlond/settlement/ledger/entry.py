@@ -1,9 +1,10 @@
 """One entry: what is recorded, as the one row of bytes that is hashed.
 
-Law: pure. Canonical JSON (RFC 8785) of text, integers, booleans, null, lists and tables: money in pence or a
-smaller unit that its key names, energy in Wh, moments in epoch seconds (UTC), never a fraction. Each entry carries
-the leaf hash of the one before. What names a person (user, account, job name) is in it only as HMAC-SHA-256 under
-a random salt per entry and field; clear text and salt lie beside it and can be erased without touching a hash.
+Law: pure. Canonical JSON (RFC 8785) of text, integers, booleans, null, lists and tables: money in pence or
+a smaller unit that its key names, energy in Wh, moments in epoch seconds (UTC), never a fraction. Each
+entry carries the leaf hash of the one before. What names a person (user, account, job name) is in it only
+as HMAC-SHA-256 under a random salt per entry and field; clear text and salt lie beside it and can be erased
+without touching a hash.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def check(record: Record) -> None:
     _check(record.body, "body", 0)
     for key, text in record.personal.items():
         if not _KEY.match(key):
-            raise LedgerError(f"personal field {key!r}: expected up to 64 of A-Z a-z 0-9 _ . : @ / -")
+            raise LedgerError(
+                f"personal field {key!r}: expected up to 64 of A-Z a-z 0-9 _ . : @ / -"
+            )
         if type(text) is not str:
             raise LedgerError(f"personal field {key} is no text")
 
@@ -142,7 +145,9 @@ def _check(value: Any, path: str, depth: int) -> None:
     if isinstance(value, dict):
         for key, child in value.items():
             if type(key) is not str or not _KEY.match(key):
-                raise LedgerError(f"{path}: key {key!r}: expected up to 64 of A-Z a-z 0-9 _ . : @ / -")
+                raise LedgerError(
+                    f"{path}: key {key!r}: expected up to 64 of A-Z a-z 0-9 _ . : @ / -"
+                )
             _check(child, f"{path}.{key}", depth + 1)
         return
     if isinstance(value, list | tuple):

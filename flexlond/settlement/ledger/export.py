@@ -1,9 +1,10 @@
 """What leaves the house: the export of a whole ledger, and single proofs.
 
-Law: an export is JSON lines in canonical form: a header, the entries byte by byte as they were hashed (or the leaf
-hash of one whose body was dropped), each checkpoint after the entry that it ends with. It ends with a checkpoint:
-what nobody signed yet is not evidence and stays behind. Clear text of personal data is in it only where asked for.
-A proof is one JSON object. standalone.py reads both and shares no code with this.
+Law: an export is JSON lines in canonical form: a header, the entries byte by byte as they were hashed (or
+the leaf hash of one whose body was dropped), each checkpoint after the entry that it ends with. It ends
+with a checkpoint: what nobody signed yet is not evidence and stays behind. Clear text of personal data is
+in it only where asked for. A proof is one JSON object. standalone.py reads both and shares no code with
+this.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def export(
     keys: Sequence[NoteKey],
     *,
     personal: bool = False,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[bytes]:
     """The lines of the export, each with its newline. Raises LedgerError when nothing is signed."""
     notes = list(reader.notes())
@@ -77,7 +78,9 @@ def inclusion_proof(
         "entry": None if body is None else bytes(body).decode(),
         "path": [one.hex() for one in reader.inclusion(seq, newest.size)],
         "checkpoint": newest.note,
-        "personal": {name: {"salt": salt.hex(), "text": text} for name, (salt, text) in clear.items()},
+        "personal": {
+            name: {"salt": salt.hex(), "text": text} for name, (salt, text) in clear.items()
+        },
     }
 
 

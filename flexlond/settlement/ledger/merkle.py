@@ -1,8 +1,9 @@
 """The Merkle tree of RFC 6962: leaf and node hashes, roots, inclusion and consistency proofs.
 
-Law: pure. A leaf is hashed behind 0x00 and a node behind 0x01, so neither can pass for the other; an odd leaf is
-never duplicated. A perfect subtree is named (level, index): the 2**level leaves from index * 2**level on. Hashes
-are SHA-256, 32 bytes. Source: RFC 6962 section 2.1; RFC 9162 sections 2.1.3.2 and 2.1.4.2 for the verification.
+Law: pure. A leaf is hashed behind 0x00 and a node behind 0x01, so neither can pass for the other; an odd
+leaf is never duplicated. A perfect subtree is named (level, index): the 2**level leaves from index *
+2**level on. Hashes are SHA-256, 32 bytes. Source: RFC 6962 section 2.1; RFC 9162 sections 2.1.3.2 and
+2.1.4.2 for the verification.
 """
 
 from __future__ import annotations
@@ -119,9 +120,7 @@ def consistency(old: int, size: int, node: Node) -> list[bytes]:
     return path[::-1]
 
 
-def check_inclusion(
-    leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes
-) -> None:
+def check_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
     """Raises TamperError unless `path` proves that `leaf` is number `index` of the tree with this root."""
     if not 0 <= index < size:
         raise TamperError(f"the proof speaks of leaf {index} in a tree of {size} leaves")

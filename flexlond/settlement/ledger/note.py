@@ -2,8 +2,8 @@
 
 Law: pure. One signer, one signature line; base64 has one spelling; a public key that is not a point of the
 prime-order subgroup is no key. So no byte of a note can change unnoticed. A seed is never shown.
-Source: C2SP signed-note (note text, blank line, `\u2014 name base64(key id || signature)`; key id and the written form
-of a public key as there), RFC 8032, libsodium's crypto_core_ed25519_is_valid_point.
+Source: C2SP signed-note (note text, blank line, `\u2014 name base64(key id || signature)`; key id and the
+written form of a public key as there), RFC 8032, libsodium's crypto_core_ed25519_is_valid_point.
 """
 
 from __future__ import annotations

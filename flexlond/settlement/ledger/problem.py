@@ -1,7 +1,8 @@
 """What can go wrong with a ledger, in words.
 
-Law: one error for what cannot be done (LedgerError) and one for evidence that does not hold (TamperError): who
-catches the first waits or repairs, who catches the second stops trusting. Each text says where and what next.
+Law: one error for what cannot be done (LedgerError) and one for evidence that does not hold (TamperError):
+who catches the first waits or repairs, who catches the second stops trusting. Each text says where and what
+next.
 """
 
 from __future__ import annotations

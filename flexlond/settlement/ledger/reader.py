@@ -1,7 +1,8 @@
 """Reading a ledger: entries, hashes, checkpoints and proofs, from one snapshot.
 
-Law: writes nothing and decides nothing about what it reads; `verify` judges. Of the tree's inner nodes every eighth
-level is stored, so a proof reads at most 256 hashes for each of its steps and nothing is held in memory.
+Law: writes nothing and decides nothing about what it reads; `verify` judges. Of the tree's inner nodes
+every eighth level is stored, so a proof reads at most 256 hashes for each of its steps and nothing is held
+in memory.
 """
 
 from __future__ import annotations
@@ -47,9 +48,7 @@ class Hashes:
                 f"the file lacks hashes of the entries from {first << base} on: verify it"
             )
         while len(hashes) > 1:
-            hashes = [
-                merkle.node_hash(hashes[k], hashes[k + 1]) for k in range(0, len(hashes), 2)
-            ]
+            hashes = [merkle.node_hash(hashes[k], hashes[k + 1]) for k in range(0, len(hashes), 2)]
         return hashes[0]
 
     def root(self, size: int) -> bytes:
@@ -70,7 +69,9 @@ class Reader:
             self.size, self.head = read_tip(self.db)
         except (sqlite3.Error, TypeError, ValueError) as error:
             self.db.close()
-            raise TamperError(f"{path}: the file is damaged: {error}; restore a whole copy") from error
+            raise TamperError(
+                f"{path}: the file is damaged: {error}; restore a whole copy"
+            ) from error
         except TamperError:
             self.db.close()
             raise
@@ -98,12 +99,15 @@ class Reader:
         text = self._meta("key")
         return NoteKey.of_text(text) if text else None
 
-    def rows(self, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes, bytes | None]]:
+    def rows(
+        self, begin: int = 0, end: int | None = None
+    ) -> Iterator[tuple[int, bytes, bytes | None]]:
         """(seq, leaf hash, entry or None where its body was dropped) of the entries [begin, end)."""
         last = self.size if end is None else end
         return iter(
             self.db.execute(
-                "SELECT seq, leaf, body FROM entry WHERE seq>=? AND seq<? ORDER BY seq", (begin, last)
+                "SELECT seq, leaf, body FROM entry WHERE seq>=? AND seq<? ORDER BY seq",
+                (begin, last),
             )
         )
 
@@ -111,7 +115,9 @@ class Reader:
         """The bytes of one entry. Raises LedgerError where there is none or its body was dropped."""
         row = self.db.execute("SELECT body FROM entry WHERE seq=?", (seq,)).fetchone()
         if row is None:
-            raise LedgerError(f"there is no entry {seq}: the ledger has {self.size}, counted from 0")
+            raise LedgerError(
+                f"there is no entry {seq}: the ledger has {self.size}, counted from 0"
+            )
         if row[0] is None:
             raise LedgerError(
                 f"the body of entry {seq} was dropped by retention; whoever has a copy can still have it"
@@ -122,11 +128,12 @@ class Reader:
     def notes(self) -> Sequence[tuple[int, str]]:
         """(size, note) of every checkpoint, oldest first."""
         return [
-            (size, note) for size, note in self.db.execute("SELECT size, note FROM checkpoint ORDER BY n")
+            (size, note)
+            for size, note in self.db.execute("SELECT size, note FROM checkpoint ORDER BY n")
         ]
 
     def personal(self, seq: int) -> dict[str, tuple[bytes, str]]:
-        """field -> (salt, clear text) of one entry, as far as it was not erased."""
+        """By field: (salt, clear text) of one entry, as far as it was not erased."""
         return {
             name: (bytes(salt), text)
             for name, salt, text in self.db.execute(

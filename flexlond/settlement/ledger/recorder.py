@@ -1,14 +1,16 @@
-"""The port that the daemon writes by: records are handed over at once and committed by a thread, up to 32 at a time.
+"""The port that the daemon writes by: handed over at once, committed by a thread, up to 32 at a time.
 
-Law: `record` never waits for the disk; `settled` returns when all that was handed over is on disk, and raises when
-it is not, so that what must not happen unrecorded can be left undone (invariant I9). What could not be written is
-kept in its order and tried again; `problem` says why, for as long as it lasts. Nothing is recorded twice.
+Law: `record` never waits for the disk; `settled` returns when all that was handed over is on disk, and
+raises when it is not, so that what must not happen unrecorded can be left undone (invariant I9). What could
+not be written is kept in its order and tried again; `problem` says why, for as long as it lasts. Nothing is
+recorded twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -121,7 +123,7 @@ class Recorder:
             while self._waiting:
                 batch = [self._waiting[k] for k in range(min(MAX_BATCH, len(self._waiting)))]
                 try:
-                    await self.within(lambda batch=batch: self._ledger.append(batch))
+                    await self.within(functools.partial(self._ledger.append, batch))
                 except LedgerError as error:
                     if not self.problem:
                         _log.error("the ledger cannot be written", error=str(error))

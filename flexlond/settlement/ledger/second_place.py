@@ -1,7 +1,8 @@
 """The second place: a folder, best on another machine's disk, that keeps every checkpoint as a file.
 
-Law: a file is written whole (temporary name, fsync, rename, fsync of the folder) and never overwritten. It is what
-shows that the ledger was rewritten or rolled back: whoever can change the ledger should not be able to change it.
+Law: a file is written whole (temporary name, fsync, rename, fsync of the folder) and never overwritten. It
+is what shows that the ledger was rewritten or rolled back: whoever can change the ledger should not be able
+to change it.
 """
 
 from __future__ import annotations

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """flexlon-verify: check a FlexLon ledger's export, or one proof, with nothing but the public key.
 
-Needs Python 3.10 or later and PyNaCl (pip install pynacl), and no part of FlexLon. Read it before you trust it:
-everything it knows of the format is in this file.
+Needs Python 3.10 or later and PyNaCl (pip install pynacl), and no part of FlexLon. Read it before you trust
+it: everything it knows of the format is in this file.
 
     flexlon-verify --key KEY ledger.jsonl
     flexlon-verify --key KEY ledger.jsonl --checkpoint what-you-were-sent.note
     flexlon-verify --key KEY proof.json
 
-Law: reads what it is given and nothing else, and shares no code with the writer. Exit codes: 0 everything holds,
-1 something does not (said on stderr, the first place of it), 2 it could not be read. An export: canonical JSON
-lines: a header; entries, each with the leaf hash of the one before (`prev`); the leaf hash alone where a body was
-dropped; checkpoints, signed notes (C2SP) over origin, number of entries, RFC 6962 root, head and moment. It must
-end with a checkpoint. A checkpoint from elsewhere (--checkpoint) shows whether anything was rewritten since.
+Law: reads what it is given and nothing else, and shares no code with the writer. Exit codes: 0 everything
+holds, 1 something does not (said on stderr, the first place of it), 2 it could not be read. An export:
+canonical JSON lines: a header; entries, each with the leaf hash of the one before (`prev`); the leaf hash
+alone where a body was dropped; checkpoints, signed notes (C2SP) over origin, number of entries, RFC 6962
+root, head and moment. It must end with a checkpoint. A checkpoint from elsewhere (--checkpoint) shows
+whether anything was rewritten since.
 """
 
 from __future__ import annotations
@@ -229,7 +230,9 @@ class Export:
     def end(self) -> None:
         """After the last line."""
         if self.last is None or not self._covered or self.last.size != self.size:
-            raise Broken("the export does not end with a checkpoint of its last entry: it was cut short")
+            raise Broken(
+                "the export does not end with a checkpoint of its last entry: it was cut short"
+            )
         if self._last_dropped >= self._below:
             raise Broken(f"entry {self._last_dropped} is left out and no compaction dropped it")
         for one in self._outside:
@@ -244,7 +247,9 @@ class Export:
         fields = {"at", "body", "kind", "prev", "seq", "v"} | ({"personal"} & set(value))
         only(value, fields, f"entry {number}")
         if value["v"] != VERSION or value["prev"] != self.head.hex():
-            raise Broken(f"entry {number} does not follow the one before it: one of them was changed")
+            raise Broken(
+                f"entry {number} does not follow the one before it: one of them was changed"
+            )
         self.kinds[value["kind"]] = self.kinds.get(value["kind"], 0) + 1
         self._commitments = value.get("personal", {})
         if value["kind"] == "compaction":
@@ -263,7 +268,9 @@ class Export:
         field, text = shown["field"], shown["text"]
         made = commitment(of_hex(shown["salt"], "a salt"), field, text)
         if shown["seq"] != self.tree.size - 1 or self._commitments.get(field) != made:
-            raise Broken(f"the clear text of {field!r} is not what entry {shown['seq']} committed to")
+            raise Broken(
+                f"the clear text of {field!r} is not what entry {shown['seq']} committed to"
+            )
         self.personal += 1
 
     def _checkpoint(self, value: dict[str, Any]) -> None:
@@ -364,10 +371,18 @@ def verify_proof(
     if proof["proof"] == "consistency":
         old, new = Checkpoint(proof["old"], key), Checkpoint(proof["new"], key)
         if continued(old.size, new.size, old.root, path) != (old.root, new.root):
-            raise Broken(f"the {new.size} entries do not continue the {old.size} entries: they were changed")
+            raise Broken(
+                f"the {new.size} entries do not continue the {old.size} entries: they were changed"
+            )
         if outside and old.note not in {one.note for one in outside}:
             raise Broken("the proof starts from another checkpoint than the one given")
-        return {"holds": True, "proof": "consistency", "old": old.size, "new": new.size, "signed_at": new.at}
+        return {
+            "holds": True,
+            "proof": "consistency",
+            "old": old.size,
+            "new": new.size,
+            "signed_at": new.at,
+        }
     made = Checkpoint(proof["checkpoint"], key)
     raw = entry if entry is not None else str(proof["entry"] or "").encode()
     if not raw:
@@ -429,7 +444,9 @@ def check(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     """Read the command line, verify, say."""
-    parser = argparse.ArgumentParser(prog="flexlon-verify", description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        prog="flexlon-verify", description=(__doc__ or "").split("\n", 1)[0]
+    )
     parser.add_argument("file", type=Path, help="an export (JSON lines) or a proof (JSON)")
     parser.add_argument("--key", required=True, help="the public key, or a file with it")
     parser.add_argument(
@@ -450,7 +467,9 @@ def main() -> int:
         print(f"flexlon-verify: DOES NOT HOLD: {broken}", file=sys.stderr)
         return BROKEN
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        print(f"flexlon-verify: DOES NOT HOLD: not in the form expected: {error!r}", file=sys.stderr)
+        print(
+            f"flexlon-verify: DOES NOT HOLD: not in the form expected: {error!r}", file=sys.stderr
+        )
         return BROKEN
     except OSError as error:
         print(f"flexlon-verify: {error}", file=sys.stderr)

@@ -1,8 +1,9 @@
 """What may leave a ledger: personal data on request or by age, and old bodies; never a hash.
 
-Law: both are said in the ledger itself before or as they happen: an erasure by an entry in the same commit that
-names no person, a compaction by a signed entry before the first body goes. Leaf hashes stay, so every proof and
-every checkpoint given out stays valid. Bodies go only below a checkpoint; the kinds in `keep` stay.
+Law: both are said in the ledger itself before or as they happen: an erasure by an entry in the same commit
+that names no person, a compaction by a signed entry before the first body goes. Leaf hashes stay, so every
+proof and every checkpoint given out stays valid. Bodies go only below a checkpoint; the kinds in `keep`
+stay.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def compact(ledger: Ledger, before: int, at: int, keep: Collection[str] = KEPT) 
     marks = ",".join("?" * len(ranked))
     # The kind is read from the body itself: a column of its own could say something else.
     due = (
-        "SELECT seq FROM entry WHERE seq<? AND body IS NOT NULL"
-        f" AND json_extract(CAST(body AS TEXT), '$.kind') NOT IN ({marks}) ORDER BY seq LIMIT ?"
+        "SELECT seq, leaf FROM entry WHERE seq<? AND body IS NOT NULL"
+        f" AND json_extract(CAST(body AS TEXT), '$.kind') NOT IN ({marks}) ORDER BY seq LIMIT ?"  # noqa: S608 - marks
     )
     try:
         if ledger.db.execute(due, (found.size, *ranked, 1)).fetchone() is None:
@@ -64,11 +65,14 @@ def compact(ledger: Ledger, before: int, at: int, keep: Collection[str] = KEPT) 
         ledger.append([Record("compaction", at, body)])
         ledger.checkpoint(at)
         dropped = 0
-        while seqs := ledger.db.execute(due, (found.size, *ranked, _CHUNK)).fetchall():
+        while rows := ledger.db.execute(due, (found.size, *ranked, _CHUNK)).fetchall():
+            seqs = [(seq,) for seq, _ in rows]
             with transaction(ledger.db):
-                ledger.db.executemany("UPDATE entry SET body=NULL WHERE seq=?", seqs)
+                # Deleted and put back: an update in place would leave every page as large as it was.
+                ledger.db.executemany("DELETE FROM entry WHERE seq=?", seqs)
+                ledger.db.executemany("INSERT INTO entry VALUES (?,?,NULL)", rows)
                 ledger.db.executemany("DELETE FROM personal WHERE seq=?", seqs)
-            dropped += len(seqs)
+            dropped += len(rows)
         _forget_copies(ledger.db)
     except sqlite3.Error as error:
         raise unusable(ledger.path, error) from error

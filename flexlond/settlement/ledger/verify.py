@@ -1,8 +1,9 @@
 """Verifying a ledger's own file: everything that was recorded and signed is there and unchanged.
 
-Law: reads one snapshot, writes nothing, holds no more than a few hashes in memory; `audit` judges. Besides the
-entries: the stored tree, and that nothing lies in the file that belongs to no entry. A truncated or wholly
-rewritten ledger is consistent in itself: only a checkpoint from outside (second place, counterparty) shows it.
+Law: reads one snapshot, writes nothing, holds no more than a few hashes in memory; `audit` judges. Besides
+the entries: the stored tree, and that nothing lies in the file that belongs to no entry. A truncated or
+wholly rewritten ledger is consistent in itself: only a checkpoint from outside (second place, counterparty)
+shows it.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ def verify(
     reader: Reader,
     keys: Sequence[NoteKey],
     outside: Iterable[str] = (),
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Verdict:
     """Verify everything against the public keys and earlier checkpoints (notes). Raises TamperError."""
     try:
+        (state,) = reader.db.execute("PRAGMA quick_check(1)").fetchone()
+        if state != "ok":
+            raise TamperError(f"{reader.path}: the file is damaged: {state}; restore a whole copy")
         named = reader.key
         if named is None or named not in keys:
             raise TamperError(
@@ -56,7 +60,7 @@ def walk(
     rows: Iterable[tuple[int, bytes, bytes | None]],
     clear_texts: Iterable[tuple[int, str, bytes, str]],
     nodes: Iterable[tuple[int, int, bytes]],
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Verdict:
     """The rest of a ledger from the audit's state on, each part in its order. Raises TamperError."""
     stored, beside = iter(nodes), iter(clear_texts)

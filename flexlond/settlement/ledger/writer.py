@@ -1,9 +1,9 @@
 """Writing a ledger: append, and sign what is there.
 
-Law: what `append` returned for is on disk, and a kill at any moment leaves a valid prefix that appending goes on
-from. Nothing recorded is ever changed. A ledger shorter than a checkpoint of its second place, or different from
-it, is not written to: it was rolled back or rewritten, and going on would make the fork final. One writer (a lock);
-not for use from two threads at once. Moments are epoch seconds (UTC).
+Law: what `append` returned for is on disk, and a kill at any moment leaves a valid prefix that appending
+goes on from. Nothing recorded is ever changed. A ledger shorter than a checkpoint of its second place, or
+different from it, is not written to: it was rolled back or rewritten, and going on would make the fork
+final. One writer (a lock); not for use from two threads at once. Moments are epoch seconds (UTC).
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from flexlond.settlement.ledger.checkpoint import Checkpoint, open_checkpoint
 from flexlond.settlement.ledger.database import WriterLock, connect_writer, transaction, unusable
 from flexlond.settlement.ledger.problem import LedgerError, TamperError
 from flexlond.settlement.ledger.reader import STRIDE, Hashes, read_tip
-from flexlond.settlement.ledger.second_place import SecondPlace
 
 if TYPE_CHECKING:
+    from flexlond.settlement.ledger.second_place import SecondPlace
     from collections.abc import Sequence
     from pathlib import Path
 
     from flexlond.settlement.ledger.entry import Record
     from flexlond.settlement.ledger.note import NoteKey, NoteSigner
 
-MAX_BATCH = 32  # entries in one commit: a crash loses at most so many that nobody was told were written
+MAX_BATCH = (
+    32  # entries in one commit: a crash loses at most so many that nobody was told were written
+)
 
 
 class Ledger:
@@ -50,7 +52,7 @@ class Ledger:
             self._lock.release()
             raise
         self._hashes = Hashes(self._db)
-        self._stale = True
+        self._range, self._head, self._stale = merkle.CompactRange(), entries.NO_HASH, True
         try:
             self._load()
             self._adopt_key()
@@ -129,7 +131,9 @@ class Ledger:
         """The connection, for upkeep."""
         return self._db
 
-    def append_with(self, records: Sequence[Record], *more: tuple[str, tuple[object, ...]]) -> range:
+    def append_with(
+        self, records: Sequence[Record], *more: tuple[str, tuple[object, ...]]
+    ) -> range:
         """Like `append`, with statements on other tables in the same commit."""
         for record in records:
             entries.check(record)
@@ -152,7 +156,9 @@ class Ledger:
                 head = merkle.leaf_hash(raw)
                 rows.append((seq, head, raw))
                 nodes += [node for node in grown.push(head) if node[0] % STRIDE == 0]
-                personal += [(seq, name, salts[name], text) for name, text in record.personal.items()]
+                personal += [
+                    (seq, name, salts[name], text) for name, text in record.personal.items()
+                ]
             self._stale = True  # until the commit is known to have come through
             with transaction(self._db):
                 self._db.executemany("INSERT INTO entry VALUES (?,?,?)", rows)

@@ -25,7 +25,9 @@ from flexlond.settlement.ledger.problem import LedgerError, TamperError
 KEYS = st.from_regex(r"[A-Za-z0-9_.:@/-]{1,8}", fullmatch=True)
 LEAVES = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text()
 VALUES = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=8
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
 )
 BODIES = st.dictionaries(KEYS, VALUES, max_size=5)
 

@@ -1,8 +1,9 @@
 """Every single byte of a ledger of 200 entries, of its export and of its file: no change goes unnoticed.
 
-The export is read line by line and stops at the first line that does not hold, so the state before a line is made
-once and every flip of the line is tried on a copy of it: what is accepted is followed by the rest of the export.
-The same for the rows of the file; what is few there (numbers, notes, the tip) is changed in the file itself.
+The export is read line by line and stops at the first line that does not hold, so the state before a line
+is made once and every flip of the line is tried on a copy of it: what is accepted is followed by the rest
+of the export. The same for the rows of the file; what is few there (numbers, notes, the tip) is changed in
+the file itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = standalone.Key(SIGNER.key.text)
+
+
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 entries, three periods, the oldest bodies dropped, some personal data erased."""
@@ -63,7 +66,10 @@ def test_every_flip_of_the_export_is_found(ledger: Path) -> None:
             flipped[place] ^= rng.randrange(1, 256)
             # A newline that comes in by the flip cuts the line in two, as it would in the file.
             pieces = bytes(flipped).split(b"\n")
-            assert not accepts(copy.deepcopy(state), [*pieces, *lines[number + 1 :]]), (number, place)
+            assert not accepts(copy.deepcopy(state), [*pieces, *lines[number + 1 :]]), (
+                number,
+                place,
+            )
             tried += 1
         state.feed(line)
     assert tried > 40_000
@@ -85,7 +91,9 @@ def test_random_flips_and_every_cut_of_the_exported_file(ledger: Path, tmp_path:
     rng = random.Random(2)
     for _ in range(400):
         place = rng.randrange(len(raw))
-        path.write_bytes(raw[:place] + bytes([raw[place] ^ rng.randrange(1, 256)]) + raw[place + 1 :])
+        path.write_bytes(
+            raw[:place] + bytes([raw[place] ^ rng.randrange(1, 256)]) + raw[place + 1 :]
+        )
         with pytest.raises((standalone.Broken, KeyError, TypeError, ValueError)):
             standalone.verify_export(path, KEY, [])
     for cut in [*range(0, len(raw), 401), len(raw) - 1]:
@@ -158,7 +166,9 @@ def test_every_flip_of_an_entry_a_hash_and_a_clear_text_in_the_file_is_found(led
                 for raw in flips((name, text)[what].encode(), rng):
                     try:
                         word = raw.decode()
-                    except UnicodeDecodeError:  # SQLite refuses to read it: see the flips of the file
+                    except (
+                        UnicodeDecodeError
+                    ):  # SQLite refuses to read it: see the flips of the file
                         continue
                     others.append((seq, *((word, salt, text) if what == 0 else (name, salt, word))))
             for one in others:
@@ -184,13 +194,13 @@ def test_every_flip_of_a_number_a_checkpoint_and_the_rest_is_found(ledger: Path)
     for table, columns in TABLES.items():
         for column in columns:
             for place, (value,) in enumerate(
-                db.execute(f"SELECT {column} FROM {table} ORDER BY 1").fetchall()  # noqa: S608
+                db.execute(f"SELECT {column} FROM {table} ORDER BY 1").fetchall()
             ):
                 for changed in variants(value, rng):
                     db.execute("BEGIN")
                     try:
                         db.execute(
-                            f"UPDATE {table} SET {column}=CAST(? AS {kind_of(value)}) WHERE {column}=?",  # noqa: S608
+                            f"UPDATE {table} SET {column}=CAST(? AS {kind_of(value)}) WHERE {column}=?",
                             (changed, value),
                         )
                         assert not holds(db, ledger), (table, column, place, changed)
@@ -225,7 +235,9 @@ def test_the_stored_tree_is_part_of_it(tmp_path: Path) -> None:
             if changed is None:
                 db.execute("DELETE FROM node WHERE idx=?", (index,))
             else:
-                db.execute("UPDATE node SET hash=? WHERE level=? AND idx=?", (changed, level, index))
+                db.execute(
+                    "UPDATE node SET hash=? WHERE level=? AND idx=?", (changed, level, index)
+                )
             assert not holds(db, path)
             db.execute("ROLLBACK")
     db.execute("INSERT INTO node VALUES (8, 2, x'00')")
@@ -242,9 +254,11 @@ def test_flips_of_the_raw_file_are_found_or_change_nothing_that_is_recorded(
     whole = content(copied)
     rng = random.Random(6)
     found = 0
-    for _ in range(2500):
+    for _ in range(1000):
         place = rng.randrange(len(raw))
-        copied.write_bytes(raw[:place] + bytes([raw[place] ^ rng.randrange(1, 256)]) + raw[place + 1 :])
+        copied.write_bytes(
+            raw[:place] + bytes([raw[place] ^ rng.randrange(1, 256)]) + raw[place + 1 :]
+        )
         try:
             with Reader(copied) as reader:
                 verify(reader, KEYS)
@@ -252,13 +266,13 @@ def test_flips_of_the_raw_file_are_found_or_change_nothing_that_is_recorded(
             found += 1
         else:
             assert content(copied) == whole, place
-    assert found > 1000  # the rest is free space and SQLite's own bookkeeping
+    assert found > 400  # the rest is free space and SQLite's own bookkeeping
 
 
 def content(path: Path) -> list[Any]:
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     made = [
-        db.execute(f"SELECT * FROM {table} NOT INDEXED ORDER BY 1, 2").fetchall()  # noqa: S608
+        db.execute(f"SELECT * FROM {table} NOT INDEXED ORDER BY 1, 2").fetchall()
         for table in (*TABLES, "node")
     ]
     db.close()

@@ -119,7 +119,9 @@ def test_a_name_that_would_break_the_note_is_refused(name: str) -> None:
         NoteSigner.of_seed(name, bytes(32))
 
 
-@pytest.mark.parametrize("text", ["", "a", "a+b", "a+00000000+AAAA", GO_KEY.replace("c74f", "c74e")])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a+b", "a+00000000+AAAA", GO_KEY.replace("c74f", "c74e")]
+)
 def test_a_damaged_public_key_is_refused(text: str) -> None:
     with pytest.raises(LedgerError):
         NoteKey.of_text(text)
