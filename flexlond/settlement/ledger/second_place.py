@@ -7,6 +7,7 @@ to change it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import TYPE_CHECKING
@@ -95,6 +96,26 @@ class SecondPlace:
             f"the second place {self._folder} cannot be used: {error}; it must exist, be writable by the"
             " service and not be full"
         )
+
+
+def notes_from(path: Path) -> list[str]:
+    """Checkpoints that somebody kept: a folder of them, one note, or the JSON table of an on_status.
+
+    Raises LedgerError.
+    """
+    if path.is_dir():
+        found = [note for _, note in SecondPlace(path).notes()]
+        if not found:
+            raise LedgerError(f"{path}: there are no checkpoints (*.note) in this folder")
+        return found
+    try:
+        text = path.read_text("utf-8")
+        return [str(json.loads(text)["note"])] if text.lstrip().startswith("{") else [text]
+    except (OSError, ValueError, KeyError) as error:
+        raise LedgerError(
+            f"{path}: cannot be read as a checkpoint ({type(error).__name__}); expected a signed note, or JSON"
+            " with a note in it"
+        ) from error
 
 
 def _name(size: int, at: int) -> str:

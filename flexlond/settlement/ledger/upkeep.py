@@ -54,10 +54,8 @@ def compact(ledger: Ledger, before: int, at: int, keep: Collection[str] = KEPT) 
     ranked = sorted(keep)
     marks = ",".join("?" * len(ranked))
     # The kind is read from the body itself: a column of its own could say something else.
-    due = (
-        "SELECT seq, leaf FROM entry WHERE seq<? AND body IS NOT NULL"
-        f" AND json_extract(CAST(body AS TEXT), '$.kind') NOT IN ({marks}) ORDER BY seq LIMIT ?"  # noqa: S608 - marks
-    )
+    kind = f"json_extract(CAST(body AS TEXT), '$.kind') NOT IN ({marks})"
+    due = f"SELECT seq, leaf FROM entry WHERE seq<? AND body IS NOT NULL AND {kind} ORDER BY seq LIMIT ?"  # noqa: S608 - marks
     try:
         if ledger.db.execute(due, (found.size, *ranked, 1)).fetchone() is None:
             return 0

@@ -20,12 +20,12 @@ from flexlond.settlement.ledger.problem import LedgerError, TamperError
 from flexlond.settlement.ledger.reader import STRIDE, Hashes, read_tip
 
 if TYPE_CHECKING:
-    from flexlond.settlement.ledger.second_place import SecondPlace
     from collections.abc import Sequence
     from pathlib import Path
 
     from flexlond.settlement.ledger.entry import Record
     from flexlond.settlement.ledger.note import NoteKey, NoteSigner
+    from flexlond.settlement.ledger.second_place import SecondPlace
 
 MAX_BATCH = (
     32  # entries in one commit: a crash loses at most so many that nobody was told were written
