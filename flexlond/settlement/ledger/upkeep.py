@@ -16,7 +16,7 @@ from flexlond.settlement.ledger.database import transaction, unusable
 from flexlond.settlement.ledger.entry import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from flexlond.settlement.ledger.note import NoteKey
     from flexlond.settlement.ledger.writer import Ledger
@@ -48,33 +48,40 @@ def compact(ledger: Ledger, before: int, at: int, keep: Collection[str] = KEPT) 
 
     Raises LedgerError; a compaction that was cut short goes on at the next call.
     """
+    return sum(compacting(ledger, before, at, keep))
+
+
+def compacting(ledger: Ledger, before: int, at: int, keep: Collection[str] = KEPT) -> Iterator[int]:
+    """`compact` in steps of some milliseconds, between which others may append; how many in each."""
     found = _checkpoint_before(ledger, before)
     if found is None or not found.size:
-        return 0
+        return
     ranked = sorted(keep)
     marks = ",".join("?" * len(ranked))
     # The kind is read from the body itself: a column of its own could say something else.
-    kind = f"json_extract(CAST(body AS TEXT), '$.kind') NOT IN ({marks})"
-    due = f"SELECT seq, leaf FROM entry WHERE seq<? AND body IS NOT NULL AND {kind} ORDER BY seq LIMIT ?"  # noqa: S608 - marks
+    rest = f"body IS NOT NULL AND json_extract(CAST(body AS TEXT), '$.kind') NOT IN ({marks})"
+    due = f"SELECT seq, leaf FROM entry WHERE seq>=? AND seq<? AND {rest} ORDER BY seq LIMIT ?"  # noqa: S608
     try:
-        if ledger.db.execute(due, (found.size, *ranked, 1)).fetchone() is None:
-            return 0
+        first = ledger.db.execute(due, (0, found.size, *ranked, 1)).fetchone()
+        if first is None:
+            return
         body = {"below": found.size, "root": found.root.hex(), "kept": ranked}
         ledger.append([Record("compaction", at, body)])
         ledger.checkpoint(at)
-        dropped = 0
-        while rows := ledger.db.execute(due, (found.size, *ranked, _CHUNK)).fetchall():
+        yield 0
+        begin = int(first[0])
+        while rows := ledger.db.execute(due, (begin, found.size, *ranked, _CHUNK)).fetchall():
             seqs = [(seq,) for seq, _ in rows]
             with transaction(ledger.db):
                 # Deleted and put back: an update in place would leave every page as large as it was.
                 ledger.db.executemany("DELETE FROM entry WHERE seq=?", seqs)
                 ledger.db.executemany("INSERT INTO entry VALUES (?,?,NULL)", rows)
                 ledger.db.executemany("DELETE FROM personal WHERE seq=?", seqs)
-            dropped += len(rows)
+            begin = rows[-1][0] + 1
+            yield len(rows)
         _forget_copies(ledger.db)
     except sqlite3.Error as error:
         raise unusable(ledger.path, error) from error
-    return dropped
 
 
 def _erase(
