@@ -1,8 +1,10 @@
 """flexlonctl: ask flexlond, from a terminal or a program.
 
-Law: a client of the admin service and nothing more; it reads no store, no queue and no Slurm. `check` alone
-also works without the daemon, from the configuration file, and says so. Exit codes: 0 done, 1 refused (or a
-rejected directive), 2 the daemon cannot be asked (or the command line is wrong), 3 not allowed.
+Law: a client of the admin service and nothing more; it reads no store, no queue and no Slurm. `check` also
+works without the daemon, from the configuration file, and says so; `ledger` works on the ledger's own
+file, read-only.
+Exit codes: 0 done, 1 refused (or a rejected directive, or a ledger that does not hold), 2 the daemon cannot be
+asked (or a file not read, or the command line is wrong), 3 not allowed.
 """
 
 # ruff: noqa: FBT001, FBT002, PLR0917 -- typer makes options of parameters
@@ -24,6 +26,7 @@ from flexlond.cli.client import (
     CtlError,
     Endpoint,
 )
+from flexlond.cli.ledger import app as ledger_app
 from flexlond.cli.window import app as window_app
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ app = typer.Typer(
 )
 
 app.add_typer(window_app, name="window")
+app.add_typer(ledger_app, name="ledger")
 
 
 @app.callback()

@@ -23,9 +23,12 @@ from flexlond.agents.assets import AssetDesk
 from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.agents.learning import Learner
 from flexlond.assets.drivers.choose import drivers_of
-from flexlond.daemon.store import SqliteStore
+from flexlond.daemon.store import SqliteStore, StoreError
+from flexlond.daemon.witness import LedgerWitness, catch_up, open_ledger, since
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
+from flexlond.settlement.ledger.entry import Record
+from flexlond.settlement.ledger.problem import LedgerError
 from flexlond.signals.feeds import SignalHub
 from flexlond.signals.meter import SiteMeter
 from flexlond.slurm.cluster import read_cluster
@@ -91,6 +94,7 @@ class Parts:
     learner: Learner
     meter: SiteMeter
     tz: ZoneInfo
+    witness: LedgerWitness | None = None  # None: no ledger is kept
 
     async def close(self) -> None:
         """End everything; holds stay in Slurm, assets are left to themselves."""
@@ -103,17 +107,21 @@ class Parts:
             self.learner.save(int(time.time()))
         except sqlite3.Error as error:
             _log.warning("what was learned is not stored; it is learned again", error=str(error))
+        if self.witness is not None:
+            await self.witness.close()
         self.store.close()
 
 
 async def compose(settings: Settings) -> Parts:
     """Build the parts for `settings`, waiting for Slurm as long as it takes.
 
-    StoreError when the store cannot be used.
+    StoreError when the store or the ledger cannot be used.
     """
     state_dir = Path(settings.daemon.state_dir)
     store = SqliteStore(state_dir / STORE_NAME)
+    witness: LedgerWitness | None = None
     try:
+        witness = _witness(settings, store)
         reader, reason = await _reader(settings)
         tz = local_zone()
         hub = LiveHub(settings.signals, state_dir / SIGNALS_DIR)
@@ -137,11 +145,37 @@ async def compose(settings: Settings) -> Parts:
             learner=learner,
             assets=desk,
             meter=meter,
+            witness=witness,
         )
     except BaseException:
+        if witness is not None:
+            await witness.close()
         store.close()
         raise
-    return Parts(agent, hub, store, helper, learner, meter, tz)
+    return Parts(agent, hub, store, helper, learner, meter, tz, witness)
+
+
+def _witness(settings: Settings, store: SqliteStore) -> LedgerWitness | None:
+    """The ledger, caught up with the store; None where none is kept."""
+    now = int(time.time())
+    try:
+        ledger = open_ledger(settings)
+        if ledger is None:
+            return None
+        try:
+            # A new ledger does not speak of what was before it.
+            lines = store.intents_since(since(now)) if ledger.size else ()
+            late = catch_up(ledger, lines)
+            body = {"version": flexlond.__version__, "mode": settings.daemon.mode}
+            ledger.append([Record("configuration", now, body)])
+        except BaseException:
+            ledger.close()
+            raise
+    except LedgerError as error:
+        raise StoreError(str(error)) from error
+    if late:
+        _log.warning("recorded late in the ledger, after a crash", entries=late)
+    return LedgerWitness(ledger, settings, lambda: int(time.time()))
 
 
 async def _reader(settings: Settings) -> tuple[QueueReader, str]:
