@@ -74,7 +74,7 @@ def supplier_compensation(deviation: Decimal, rate: Decimal) -> Line:
 
 
 def direct_compensation(volume: Decimal, rate: Decimal) -> Line:
-    """P444 as one secondary source has it: for an accepted offer (volume +) the VLP pays, for a bid it is paid."""
+    """P444 as one secondary source has it: for an accepted offer (volume +) the VLP pays, else it is paid."""
     detail = f"{volume} MWh at {rate}; formula and start not verified"
     return Line("p444_compensation", -volume * rate, "model", detail)
 
@@ -82,16 +82,41 @@ def direct_compensation(volume: Decimal, rate: Decimal) -> Line:
 P444_MODELS: Mapping[str, Callable[[Decimal, Decimal], Line]] = {"direct": direct_compensation}
 
 
-def pay_and_penalty(
-    delivered: Decimal, offered: Decimal, price: Decimal, penalty: Decimal
-) -> list[Line]:
-    """Pay for what was delivered up to the offer, less the penalty for what is short of it; MWh, per MWh."""
-    paid, short = min(delivered, offered), max(Decimal(0), offered - delivered)
-    lines = [Line("pay", paid * price, "settled", f"{paid} MWh at {price}")]
-    if short and penalty:
-        lines.append(
-            Line("penalty", -short * penalty, "settled", f"{short} MWh short at {penalty}")
-        )
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A period of a contract that pays for what is delivered; MWh, and prices per MWh."""
+
+    delivered: Decimal
+    offered: Decimal
+    price: Decimal
+    penalty: Decimal = Decimal(0)  # of what is short of the offer
+    availability: Decimal = Decimal(0)  # per MW and hour, in proportion to what was kept
+    least_share: Decimal = Decimal(0)  # of the offer, below which use is not paid
+    most_share: Decimal = Decimal(1)  # of the offer, up to which use is paid
+    fee: Decimal = Decimal(0)
+
+    @property
+    def paid_volume(self) -> Decimal:
+        """The MWh that are paid for."""
+        if self.delivered < self.offered * self.least_share:
+            return Decimal(0)
+        return min(self.delivered, self.offered * self.most_share)
+
+
+def performance(use: Use) -> list[Line]:
+    """Pay for what was delivered up to the offer, penalty for what is short of it, availability, fee."""
+    paid, short = use.paid_volume, max(Decimal(0), use.offered - use.delivered)
+    lines = [Line("pay", paid * use.price, "settled", f"{paid} MWh at {use.price}")]
+    if short and use.penalty:
+        detail = f"{short} MWh short at {use.penalty}"
+        lines.append(Line("penalty", -short * use.penalty, "settled", detail))
+    if use.availability and use.offered:
+        kept = min(Decimal(1), use.delivered / use.offered)
+        amount = use.offered * use.availability * kept
+        detail = f"{use.offered} MW h at {use.availability}, {kept:.1%} kept"
+        lines.append(Line("availability", amount, "settled", detail))
+    if use.fee and paid:
+        lines.append(Line("fee", -use.fee * paid, "settled", f"{use.fee} per MWh"))
     return lines
 
 

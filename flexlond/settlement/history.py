@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,29 +45,42 @@ class History:
         return row is not None and bool((row != NONE).all())
 
 
+class HistoryBuilder:
+    """Gathers the readings of one point for `days` days from `first`; others are passed by."""
+
+    def __init__(self, point: str, first: dt.date, days: int, usable: Container[Quality]) -> None:
+        self._point, self._first, self._usable = point, first, usable
+        self._places = _places(first, days)
+        self._wanted = _wanted(first, days)
+        self._total = np.zeros((days, COLUMNS), np.int64)
+        self._count = np.zeros((days, COLUMNS), np.int64)
+
+    def add(self, one: Reading) -> None:
+        """Take one reading; of a period there must be one."""
+        place = self._places.get(one.start)
+        if place is not None and one.point == self._point and one.quality in self._usable:
+            self._total[place] += one.wh
+            self._count[place] += 1
+
+    def history(self) -> History:
+        """What was gathered."""
+        count, total = self._count, self._total
+        whole = (count == self._wanted) & (count > 0)
+        mean = (2 * total + count) // np.maximum(2 * count, 1)
+        return History(self._point, self._first, np.where(whole, mean, NONE))
+
+
 def build(
-    point: str,
-    readings: Iterable[Reading],
-    first: dt.date,
-    days: int,
-    usable: Container[Quality],
+    point: str, readings: Iterable[Reading], first: dt.date, days: int, usable: Container[Quality]
 ) -> History:
-    """The history of `days` days from `first`; readings of other points and times are passed by."""
-    places = _places(first, days)
-    total = np.zeros((days, COLUMNS), np.int64)
-    count = np.zeros((days, COLUMNS), np.int64)
+    """The history of `days` days from `first`."""
+    builder = HistoryBuilder(point, first, days, usable)
     for one in readings:
-        place = places.get(one.start)
-        if place is not None and one.point == point and one.quality in usable:
-            total[place] += one.wh
-            count[place] += 1
-    wanted = _wanted(first, days)
-    wh = np.where(
-        (count == wanted) & (count > 0), (2 * total + count) // np.maximum(2 * count, 1), NONE
-    )
-    return History(point, first, wh)
+        builder.add(one)
+    return builder.history()
 
 
+@lru_cache(maxsize=4)
 def _places(first: dt.date, days: int) -> dict[int, tuple[int, int]]:
     """Where each period goes."""
     found: dict[int, tuple[int, int]] = {}
@@ -80,6 +94,7 @@ def _places(first: dt.date, days: int) -> dict[int, tuple[int, int]]:
     return found
 
 
+@lru_cache(maxsize=4)
 def _wanted(first: dt.date, days: int) -> NDArray[np.int64]:
     """How many readings each place must have."""
     wanted = np.ones((days, COLUMNS), np.int64)
