@@ -157,7 +157,8 @@ class OrderPeriod:
             lines = cash.performance(self._use(delivered))
         rate = self._inputs.value(REFERENCE_PRICE, one.start)
         if rate is not None and product.activity is Activity.WHOLESALE:
-            lines.append(cash.supplier_compensation(settled, rate.amount))
+            volume = self._terms.rounding.contract(settled)
+            lines.append(cash.supplier_compensation(volume, rate.amount))
         model, begins = cash.P444_MODELS.get(self._terms.p444), self._terms.p444_from
         in_force = begins is not None and date_of(one.start) >= begins
         if model and in_force and rate is not None and product.activity is Activity.ACCEPTANCE:

@@ -154,7 +154,7 @@ class SettlementStore:
                 )
                 if found is None:
                     row = (one.start, one.point, one.fixed_at, one.wh, one.source, now)
-                    self.db.insert("nomination", [row])
+                    self._insert("nomination", row)
                     new += 1
                 elif found[0] == one.wh:
                     same += 1

@@ -58,7 +58,7 @@ class PerUnit:
 
 
 def embodied(total_kg: Decimal, years: Decimal, hours: Decimal, share: Decimal) -> Decimal:
-    """M in grams: a machine's embodied carbon, by the share of its life and of the machine that was reserved."""
+    """M in grams: a machine's embodied carbon, by the share of life and machine that was used."""
     return total_kg * 1000 * hours / (years * HOURS_A_YEAR) * share
 
 
