@@ -25,6 +25,7 @@ from flexlond.settlement.record import (
     to_json,
 )
 from flexlond.settlement.run import DayResult, settle_day
+from flexlond.settlement.statement import MonthInputs, dates_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,4 +185,18 @@ def _inputs(
         events,
         store.values(begin, end),
         versions,
+    )
+
+
+def month_inputs(store: SettlementStore, month: dt.date) -> MonthInputs:
+    """What the newest runs of a month say, with its values and work."""
+    dates = dates_of(month)
+    runs = {date: run for date in dates if (run := newest_run(store, date)) is not None}
+    return MonthInputs(
+        dates[0],
+        [record for date, run in runs.items() for record in records(store, date, run.version)],
+        [one for date, run in runs.items() for one in days(store, date, run.version)],
+        {date: run.version for date, run in runs.items()},
+        store.values(day_start(dates[0]), day_end(dates[-1])),
+        store.work(dates[0], dates[-1]),
     )

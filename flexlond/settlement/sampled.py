@@ -127,9 +127,8 @@ def _consumed(before: tuple[float, float], after: tuple[float, float], limits: L
         why = "the counter may have been reset unseen"
     if not why:
         return _Stretch(begin, end, rise, rise, rise, "")
-    low = min(max(0.0, last if rise < 0 else 0.0), most) if rise <= most else 0.0
-    guess = rise if 0 <= rise <= most else (low + most) / 2
-    return _Stretch(begin, end, guess, low, most, why)
+    guess = rise if 0 <= rise <= most else most / 2
+    return _Stretch(begin, end, guess, 0.0, most, why)
 
 
 def _by_period(  # noqa: PLR0917 -- one call from each kind of meter

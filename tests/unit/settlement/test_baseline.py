@@ -106,7 +106,7 @@ def test_a_day_with_one_reading_missing_or_estimated_is_passed_by() -> None:
 
 
 @pytest.mark.parametrize(("have", "known"), [(4, False), (5, True), (9, True)])
-def test_fewer_days_than_the_least_give_none_and_a_reason(have: int, known: bool) -> None:
+def test_fewer_days_than_the_least_give_none_and_a_reason(have: int, *, known: bool) -> None:
     working = [d for d in days_before(DAY, 60) if Calendar().day_type(d) is DayType.WORKING]
     found = made(DAY, {day: 100 * (n + 1) for n, day in enumerate(working[:have])})
     assert found.known is known
