@@ -7,16 +7,8 @@ loader quotes the example when it refuses a value. An example is written as TOML
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class KeyDoc(NamedTuple):
-    """A key's unit ("" when it has none), what it means, and an example in TOML."""
-
-    unit: str
-    sentence: str
-    example: str
-
+from flexlond.daemon.config_docs_settlement import SETTLEMENT, SETTLEMENT_SECTIONS
+from flexlond.daemon.config_key_doc import KeyDoc
 
 _REGISTERS = {
     "assets[].level": "Modbus register of the level: kWh stored, or degrees C.",
@@ -75,6 +67,7 @@ SECTIONS = {
         "partitions that take part the licence `kw`, and a window is a reservation of it. Read by flexlond, "
         "flexlon-helper and `flexlond lua`."
     ),
+    **SETTLEMENT_SECTIONS,
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -534,6 +527,7 @@ DOCS: dict[str, KeyDoc] = {
         "s", "How far ahead the end of a reservation may be.", "172800"
     ),
     "licence.most": KeyDoc("", "The most reservations of ours at one time.", "48"),
+    **SETTLEMENT,
     "admin.operators": KeyDoc(
         "", "Users who may see and ask everything, by name or uid.", '["root"]'
     ),
