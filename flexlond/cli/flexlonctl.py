@@ -1,8 +1,9 @@
 """flexlonctl: ask flexlond, from a terminal or a program.
 
 Law: a client of the admin service and nothing more; it reads no store, no queue and no Slurm. `check` alone
-also works without the daemon, from the configuration file, and says so. Exit codes: 0 done, 1 refused (or a
-rejected directive), 2 the daemon cannot be asked (or the command line is wrong), 3 not allowed.
+also works without the daemon, from the configuration file, and says so; `settle` and `statement` (settle.py)
+work on the settlement file. Exit codes: 0 done, 1 refused (or a rejected directive), 2 the daemon cannot be
+asked (or the command line is wrong), 3 not allowed.
 """
 
 # ruff: noqa: FBT001, FBT002, PLR0917 -- typer makes options of parameters
@@ -24,6 +25,7 @@ from flexlond.cli.client import (
     CtlError,
     Endpoint,
 )
+from flexlond.cli.settle import settle, statement
 from flexlond.cli.window import app as window_app
 
 if TYPE_CHECKING:
@@ -225,6 +227,10 @@ def drain(context: typer.Context, json: Json = False) -> None:
     say(reply, json, f"{reply.restored} restored, {reply.left} left: {reply.detail}")
     if reply.left:
         raise typer.Exit(EXIT_REFUSED)
+
+
+app.command()(settle)
+app.command()(statement)
 
 
 def main() -> None:

@@ -77,8 +77,8 @@ SETTLEMENT = {
     ),
     "settlement.bl01.working_select": KeyDoc(
         "",
-        "Which X of the Y: mid leaves out as many highest as lowest values of each half-hour, high and low take "
-        "whole days by their energy.",
+        "Which X of the Y: mid leaves out as many highest as lowest values of each half-hour, high and "
+        "low take whole days by their energy.",
         '"mid"',
     ),
     "settlement.bl01.working_least": KeyDoc(
@@ -113,8 +113,8 @@ SETTLEMENT = {
     ),
     "settlement.points[].source": KeyDoc(
         "",
-        "file: readings come by `flexlonctl settle --readings`; prometheus: a server's samples; slurm: the energy "
-        "of jobs in accounting; model: the modelled power. The last two are estimates and support no claim.",
+        "file: readings come by `flexlonctl settle --readings`; prometheus: a server's samples; slurm: the "
+        "energy of jobs in accounting; model: the modelled power. The last two are estimates and support no claim.",
         '"prometheus"',
     ),
     "settlement.points[].url": KeyDoc(
@@ -155,8 +155,8 @@ SETTLEMENT = {
     ),
     "settlement.products.NAME.scheme": KeyDoc(
         "",
-        "performance pays for what is delivered up to the offer, less a penalty; wholesale is the trade and the "
-        "imbalance at the system price.",
+        "performance pays for what is delivered up to the offer, less a penalty; wholesale is the trade and "
+        "the imbalance at the system price.",
         '"performance"',
     ),
     "settlement.products.NAME.baseline": KeyDoc(

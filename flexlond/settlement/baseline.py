@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -67,8 +68,13 @@ class Profile:
     @property
     def digest(self) -> str:
         """Names these constants: 16 hexadecimal digits."""
-        plain = asdict(self) | {"usable": sorted(self.usable)}
-        return hashlib.sha256(repr(sorted(plain.items())).encode()).hexdigest()[:16]
+        return _digest(self)
+
+
+@lru_cache(maxsize=16)
+def _digest(profile: Profile) -> str:
+    plain = asdict(profile) | {"usable": sorted(profile.usable)}
+    return hashlib.sha256(repr(sorted(plain.items())).encode()).hexdigest()[:16]
 
 
 BL01 = Profile()

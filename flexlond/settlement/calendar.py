@@ -35,7 +35,8 @@ class Calendar:
 
     def day_type(self, date: dt.date) -> DayType:
         """Working or not."""
-        holiday = date in self.added or (date in bank_holidays(date.year) - self.removed)
+        known = date in bank_holidays(date.year) and date not in self.removed
+        holiday = known or date in self.added
         off = date.weekday() >= SATURDAY or holiday
         return DayType.NON_WORKING if off else DayType.WORKING
 

@@ -33,8 +33,8 @@ FIELDS = (
 )
 
 
-class _RowError(ValueError):
-    """What is wrong with a row."""
+class RowError(ValueError):
+    """What is wrong with a row of a table."""
 
 
 def parse(text: str, source: str) -> tuple[list[Reading], list[str]]:
@@ -59,7 +59,7 @@ def parse(text: str, source: str) -> tuple[list[Reading], list[str]]:
         }
         try:
             one = _reading(plain, source)
-        except _RowError as error:
+        except RowError as error:
             problems.append(f"{source}, line {rows.line_num}: {error}")
             continue
         found.setdefault((one.point, one.start), []).append(one)
@@ -90,23 +90,24 @@ def write(readings: Iterable[Reading]) -> str:
 def _reading(row: Mapping[str, str], source: str) -> Reading:
     point = row.get("point", "")
     if not point:
-        raise _RowError("no metering point")
-    start = _start(row)
+        raise RowError("no metering point")
+    start = start_of(row)
     try:
         quality = Quality(row.get("quality") or "measured")
     except ValueError:
-        raise _RowError(
+        raise RowError(
             f"the quality {row['quality'][:20]!r} is none of {', '.join(Quality)}"
         ) from None
     if not row.get("kwh"):
         return Reading(point, start, 0, Quality.MISSING, source, 0, "")
     if quality is Quality.MISSING:
-        raise _RowError("a missing reading has a value; leave kwh empty or name its quality")
-    doubt = _wh(row["uncertainty_kwh"], "uncertainty_kwh") if row.get("uncertainty_kwh") else 0
-    return Reading(point, start, _wh(row["kwh"], "kwh"), quality, source, doubt)
+        raise RowError("a missing reading has a value; leave kwh empty or name its quality")
+    doubt = wh_of(row["uncertainty_kwh"], "uncertainty_kwh") if row.get("uncertainty_kwh") else 0
+    return Reading(point, start, wh_of(row["kwh"], "kwh"), quality, source, doubt)
 
 
-def _start(row: Mapping[str, str]) -> int:
+def start_of(row: Mapping[str, str]) -> int:
+    """The first second of the period that a row names, by either way or both. Raises RowError."""
     if row.get("settlement_date"):
         try:
             date, number = (
@@ -115,35 +116,42 @@ def _start(row: Mapping[str, str]) -> int:
             )
             start = SettlementPeriod(date, number).start
         except PeriodError as error:
-            raise _RowError(str(error)) from None
+            raise RowError(str(error)) from None
         except ValueError:
-            raise _RowError(
+            raise RowError(
                 "settlement_date and settlement_period must be like 2026-01-31 and 17"
             ) from None
-        if not row.get("utc") or _utc(row["utc"]) == start:
+        if not row.get("utc") or half_hour(row["utc"]) == start:
             return start
-        raise _RowError("utc and settlement period name different half-hours")
-    return _utc(row.get("utc", ""))
+        raise RowError("utc and settlement period name different half-hours")
+    return half_hour(row.get("utc", ""))
 
 
-def _utc(text: str) -> int:
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise _RowError(f"the time {text[:30]!r} is not like 2026-01-31T17:30:00Z") from None
-    if moment.tzinfo is None:
-        raise _RowError(f"the time {text[:30]!r} has no offset; write UTC, ending with Z")
-    start = int(moment.timestamp())
+def half_hour(text: str) -> int:
+    """The start of a half-hour. Raises RowError."""
+    start = moment_of(text)
     if start % LENGTH:
-        raise _RowError(f"{text[:30]!r} is not the start of a half-hour")
+        raise RowError(f"{text[:30]!r} is not the start of a half-hour")
     return start
 
 
-def _wh(text: str, name: str) -> int:
+def moment_of(text: str) -> int:
+    """Epoch seconds of a moment with an offset. Raises RowError."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise RowError(f"the time {text[:30]!r} is not like 2026-01-31T17:30:00Z") from None
+    if moment.tzinfo is None:
+        raise RowError(f"the time {text[:30]!r} has no offset; write UTC, ending with Z")
+    return int(moment.timestamp())
+
+
+def wh_of(text: str, name: str) -> int:
+    """Whole Wh of a number of kWh, halves up. Raises RowError."""
     try:
         wh = Decimal(text) * 1000
     except InvalidOperation:
         wh = Decimal("NaN")
     if not wh.is_finite() or abs(wh) > MOST_WH:
-        raise _RowError(f"{name} {text[:20]!r} is no plausible number of kWh")
+        raise RowError(f"{name} {text[:20]!r} is no plausible number of kWh")
     return int(wh.quantize(Decimal(1), ROUND_HALF_UP))
