@@ -114,7 +114,8 @@ SETTLEMENT = {
     "settlement.points[].source": KeyDoc(
         "",
         "file: readings come by `flexlonctl settle --readings`; prometheus: a server's samples; slurm: the "
-        "energy of jobs in accounting; model: the modelled power. The last two are estimates and support no claim.",
+        "energy of jobs in accounting; model: the modelled power. The last two are estimates and support "
+        "no claim.",
         '"prometheus"',
     ),
     "settlement.points[].url": KeyDoc(

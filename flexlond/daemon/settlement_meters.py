@@ -102,8 +102,9 @@ def _slurm(settings: Settings, point: PointSettings, starts: range) -> list[Read
     records = read_accounting(
         settings.slurm, since=starts.start, until=starts.stop, duplicates=True
     )
+    # Without an energy plugin Slurm says 0 J, which no job took.
     jobs = [
-        JobEnergy(str(one.job_id), one.start, one.end or starts.stop, one.energy_joules)
+        JobEnergy(str(one.job_id), one.start, one.end or starts.stop, one.energy_joules or None)
         for one in records
         if one.start
     ]

@@ -66,7 +66,7 @@ def parse(text: str, source: str) -> tuple[list[Reading], list[str]]:
     readings = []
     for point, start in sorted(found):
         one = alike(point, start, found[point, start])
-        if one.detail:
+        if one.quality is not found[point, start][0].quality:  # not merely given twice
             period = SettlementPeriod.at(start)
             problems.append(f"{source}: {point} {period.date} SP {period.number}: {one.detail}")
         readings.append(one)

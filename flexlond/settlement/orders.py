@@ -7,6 +7,7 @@ Orders of turn-up are not settled: what they would be paid for is not settled in
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -102,10 +103,10 @@ def from_plain(plain: Mapping[str, Any]) -> Order:
             str(plain["id"]),
             str(plain["product"]),
             tuple(str(point) for point in plain["points"]),
-            int(plain["confirmed_at"]),
+            _moment(plain["confirmed_at"]),
             tuple(
                 Interval(
-                    int(one["start"]),
+                    _moment(one["start"]),
                     int(one["offered_w"]),
                     _decimal(one["price"]),
                     _decimal(one.get("penalty", "0")),
@@ -124,6 +125,16 @@ def from_plain(plain: Mapping[str, Any]) -> Order:
             f"an order cannot be read ({type(error).__name__}: {error}); the fields are in"
             " docs/how-to/settle-a-month.md"
         ) from None
+
+
+def _moment(value: object) -> int:
+    """Epoch seconds, or text with an offset like 2026-09-15T16:00:00Z."""
+    if not isinstance(value, str):
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    moment = dt.datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise OrderError(f"the time {value[:30]!r} has no offset; write UTC, ending with Z")
+    return int(moment.timestamp())
 
 
 def _decimal(value: object) -> Decimal:

@@ -92,7 +92,7 @@ def test_the_same_row_twice_is_one_and_a_different_one_is_an_estimate() -> None:
     twice = "m,2026-01-01,1,10,\nm,2026-01-01,1,10,\n"
     (one,), problems = parse(HEAD + twice, "f")
     assert (one.wh, one.quality) == (10_000, Quality.MEASURED)
-    assert problems == ["f: m 2026-01-01 SP 1: given twice"]
+    assert (problems, one.detail) == ([], "given twice")
     (one,), problems = parse(
         HEAD + "m,2026-01-01,1,10,\nm,2026-01-01,1,12,\nm,2026-01-01,1,11,\n", "f"
     )
