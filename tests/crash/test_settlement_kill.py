@@ -1,10 +1,10 @@
 """SIGKILL at every statement of a settlement, and the log cut at any length: never half, and the same records.
 
 A child process brings in readings, orders and prices, settles two dates, corrects a reading and settles again;
-the k-th statement that SQLite is about to run kills it. The parent checks that each step is there wholly or
-the k-th statement that SQLite is about to run kills it. The parent checks that each step is there wholly
-or not at all, does everything again and gets the records of an undisturbed run. The log is cut at 2,000
-lengths, as a power loss could leave it.
+the k-th statement that SQLite is about to run kills it. The parent checks that each step is there wholly or not
+at all, does everything again and gets the records of an undisturbed run. The log is cut at 2,000 lengths, as a
+power loss could leave it.
+"""
 
 from __future__ import annotations
 
