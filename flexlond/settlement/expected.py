@@ -8,7 +8,7 @@ in for a baseline that is not there. Wh of import.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flexlond.model.settlement_period import starts_of
 from flexlond.settlement.adjustment import Adjustment, adjusted, adjustment
@@ -27,7 +27,7 @@ class Expected:
     """The expected Wh of one point in one period; `wh` None where nothing stands."""
 
     wh: int | None
-    method: str  # bl01 | nominated | none
+    method: Literal["bl01", "nominated", "none"]
     bl01: int | None
     nominated: int | None
     change: Adjustment

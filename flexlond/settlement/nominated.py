@@ -8,13 +8,14 @@ import; UTC.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flexlond.model.settlement_period import GATE
+from flexlond.model.settlement_period import GATE, LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +42,31 @@ def in_force(nominations: Iterable[Nomination]) -> dict[tuple[str, int], Nominat
         if one.in_time and (key not in standing or one.fixed_at > standing[key].fixed_at):
             standing[key] = one
     return standing
+
+
+def from_plan(
+    point: str, begin: int, slot_seconds: int, kw: Sequence[float], fixed_at: int
+) -> list[Nomination]:
+    """The plan's power as nominations of the periods that can still be fixed at `fixed_at`.
+
+    `kw[i]` is the mean import of the slot that begins at `begin + i * slot_seconds`; a slot is half an
+    hour, a part of it that divides it, or whole half-hours. A period that is not wholly known (NaN, or
+    past the plan) has none.
+    """
+    energy: dict[int, float] = {}
+    known: dict[int, int] = {}
+    step = min(slot_seconds, LENGTH)
+    for number, power in enumerate(kw):
+        first = begin + number * slot_seconds
+        if not math.isfinite(power):
+            continue
+        for at in range(first, first + slot_seconds, step):
+            period = at - at % LENGTH
+            energy[period] = energy.get(period, 0.0) + power * step / 3.6
+            known[period] = known.get(period, 0) + step
+    made = (
+        Nomination(point, start, math.floor(wh + 0.5), fixed_at)
+        for start, wh in sorted(energy.items())
+        if known[start] == LENGTH
+    )
+    return [one for one in made if one.in_time]

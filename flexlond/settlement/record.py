@@ -28,6 +28,16 @@ class CashLine(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class Part(msgspec.Struct, frozen=True):
+    """One metering point's part in a record; None: not known."""
+
+    point: str
+    method: Literal["bl01", "nominated", "none"]
+    expected_wh: int | None  # as adjusted
+    metered_wh: int | None
+    quality: str
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One order in one period."""
 
@@ -59,6 +69,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     metered_wh: int | None
     quality: str  # the worst of the points
     uncertainty_wh: int
+    parts: list[Part]  # by point
     # delivered
     offered_wh: int
     delivered_wh: int  # less import than expected; 0 without evidence

@@ -12,10 +12,10 @@ from flexlond.model.settlement_period import SettlementPeriod
 from flexlond.settlement import cash
 from flexlond.settlement.inputs import REFERENCE_PRICE, SYSTEM_PRICE, DayInputs
 from flexlond.settlement.readings import Quality, Reading
-from flexlond.settlement.record import CashLine, Record
+from flexlond.settlement.record import CashLine, Part, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from decimal import Decimal
 
     from flexlond.settlement.expected import DayBaselines
@@ -80,6 +80,16 @@ class Recorder:
             metered_wh=metered,
             quality=_worst(found.readings).value,
             uncertainty_wh=sum(each.uncertainty_wh for each in found.readings),
+            parts=[
+                Part(
+                    reading.point,
+                    each.method,
+                    each.wh,
+                    reading.wh if reading.known else None,
+                    reading.quality.value,
+                )
+                for each, reading in zip(found.expected, found.readings, strict=True)
+            ],
             offered_wh=one.offered_wh,
             delivered_wh=delivered,
             claimed_wh=outcome.claimed,
@@ -131,11 +141,11 @@ def _sum(values: Sequence[int | None], wanted: int) -> int | None:
     return sum(known) if len(known) == wanted else None
 
 
-def _method(methods: set[str]) -> Literal["bl01", "nominated", "none"]:
+def _method(methods: Collection[str]) -> Literal["bl01", "nominated", "none"]:
     """The method of all points; "nominated" where they differ, because some fell back to it."""
-    if methods == {"bl01"}:
-        return "bl01"
-    return "nominated" if methods and methods <= {"bl01", "nominated"} else "none"
+    if not methods or "none" in methods:
+        return "none"
+    return "nominated" if "nominated" in methods else "bl01"
 
 
 def _worst(readings: Sequence[Reading]) -> Quality:
