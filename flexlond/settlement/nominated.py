@@ -9,7 +9,7 @@ import; UTC.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flexlond.model.settlement_period import GATE, LENGTH
@@ -27,6 +27,7 @@ class Nomination:
     wh: int
     fixed_at: int
     source: str = "the plan in force"
+    recorded: int = field(default=0, compare=False)  # when the store learnt of it; 0: not yet
 
     @property
     def in_time(self) -> bool:

@@ -2,8 +2,8 @@
 
 Law: pure. Evidence first: without a usable reading and a baseline of every point nothing was delivered; the
 period is incomplete and pays nothing, and in a final run it counts as nothing delivered, with its penalty.
-What earlier orders have claimed of the same points is no longer there to be claimed (I6). Wh of import;
-Decimal money, exact.
+What earlier orders have claimed of the same points is no longer there to be claimed (I6); nor is a turn-up
+charged twice. Wh of import; Decimal money, exact.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ ZERO = Decimal(0)
 
 @dataclass(slots=True)
 class Claims:
-    """What orders have claimed so far in one period, with the points it rests on."""
+    """What earlier orders have taken of one period's deviation, with the points it rests on."""
 
     made: list[tuple[frozenset[str], int]] = field(default_factory=list)
 
-    def on(self, points: frozenset[str]) -> int:
-        """All that was claimed by orders which share a point, Wh."""
-        return sum(wh for others, wh in self.made if others & points)
+    def left(self, points: frozenset[str], deviation: int) -> int:
+        """Of a deviation (Wh), what no order that shares a point has taken; of the same sign or zero."""
+        shared = [wh for others, wh in self.made if others & points]
+        if deviation > 0:
+            return max(0, deviation - sum(wh for wh in shared if wh > 0))
+        return min(0, deviation - sum(wh for wh in shared if wh < 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,8 @@ class OrderPeriod:
         problems = list(found.problems)
         deviation = 0
         if not problems:
-            deviation = found.deviation(per_point=self._product.per_point)
-            taken = min(claims.on(self._points), max(0, deviation))
-            deviation -= taken
+            whole = found.deviation(per_point=self._product.per_point)
+            deviation = claims.left(self._points, whole)
         factor = Decimal(1)
         if self._product.losses:
             factor = self._terms.line_loss * self._terms.transmission_loss
@@ -102,8 +104,10 @@ class OrderPeriod:
             lines = self._cash(settled, max(0, deviation))
             if lines is None:
                 problems.append("no system price for the period yet")
-        claimed = self._claimed(max(0, deviation)) if lines is not None else 0
-        claims.made.append((self._points, claimed))
+        claimed = self._claimed(max(0, deviation))
+        # While only a price is lacking it is claimed by nobody else either.
+        wholesale = self._product.scheme == "wholesale"
+        claims.made.append((self._points, deviation if wholesale else claimed))
         return Outcome(
             found,
             tuple(problems),
@@ -111,7 +115,7 @@ class OrderPeriod:
             deviation,
             settled if lines is not None else self._terms.rounding.volume(ZERO),
             self._contracted(),
-            claimed,
+            claimed if lines is not None else 0,
             factor,
         )
 
@@ -124,6 +128,8 @@ class OrderPeriod:
     def _evidence(self) -> Evidence:
         event_start = self._order.event_start(self._interval.start)
         expected, readings, problems = [], [], []
+        if self._order.confirmed_at > self._interval.start:
+            problems.append("the order was confirmed after the period had begun")
         for point in self._order.points:
             start = self._interval.start
             if point not in self._baselines.bl01:

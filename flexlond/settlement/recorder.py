@@ -122,7 +122,8 @@ class Recorder:
                 found.append(f"reading:{point}@{start}#{version} {reading.source}")
             nomination = self._inputs.nominations.get(key)
             if nomination is not None:
-                found.append(f"nomination:{point}@{start} fixed {nomination.fixed_at}")
+                known = f" recorded {nomination.recorded}" if nomination.recorded else ""
+                found.append(f"nomination:{point}@{start} fixed {nomination.fixed_at}{known}")
         for kind in (SYSTEM_PRICE, REFERENCE_PRICE):
             value = self._inputs.value(kind, start)
             if value is not None:

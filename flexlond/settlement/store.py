@@ -220,7 +220,7 @@ class SettlementStore:
     def nominations(self, begin: int, end: int) -> list[Nomination]:
         """Every forecast of the periods, in time or not."""
         rows = self.db.rows(
-            "SELECT point, start, wh, fixed_at, source FROM nomination WHERE start>=? AND start<?"
+            "SELECT point, start, wh, fixed_at, source, recorded FROM nomination WHERE start>=? AND start<?"
             " ORDER BY start, point, fixed_at",
             begin,
             end,

@@ -166,6 +166,49 @@ def test_orders_of_one_point_never_claim_the_same_energy() -> None:
     assert (by_name["late"].claimed_wh, by_name["late"].shortfall_wh) == (100, 400)
 
 
+def two_trades(metered: int, *, price: bool = True) -> dict[str, Record]:
+    orders = [
+        order([SP], 400.0, "150", name="a", confirmed=1),
+        order([SP], 600.0, "150", name="b", confirmed=2),
+    ]
+    own = {"p415": replace(PRODUCTS["p415"], baseline="nominated"), "dfs": PRODUCTS["dfs"]}
+    data = inputs(
+        [reading(SP, metered * 1000)],
+        [*orders, order([SP], 1000.0, "200", "dfs", name="c", confirmed=3)],
+        nominations=[nominated(SP, 1_000_000)],
+        values=[value(SYSTEM_PRICE, SP, "100")] if price else [],
+    )
+    return {r.order: r for r in settle_day(DAY, data, replace(NOMINATED, products=own)).records}
+
+
+@pytest.mark.parametrize("metered", [600, 1000, 1200])
+def test_trades_of_one_period_share_one_deviation_of_either_sign(metered: int) -> None:
+    found = two_trades(metered)
+    deviation = Decimal(1000 - metered) / 1000
+    imbalance = sum(
+        Decimal(line.amount) for r in found.values() for line in r.cash if line.kind == "imbalance"
+    )
+    assert imbalance == (deviation - Decimal("0.5")) * 100  # 0.2 and 0.3 MWh were sold
+    assert found["c"].claimed_wh == 0
+
+
+def test_while_a_price_is_lacking_nobody_else_claims_the_energy() -> None:
+    found = two_trades(600, price=False)
+    assert (found["a"].state, found["a"].claimed_wh) == ("incomplete", 0)
+    assert (found["c"].claimed_wh, found["c"].delivered_wh) == (0, 0)
+
+
+def test_an_order_confirmed_after_the_fact_gets_nothing() -> None:
+    data = inputs(
+        [reading(SP, 400)],
+        [order([SP], 1.0, product="deg", confirmed=SP + 1)],
+        nominations=[nominated(SP, 1000)],
+    )
+    (record,) = settle_day(DAY, data, NOMINATED).records
+    assert (record.state, record.claimed_wh) == ("incomplete", 0)
+    assert "confirmed after the period had begun" in record.problems[0]
+
+
 def test_flags_of_a_period_name_every_activity_on_its_points() -> None:
     orders = [
         order([SP], 1.0, product="dfs", name="a"),
