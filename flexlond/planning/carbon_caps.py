@@ -168,7 +168,7 @@ class _Caps:
         """The plan with what became of the caps; bound and words are put in at the end."""
         caps = self.problem.carbon_caps
         kept = tuple(
-            CapKept(cap.name, cap.total_kg, cap.spent_kg, one, price)
+            CapKept(cap.name, cap.total_kg, cap.spent_kg, cap.expected_kg, one, price)
             for cap, one, price in zip(caps, kg.tolist(), prices.tolist(), strict=True)
         )
         proof = replace(found.proof, objective_gbp=objective)
@@ -229,7 +229,10 @@ def keep_caps(
 
 
 def _not_kept(one: CapKept, *, late: bool) -> str:
-    so_far = f"{one.spent_kg:.4g} kg are emitted or under way, and the cleanest plan found adds"
+    so_far = f"{one.spent_kg:.4g} kg are emitted or under way,"
+    if one.expected_kg > 0:
+        so_far += f" {one.expected_kg:.4g} kg are kept for jobs yet to come,"
+    so_far += " and the cleanest plan found adds"
     why = "is not kept yet, the search for its price goes on" if late else "cannot be kept"
     return f"the {one.name}, {one.total_kg:g} kg, {why}: {so_far} {one.planned_kg:.4g} kg"
 
