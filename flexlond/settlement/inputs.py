@@ -39,6 +39,17 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class EventDay:
+    """A day that no baseline of a point may look at; `active` False takes an earlier word back."""
+
+    point: str
+    date: dt.date
+    reason: str  # balancing, wholesale, outage, ...
+    evidence: str = ""
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class DayInputs:
     """Everything for one settlement date."""
 

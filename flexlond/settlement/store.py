@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from flexlond.model.settlement_period import day_end, day_start
 from flexlond.settlement.database import Database, SettlementStoreError
-from flexlond.settlement.inputs import Value
+from flexlond.settlement.inputs import EventDay, Value
 from flexlond.settlement.nominated import Nomination
 from flexlond.settlement.orders import Order, from_plain, to_plain
 from flexlond.settlement.readings import Quality, Reading
@@ -31,6 +31,8 @@ _NEWEST_READING = (
     " WHERE start>=? AND start<? GROUP BY start, point"
 )
 
+_QUALITY = {quality.value: quality for quality in Quality}  # faster than Quality(word)
+
 
 @dataclass(frozen=True, slots=True)
 class Added:
@@ -43,17 +45,6 @@ class Added:
     def __str__(self) -> str:
         """For people."""
         return f"{self.new} new, {self.corrected} corrected, {self.same} as before"
-
-
-@dataclass(frozen=True, slots=True)
-class EventDay:
-    """A day that no baseline of a point may look at; `active` False takes an earlier word back."""
-
-    point: str
-    date: dt.date
-    reason: str  # balancing, wholesale, outage, ...
-    evidence: str = ""
-    active: bool = True
 
 
 class SettlementStore:
@@ -207,7 +198,7 @@ class SettlementStore:
         for start, point, version, wh, quality, source, doubt, detail in self.db.connection.execute(
             _NEWEST_READING, (begin, end)
         ):
-            yield Reading(point, start, wh, Quality(quality), source, doubt, detail), version
+            yield Reading(point, start, wh, _QUALITY[quality], source, doubt, detail), version
 
     def points(self) -> list[str]:
         """Every metering point that there is a reading or an order of."""

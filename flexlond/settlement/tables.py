@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from flexlond.settlement.configured import amount
 from flexlond.settlement.halfhourly import RowError, moment_of, start_of, wh_of
-from flexlond.settlement.inputs import KINDS, Value
+from flexlond.settlement.inputs import KINDS, EventDay, Value
 from flexlond.settlement.nominated import Nomination
-from flexlond.settlement.store import EventDay
 from flexlond.settlement.work import Work
 
 if TYPE_CHECKING:

@@ -23,12 +23,12 @@ import pytest
 
 from flexlond.model.settlement_period import SettlementPeriod
 from flexlond.settlement import runs
-from flexlond.settlement.inputs import SYSTEM_PRICE, Value
+from flexlond.settlement.inputs import SYSTEM_PRICE, EventDay, Value
 from flexlond.settlement.nominated import Nomination
 from flexlond.settlement.orders import Interval, Order
 from flexlond.settlement.readings import Quality, Reading
 from flexlond.settlement.record import to_json
-from flexlond.settlement.store import EventDay, SettlementStore
+from flexlond.settlement.store import SettlementStore
 from flexlond.settlement.terms import Terms
 
 FIRST, LAST = dt.date(2026, 9, 15), dt.date(2026, 9, 16)

@@ -19,13 +19,14 @@ from flexlond.settlement.inputs import (
     CARBON_MARGINAL,
     RETAIL_PRICE,
     SYSTEM_PRICE,
+    EventDay,
     Value,
 )
 from flexlond.settlement.nominated import Nomination
 from flexlond.settlement.readings import Quality, Reading
 from flexlond.settlement.statement import statement
 from flexlond.settlement.statement_html import page
-from flexlond.settlement.store import Added, EventDay, SettlementStore
+from flexlond.settlement.store import Added, SettlementStore
 from flexlond.settlement.terms import Terms
 from flexlond.settlement.work import Work
 from tests.unit.settlement.settlekit import (
