@@ -245,12 +245,18 @@ def _read_meters(settings: Settings, first: dt.date, last: dt.date, store: Settl
 
     from flexlond.daemon.compose import STORE_NAME as DAEMON_STORE
     from flexlond.daemon.settlement_meters import read_points
+    from flexlond.model.settlement_period import day_end, day_start
+    from flexlond.settlement.readings import not_worse
 
     daemon_store = Path(settings.daemon.state_dir) / DAEMON_STORE
     report = asyncio.run(read_points(settings, first, last, daemon_store))
     for problem in report.problems:
         print(f"flexlonctl: {problem}", file=sys.stderr)
-    print(f"meters: {store.add_readings(report.readings, int(time.time()))}", file=sys.stderr)
+    known = {
+        (one.point, one.start): one for one, _ in store.readings(day_start(first), day_end(last))
+    }
+    better = not_worse(report.readings, known)
+    print(f"meters: {store.add_readings(better, int(time.time()))}", file=sys.stderr)
 
 
 def _settings(config: Path) -> Settings:

@@ -33,16 +33,16 @@ def settlement(settings: Settings) -> Iterator[Problem]:
         for day in getattr(chosen, key):
             yield from _date(f"settlement.{key}", day)
     yield from _baseline(chosen.bl01)
-    names: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for number, point in enumerate(chosen.points, start=1):
         yield from _point(f"settlement.points#{number}", point)
-        if point.name in names:
+        if (point.name, point.source) in seen:
             yield problem_of(
                 f"settlement.points#{number}.name",
-                f'"{point.name}" is the name of two points',
-                "a name of its own for each point",
+                f'"{point.name}" has the source {point.source} twice',
+                "each source of a point once; several meters of one Prometheus are series of one query",
             )
-        names.add(point.name)
+        seen.add((point.name, point.source))
     for name, product in chosen.products.items():
         key = f"settlement.products.{name}"
         for share in ("least_share", "site_share"):

@@ -16,7 +16,10 @@ SETTLEMENT_SECTIONS = {
         "The constants of the X-of-Y baseline. The defaults are BL01's as far as they are known from secondary "
         "sources; the official text could not be read ([what that means](../explanation/settlement.md))."
     ),
-    "settlement.points[]": "Metering points and where their energy is read.",
+    "settlement.points[]": (
+        "Metering points and where their energy is read. A point may stand here several times, with other "
+        "sources: of each settlement period the best reading stands, of equals that of the source named first."
+    ),
     "settlement.products.NAME": (
         "A product's rules. It takes the place of the built-in one of the same name (p415, bm, dfs, dso, deg)."
     ),

@@ -17,7 +17,7 @@ import httpx
 
 from flexlond.model.settlement_period import LENGTH, day_end, day_start
 from flexlond.settlement.estimated import JobEnergy, from_jobs, from_model
-from flexlond.settlement.readings import Reading, summed
+from flexlond.settlement.readings import Reading, best_of, summed
 from flexlond.settlement.sampled import Limits, from_counter, from_power
 from flexlond.signals.energy_prometheus import read_samples
 from flexlond.signals.rows import SignalError
@@ -52,7 +52,10 @@ async def read_points(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> MeterReport:
-    """The readings of every point that is not fed by files, from the first to the last date."""
+    """The readings of every point that is not fed by files, from the first to the last date.
+
+    Of a point with several sources the best reading of each period stands, of equals the earlier source's.
+    """
     starts = range(day_start(first), day_end(last), LENGTH)
     readings: list[Reading] = []
     problems: list[str] = []
@@ -67,7 +70,7 @@ async def read_points(
                     readings += _model(point, starts, daemon_store)
             except (SignalError, SlurmCommandError, sqlite3.Error) as error:
                 problems.append(f"{point.name}: {error}")
-    return MeterReport(tuple(readings), tuple(problems))
+    return MeterReport(tuple(best_of(readings)), tuple(problems))
 
 
 async def _prometheus(

@@ -120,11 +120,6 @@ def performance(use: Use) -> list[Line]:
     return lines
 
 
-def site_share(lines: Sequence[Line], share: Decimal) -> Decimal:
-    """What of the settled lines comes to the site."""
-    return share * net(lines)
-
-
 def net(lines: Sequence[Line]) -> Decimal:
     """The sum of what is settled."""
     return sum((line.amount for line in lines if line.basis == "settled"), Decimal(0))

@@ -62,6 +62,16 @@ def best_of(*sources: Iterable[Reading]) -> list[Reading]:
     return [best[key] for key in sorted(best)]
 
 
+def not_worse(new: Iterable[Reading], known: Mapping[tuple[str, int], Reading]) -> list[Reading]:
+    """Of what was read again, all that is at least as good as what is known: a guess corrects no meter."""
+    return [
+        one
+        for one in new
+        if (before := known.get((one.point, one.start))) is None
+        or _RANK[one.quality] <= _RANK[before.quality]
+    ]
+
+
 def summed(point: str, parts: Sequence[Mapping[int, Reading]], source: str) -> list[Reading]:
     """The readings of a point that several meters make up together (the PDUs of a room).
 

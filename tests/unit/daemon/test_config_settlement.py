@@ -48,7 +48,7 @@ def loaded(folder: Path, text: str) -> SettlementSettings:
         ("[settlement.bl01]\nlook_back = 0", "settlement.bl01.look_back: 0 is out of range"),
         ("[settlement.bl01]\nworking_x = 11", "settlement.bl01.working_x: 11 is out of range"),
         ("[settlement.bl01]\nnon_working_least = 5", "settlement.bl01.non_working_least: 5 is out"),
-        (POINT + POINT, 'settlement.points#2.name: "m" is the name of two points'),
+        (POINT + POINT, 'settlement.points#2.name: "m" has the source file twice'),
         ('[[settlement.points]]\nname = ""', "settlement.points#1.name: is empty"),
         (POINT + 'source = "model"', "settlement.points#1.max_kw: is not set"),
         (METER.replace("http", "ftp"), "settlement.points#1.url:"),

@@ -138,6 +138,23 @@ for number, begin, end, joules in {runs!r}:
 """
 
 
+async def test_of_several_sources_the_best_reading_stands(tmp_path: Path) -> None:
+    half = [s for s in counter(40.0) if s[0] < BEGIN + 12 * 3600 + 60]
+    store = tmp_path / "flexlond.db"
+    db = sqlite3.connect(store, isolation_level=None)
+    table = PowerTable(db)
+    for at in range(BEGIN - 60, END, 60):
+        table.add((), Modelled(at, 12.0, 5.0), 0)
+    db.close()
+    points = settings(pdus(series=1), PointSettings(name="room", source="model", max_kw=50.0))
+    transport = httpx.MockTransport(Server({"a": half}))
+    report = await read_points(points, DAY, DAY, store, transport=transport)
+    assert [(one.wh, one.quality) for one in report.readings[:24]] == [
+        (20_000, Quality.MEASURED)
+    ] * 24
+    assert {(one.wh, one.quality) for one in report.readings[24:]} == {(6000, Quality.ESTIMATED)}
+
+
 def sacct(folder: Path, runs: list[tuple[int, int, int, str]]) -> Settings:
     path = folder / "sacct"
     path.write_text(f"#!{sys.executable} -S\n{SACCT.format(runs=runs)}")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flexlond.model.settlement_period import starts_of
 from flexlond.settlement.estimated import JobEnergy, from_jobs, from_model
-from flexlond.settlement.readings import Quality, Reading, best_of, summed
+from flexlond.settlement.readings import Quality, Reading, best_of, not_worse, summed
 from flexlond.settlement.sampled import Limits, from_counter, from_power
 from tests.unit.settlement.settlekit import POINT, reading
 
@@ -174,6 +174,17 @@ def test_the_best_reading_stands_and_of_equals_the_first() -> None:
     c = reading(T0, 3, Quality.MEASURED)
     assert best_of([a], [b], [c]) == [b]
     assert best_of([reading(T0, 0, Quality.MISSING)], [a]) == [a]
+
+
+def test_what_is_read_again_replaces_only_what_is_not_better() -> None:
+    known = {
+        (POINT, T0): reading(T0, 5),
+        (POINT, T0 + 1800): reading(T0 + 1800, 5, Quality.ESTIMATED),
+    }
+    guesses = [reading(T0 + 1800 * n, 9, Quality.ESTIMATED) for n in range(3)]
+    assert not_worse(guesses, known) == guesses[1:]
+    again = [reading(T0, 6), reading(T0 + 1800, 6)]
+    assert not_worse(again, known) == again
 
 
 def test_several_meters_make_one_point_only_together() -> None:

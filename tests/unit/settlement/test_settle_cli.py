@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from flexlond.daemon.power_table import PowerTable
+from flexlond.model.metering import Modelled
+from flexlond.model.settlement_period import SettlementPeriod
+from flexlond.settlement.readings import Quality
 from flexlond.settlement.store import SettlementStore
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -130,6 +136,34 @@ def test_what_cannot_be_used_is_said(
     done = ctl(shell, folder, *words)
     assert done.returncode == code
     assert says in done.stderr.replace("\n", " ")
+
+
+def test_meters_are_read_and_a_guess_replaces_no_measurement(
+    shell: dict[str, str], folder: Path
+) -> None:
+    begin = SettlementPeriod(dt.date(2026, 9, 15), 36).start
+    db = sqlite3.connect(folder / "flexlond.db", isolation_level=None)
+    table = PowerTable(db)
+    for at in range(begin, begin + 5400, 60):
+        table.add((), Modelled(at, 24.0, 5.0), 0)
+    db.close()
+    (folder / "flexlon.toml").write_text(
+        f'[daemon]\nstate_dir = "{folder}"\n'
+        '[[settlement.points]]\nname = "m"\nsource = "model"\nmax_kw = 50.0\n'
+    )
+    done = ctl(shell, folder, "settle", "2026-09-15", "--readings", "readings.csv")
+    assert done.returncode == 0, done.stderr
+    done = ctl(shell, folder, "settle", "2026-09-15", "--meters")
+    assert done.returncode == 0, done.stderr
+    assert "meters: 46 new, 1 corrected, 0 as before" in done.stderr
+    store = SettlementStore(folder / "s.db")
+    found = {one.start: one for one, _ in store.readings(begin, begin + 5400)}
+    store.close()
+    assert [(one.wh, one.quality) for _, one in sorted(found.items())] == [
+        (12_000, Quality.ESTIMATED),
+        (60_000, Quality.MEASURED),
+        (12_000, Quality.ESTIMATED),
+    ]
 
 
 def test_an_order_of_an_unknown_product_is_said(shell: dict[str, str], folder: Path) -> None:
