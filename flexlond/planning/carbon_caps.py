@@ -153,7 +153,7 @@ class _Caps:
         """The best plan keeps every cap, and no room under one that binds is left unused."""
         assert self.best is not None  # noqa: S101 - asked after a first plan; tells mypy
         return all(
-            one.kept and (one.price_gbp_kg == 0 or one.planned_kg >= _FULL * cap.kg)
+            one.is_within and (one.price_gbp_kg == 0 or one.planned_kg >= _FULL * cap.kg)
             for one, cap in zip(self.best.carbon_caps, self.problem.carbon_caps, strict=True)
         )
 

@@ -120,10 +120,15 @@ class CapKept:
     """Where the search for the price stands (GBP per kg): what to try next, too low, enough."""
 
     @property
-    def kept(self) -> bool:
-        """Whether the plan is within it."""
+    def is_within(self) -> bool:
+        """Whether the plan asks for no more than is left: of what is spent nothing comes back."""
         room = max(0.0, self.total_kg - self.spent_kg - self.expected_kg)
         return self.planned_kg <= room * (1 + 1e-6) + 1e-6
+
+    @property
+    def kept(self) -> bool:
+        """Whether the cap is kept by the plan and by what is spent."""
+        return self.is_within and self.spent_kg <= self.total_kg * (1 + 1e-6) + 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)

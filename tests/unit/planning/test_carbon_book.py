@@ -101,3 +101,9 @@ def test_a_cap_that_only_the_expected_breaks_is_said_with_its_reason() -> None:
         one, late=False
     )
     assert CapKept("carbon cap", 50.0, 10.0, 20.0, 20.0, 1.0).kept
+
+
+def test_a_cap_that_what_runs_has_broken_is_not_kept_however_little_is_planned() -> None:
+    one = CapKept("carbon cap", 50.0, 51.0, 0.0, 0.0, 1.0)
+    assert one.is_within
+    assert not one.kept
