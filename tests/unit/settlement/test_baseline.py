@@ -153,6 +153,9 @@ def test_a_day_of_50_folds_onto_the_clock_by_the_mean_of_the_two() -> None:
     row = history.day(day)
     assert row is not None
     assert row[:6].tolist() == [1, 2, 4, 5, 7, 8]  # (3 + 5) / 2 and (4 + 6) / 2
+    lacking = day_of(day, lambda number: number)
+    del lacking[4]  # the second 01:00
+    assert not build(POINT, lacking, day, 1, BL01.usable).whole(day)
     spring = dt.date(2026, 3, 29)
     assert not build(POINT, day_of(spring, lambda n: n), spring, 1, BL01.usable).whole(spring)
 
