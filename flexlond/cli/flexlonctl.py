@@ -1,8 +1,8 @@
 """flexlonctl: ask flexlond, from a terminal or a program.
 
 Law: a client of the admin service and nothing more; it reads no store, no queue and no Slurm. `check` also
-works without the daemon, from the configuration file, and says so; `ledger` works on the ledger's own
-file, read-only.
+works without the daemon, from the configuration file, and says so; `ledger` works on the ledger's own file,
+read-only; `settle` and `statement` (settle.py) on the settlement file.
 Exit codes: 0 done, 1 refused (or a rejected directive, or a ledger that does not hold), 2 the daemon cannot be
 asked (or a file not read, or the command line is wrong), 3 not allowed.
 """
@@ -27,6 +27,7 @@ from flexlond.cli.client import (
     Endpoint,
 )
 from flexlond.cli.ledger import app as ledger_app
+from flexlond.cli.settle import settle, statement
 from flexlond.cli.window import app as window_app
 
 if TYPE_CHECKING:
@@ -229,6 +230,10 @@ def drain(context: typer.Context, json: Json = False) -> None:
     say(reply, json, f"{reply.restored} restored, {reply.left} left: {reply.detail}")
     if reply.left:
         raise typer.Exit(EXIT_REFUSED)
+
+
+app.command()(settle)
+app.command()(statement)
 
 
 def main() -> None:

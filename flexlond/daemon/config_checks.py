@@ -22,6 +22,7 @@ from flexlond.daemon.config_checks_planning import (
     prediction,
     windows,
 )
+from flexlond.daemon.config_checks_settlement import settlement
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
 
@@ -270,5 +271,6 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _helper,
     licence,
     ledger,
+    settlement,
     _admin,
 )

@@ -7,16 +7,8 @@ loader quotes the example when it refuses a value. An example is written as TOML
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class KeyDoc(NamedTuple):
-    """A key's unit ("" when it has none), what it means, and an example in TOML."""
-
-    unit: str
-    sentence: str
-    example: str
-
+from flexlond.daemon.config_docs_settlement import SETTLEMENT, SETTLEMENT_SECTIONS
+from flexlond.daemon.config_key_doc import KeyDoc
 
 _REGISTERS = {
     "assets[].level": "Modbus register of the level: kWh stored, or degrees C.",
@@ -80,6 +72,7 @@ SECTIONS = {
         "([what it proves](../explanation/ledger.md), [how](../how-to/prove-a-delivery.md)). With a name, "
         "nothing is held that could not be recorded first. Changes need a restart."
     ),
+    **SETTLEMENT_SECTIONS,
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -570,6 +563,7 @@ DOCS: dict[str, KeyDoc] = {
     "ledger.personal_days": KeyDoc(
         "days", "Clear text of personal data older than this is erased. 0: never.", "400"
     ),
+    **SETTLEMENT,
     "admin.operators": KeyDoc(
         "", "Users who may see and ask everything, by name or uid.", '["root"]'
     ),

@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from flexlond.model.settlement_settings import SettlementSettings
+
 
 class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
@@ -329,4 +331,5 @@ class Settings(_Base, frozen=True):
     helper: HelperSettings = HelperSettings()
     licence: LicenceSettings = LicenceSettings()
     ledger: LedgerSettings = LedgerSettings()
+    settlement: SettlementSettings = SettlementSettings()
     admin: AdminSettings = AdminSettings()
