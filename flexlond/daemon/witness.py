@@ -166,8 +166,9 @@ class LedgerWitness:
             try:
                 await self.checkpoint()
                 await self._keep_up(self._clock())
-            except LedgerError as error:
-                _log.error("no checkpoint was signed", error=str(error))
+            except Exception as error:  # noqa: BLE001 -- the next period tries again, whatever it was
+                known = isinstance(error, LedgerError)
+                _log.error("no checkpoint was signed", error=str(error), exc_info=not known)
             now = self._clock()
             await asyncio.sleep(self._period - now % self._period)
 
