@@ -113,6 +113,11 @@ class LedgerWitness:
         """Why nothing can be recorded; "" while it can."""
         return self._recorder.problem
 
+    @property
+    def recorder(self) -> Recorder:
+        """Where other parts of the daemon record theirs (readings, messages, settlements)."""
+        return self._recorder
+
     async def intents(self, actions: Sequence[Action], jobs: Mapping[int, Job], now: int) -> bool:
         """True when all of them are on record, durably."""
         try:
