@@ -194,6 +194,9 @@ async def test_retention_runs_beside_the_writing(
     witness = LedgerWitness(ledger, made, lambda: now)
     assert await witness.intents([action(k) for k in range(40)], {}, now)
     await witness.checkpoint()
+    async with asyncio.timeout(10):
+        while not witness._kept_up:  # the daemon's own first look  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     now += 5 * 86_400
     asked = asyncio.create_task(witness._keep_up(now))
     assert await witness.intents([action(k) for k in range(40, 50)], {}, now)
