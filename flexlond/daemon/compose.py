@@ -24,10 +24,9 @@ from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.agents.learning import Learner
 from flexlond.assets.drivers.choose import drivers_of
 from flexlond.daemon.store import SqliteStore, StoreError
-from flexlond.daemon.witness import LedgerWitness, catch_up, open_ledger, since
+from flexlond.daemon.witness import LedgerWitness, open_ledger, take_up
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
-from flexlond.settlement.ledger.entry import Record
 from flexlond.settlement.ledger.problem import LedgerError
 from flexlond.signals.feeds import SignalHub
 from flexlond.signals.meter import SiteMeter
@@ -163,11 +162,8 @@ def _witness(settings: Settings, store: SqliteStore) -> LedgerWitness | None:
         if ledger is None:
             return None
         try:
-            # A new ledger does not speak of what was before it.
-            lines = store.intents_since(since(now)) if ledger.size else ()
-            late = catch_up(ledger, lines)
-            body = {"version": flexlond.__version__, "mode": settings.daemon.mode}
-            ledger.append([Record("configuration", now, body)])
+            in_force = {"version": flexlond.__version__, "mode": settings.daemon.mode}
+            late = take_up(ledger, store.intents_since, in_force, now)
         except BaseException:
             ledger.close()
             raise
