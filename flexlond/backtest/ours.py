@@ -162,6 +162,7 @@ class Flexlon:
             duration=expected[:, 0],
             occupancy=expected[:, 1],
             limit=trace.limit[jobs],
+            promised=np.where(flexibility.flexible[jobs], flexibility.latest[jobs], NEVER),
             tasks=np.ones(len(jobs), np.int64),
             throttle=np.zeros(len(jobs), np.int64),
             kw=kw,

@@ -26,6 +26,7 @@ from flexlond.planning.carbon_caps import keep_caps
 from flexlond.planning.check import check
 from flexlond.planning.dependencies import backward
 from flexlond.planning.listing import Listing
+from flexlond.planning.rescue import rescued
 from flexlond.planning.solve import Budget
 
 if TYPE_CHECKING:
@@ -106,11 +107,20 @@ def place(
     others = others[fixed[others] > 0]
     capped = is_capped(problem)
     bare = powerless(blocks, np.ones(problem.jobs, np.bool_)) if capped else blocks
-    asap = Listing(problem, bare, Timeline(problem, bare))
-    asap.adopt(others, fixed[others])
-    asap.first_fit(in_order(problem, subset))
+    empty = Listing(problem, bare, Timeline(problem, bare))
+    empty.adopt(others, fixed[others])
+    asap = empty.copy()
+    order = in_order(problem, subset)
+    asap.first_fit(order)
+    way = rescued(problem, bare, empty, asap, order) if everything and not capped else None
     attempt = Attempt(
-        problem, settings, bare, asap, subset=subset, budget=budget or budget_of(settings)
+        problem,
+        settings,
+        bare,
+        way or asap,
+        subset=subset,
+        budget=budget or budget_of(settings),
+        bare=asap,
     )
     if capped:
         result = _under_the_cap(
@@ -128,7 +138,7 @@ def place(
     # Begin times in force are reconsidered one by one; giving them all back at once would be a step in power.
     in_force = (problem.movable & (problem.current > problem.now))[subset].any()
     free = not in_force and not np.isfinite(problem.co2_cap_kg) and not capped
-    free = free and not len(problem.carbon_extra)
+    free = free and not len(problem.carbon_extra) and way is None
     if free and not no_worse(problem, settings, blocks, result.start, asap.start):
         result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
     found = answer(problem, blocks, result, asap)

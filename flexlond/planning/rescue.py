@@ -1,0 +1,72 @@
+"""Who makes way for jobs that Slurm's order alone would start after their promised latest start.
+
+Law: pure. Only flexible jobs make way, only as far as their own latest start (with its margin) allows, and only
+for jobs that this brings in time; jobs without consent keep their place in Slurm's order. A job may be spared
+from being late, none is made late for it. Whole slots, like every listing; the answer is a placement that fits,
+not yet the begin times.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.planning.dependencies import chains
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flexlond.planning.capacity import Blocks
+    from flexlond.planning.listing import Listing
+    from flexlond.planning.problem import Problem
+
+_ROUNDS = 4  # in which jobs that cannot be saved, or cannot make way, are left out
+
+
+def rescued(
+    problem: Problem, blocks: Blocks, empty: Listing, asap: Listing, order: list[int]
+) -> Listing | None:
+    """The jobs of `order` (Slurm's) listed so that fewer miss their promise than in `asap`; None: no way.
+
+    `empty` is the listing before these jobs had a place.
+    """
+    if not len(problem.promised) or not order:
+        return None
+    listed = np.zeros(problem.jobs, np.bool_)
+    listed[order] = True
+    due = problem.promised - problem.grid.slot_seconds  # a plan errs by a slot
+    needy = listed & (asap.start > due) & (problem.promised >= problem.now)
+    if not needy.any():
+        return None
+    place = np.zeros(problem.jobs, np.int64)
+    place[order] = np.arange(len(order))
+    ready = problem.movable & listed & (chains(problem.jobs, problem.depends) < 0)
+    ready &= asap.start <= blocks.latest
+    for _ in range(_ROUNDS):
+        last = int(place[needy].max())
+        givers = ready & ~needy & (place < last)
+        if not givers.any():
+            return None
+        listing = empty.copy()
+        listing.first_fit(_behind(order, givers, last))
+        lost = needy & (listing.start > problem.promised)
+        stuck = givers & (listing.start > blocks.latest)
+        if not lost.any() and not stuck.any():
+            return listing
+        needy &= ~lost
+        ready &= ~stuck
+        if not needy.any():
+            return None
+    return None
+
+
+def _behind(order: list[int], givers: NDArray[np.bool_], last: int) -> list[int]:
+    """The order with the givers behind the place `last`."""
+    front = order[: last + 1]
+    give = givers.tolist()
+    return [
+        *(job for job in front if not give[job]),
+        *(job for job in front if give[job]),
+        *order[last + 1 :],
+    ]
