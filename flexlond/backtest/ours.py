@@ -19,7 +19,10 @@ import numpy as np
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.timegrid import TimeGrid
 from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
+from flexlond.planning.capacity import blocks_of
 from flexlond.planning.delay import MeanJob
+from flexlond.planning.in_the_way import Sizes
+from flexlond.planning.overtaken import overtaken
 from flexlond.planning.planner import budget_of, place, plan
 from flexlond.planning.problem import NEVER, Plan, Problem, Running
 from flexlond.planning.ranking import run_costs
@@ -82,6 +85,7 @@ class Flexlon:
         self._started: dict[int, int] = {}
         self._waits = RoomWaits()
         self._mean = MeanJob()
+        self._sizes = Sizes()
         self._ran: list[tuple[int, int, int]] = []  # (job, start, end) of flexible jobs of today
         self._flexible: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._trace: Trace | None = None
@@ -97,11 +101,13 @@ class Flexlon:
         fixed = np.zeros(problem.jobs, np.int64)
         for row, job in enumerate(problem.job_id.tolist()):
             fixed[row] = state.held.get(job, 0)
+        held = fixed > now
         subset = np.flatnonzero(np.isin(problem.job_id, jobs))
         waiting = np.setdiff1d(np.flatnonzero(fixed == 0), subset)
         fixed[waiting] = self._expected_start(problem, waiting)
         found = place(problem, self.settings, fixed, subset, budget=INSERTION, last=self._last)
-        return self._wanted(found, jobs)
+        back = overtaken(problem, blocks_of(problem), found.start, held | found.moved)
+        return {**self._wanted(found, jobs), **dict.fromkeys(problem.job_id[back].tolist(), 0)}
 
     def tick(self, now: int, state: State) -> Mapping[int, int]:
         """Plan everything again."""
@@ -120,6 +126,8 @@ class Flexlon:
         if begun and trace is not None:
             pool, waited = int(trace.pool[job]), max(0, now - begun)
             self._waits.saw(now, trace.room, pool, trace.demand[job], waited)
+        if trace is not None:
+            self._sizes.came(trace.room, trace.pool[job : job + 1], trace.demand[job : job + 1])
         self._started[job] = now
 
     def ended(self, now: int, job: int) -> None:
@@ -151,7 +159,7 @@ class Flexlon:
         room = trace.room
         kw = trace.nodes[jobs] * self._power.kw_per_node
         self._mean.see(jobs.tolist(), kw * expected[:, 0] / 3600.0, one)
-        return Problem(
+        problem = Problem(
             grid=grid,
             now=now,
             price=price,
@@ -180,6 +188,8 @@ class Flexlon:
             running=self._running(now, state),
             runtimes=self._quantiles(jobs, np.zeros(len(jobs), np.int64), trace),
         )
+        since, limit = trace.submit[jobs], self.settings.block_seconds
+        return replace(problem, latest=self._sizes.latest(problem, room, since, limit))
 
     def _caps(self, problem: Problem, state: State) -> tuple[CarbonCap, ...]:
         """The caps of the days ahead, with what flexible jobs have emitted today."""

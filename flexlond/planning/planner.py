@@ -26,6 +26,7 @@ from flexlond.planning.carbon_caps import keep_caps
 from flexlond.planning.check import check
 from flexlond.planning.dependencies import backward
 from flexlond.planning.listing import Listing
+from flexlond.planning.overtaken import overtaken
 from flexlond.planning.rescue import rescued
 from flexlond.planning.solve import Budget
 
@@ -65,6 +66,11 @@ def plan(
     """Plan every job of `problem`; `last` is the plan before this one: the search begins from it."""
 
     def once(asked: Problem, before: Plan | None) -> Plan:
+        found = all_of(asked, before)
+        back = overtaken(asked, blocks_of(asked), found.start, found.moved)
+        return all_of(replace(asked, movable=asked.movable & ~back), found) if back.any() else found
+
+    def all_of(asked: Problem, before: Plan | None) -> Plan:
         return place(
             asked,
             settings,
