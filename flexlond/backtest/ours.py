@@ -4,7 +4,8 @@ Law: it sees what the daemon would see: the queue, what runs, signals as publish
 from jobs that had ended (or time limits, or with perfect knowledge the true runtimes: that is a bound, and
 named so). New jobs are placed around the plan as they arrive; at each slot everything is planned again from
 the last plan. A job whose begin time has come is Slurm's from there on and is not held again. The latest
-start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size. A
+start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size; a
+job that would stand in the way of large newcomers is not deferred far (planning/in_the_way.py). A
 carbon cap of a day (UTC) counts as the daemon's: new jobs are placed at the last plan's prices of carbon.
 """
 
@@ -18,8 +19,8 @@ import numpy as np
 
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.timegrid import TimeGrid
-from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
 from flexlond.planning.capacity import blocks_of
+from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
 from flexlond.planning.overtaken import overtaken
@@ -188,8 +189,9 @@ class Flexlon:
             running=self._running(now, state),
             runtimes=self._quantiles(jobs, np.zeros(len(jobs), np.int64), trace),
         )
-        since, limit = trace.submit[jobs], self.settings.block_seconds
-        return replace(problem, latest=self._sizes.latest(problem, room, since, limit))
+        limit = 0 if caps_wanted(self.settings) else self.settings.block_seconds
+        latest = self._sizes.latest(problem, room, trace.submit[jobs], limit)
+        return replace(problem, latest=latest)
 
     def _caps(self, problem: Problem, state: State) -> tuple[CarbonCap, ...]:
         """The caps of the days ahead, with what flexible jobs have emitted today."""

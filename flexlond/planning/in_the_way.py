@@ -1,10 +1,10 @@
 """Long jobs that a large newcomer does not fit beside: they are not deferred far.
 
-Law: pure bookkeeping. A deferred job keeps its nodes from those that come later for as long as it runs beyond the
-end it would have had, and one that needs most of the pool then waits all that time, and all behind it. So a job
-that lasts longer than `limit` seconds (P90), and takes more than half of what large newcomers leave of its pool,
-starts at most `limit` after it was eligible. Large is the 98th percentile of the last thousand jobs of the pool;
-before fifty have come every job counts as large. Shares of a pool, epoch seconds.
+Law: pure bookkeeping. A deferred job keeps its nodes from those that come later for as long as it runs beyond
+the end it would have had, and one that needs most of the pool then waits all that time, and all behind it. So a
+job that lasts longer than `limit` seconds (P90), and takes more than half of what large newcomers leave of its
+pool, starts at most `limit` after it was eligible. Large is the 98th percentile of the last thousand jobs of
+the pool; before fifty have come every job counts as large. Shares of a pool, epoch seconds.
 Source: own measurements, docs/explanation/backtest-results.md.
 """
 

@@ -1,9 +1,10 @@
 """Held jobs that one which is about to start would overtake, for longer than they can wait.
 
 Law: pure. A job that is not held starts as soon as it fits, for Slurm keeps no room for held ones, and may stay
-until its time limit. Where that would keep a held job past its promised latest start, the held job is given back
-at once: it stands before the other in Slurm's order and goes first. Giving back is always safe. The first that has
-no room is counted as if it had, for room may come at any moment; who stands behind it is not. Whole slots.
+until its time limit. Where that would keep a held job past its promised latest start, the held job is given
+back at once: it stands before the other in Slurm's order and goes first. Giving back is always safe. The first
+that has no room is counted as if it had, for room may come at any moment; who stands behind it is not. Whole
+slots.
 """
 
 from __future__ import annotations

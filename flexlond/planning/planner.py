@@ -68,7 +68,9 @@ def plan(
     def once(asked: Problem, before: Plan | None) -> Plan:
         found = all_of(asked, before)
         back = overtaken(asked, blocks_of(asked), found.start, found.moved)
-        return all_of(replace(asked, movable=asked.movable & ~back), found) if back.any() else found
+        if not back.any():
+            return found
+        return all_of(replace(asked, latest=np.where(back, asked.now, asked.latest)), found)
 
     def all_of(asked: Problem, before: Plan | None) -> Plan:
         return place(

@@ -1,9 +1,10 @@
 """Who makes way for jobs that Slurm's order alone would start after their promised latest start.
 
-Law: pure. Only flexible jobs make way, only as far as their own latest start (with its margin) allows, and only
-for jobs that this brings in time; jobs without consent keep their place in Slurm's order. A job may be spared
-from being late, none is made late for it. Whole slots, like every listing; the answer is a placement that fits,
-not yet the begin times.
+Law: pure. Only flexible jobs make way, only as far as their own latest start (with its margin) allows, and for
+jobs that this brings in time; jobs without consent keep their place in Slurm's order. A job may be spared from
+being late, none is made late for it. Few make way, the largest first: who is held leaves room idle when others
+end sooner than is thought, and a crowd waits for that room. Whole slots, like every listing; the answer is a
+placement that fits, not yet the begin times.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from flexlond.planning.listing import Listing
     from flexlond.planning.problem import Problem
 
-_ROUNDS = 4  # in which jobs that cannot be saved, or cannot make way, are left out
+_GIVERS = (1, 2, 4, 8)  # so many make way at most, tried in turn
 
 
 def rescued(
@@ -43,21 +44,30 @@ def rescued(
     place[order] = np.arange(len(order))
     ready = problem.movable & listed & (chains(problem.jobs, problem.depends) < 0)
     ready &= asap.start <= blocks.latest
-    for _ in range(_ROUNDS):
-        last = int(place[needy].max())
-        givers = ready & ~needy & (place < last)
-        if not givers.any():
+    last = int(place[needy].max())
+    ready &= ~needy & (place < last)
+    capacity = problem.capacity[problem.pool]
+    share = blocks.amount[:, : capacity.shape[1]] / np.where(capacity > 0, capacity, np.inf)
+    room = share.max(axis=1, initial=0.0) * blocks.hold
+    for count in _GIVERS:
+        able = np.flatnonzero(ready)
+        if not len(able):
             return None
+        chosen = able[np.argsort(-room[able], kind="stable")[:count]]
+        givers = np.zeros(problem.jobs, np.bool_)
+        givers[chosen] = True
         listing = empty.copy()
         listing.first_fit(_behind(order, givers, last))
-        lost = needy & (listing.start > problem.promised)
         stuck = givers & (listing.start > blocks.latest)
-        if not lost.any() and not stuck.any():
+        missed = listed & (listing.start > problem.promised)
+        saved = needy & ~missed
+        if (
+            saved.any()
+            and not stuck.any()
+            and not (missed & (asap.start <= problem.promised)).any()
+        ):
             return listing
-        needy &= ~lost
         ready &= ~stuck
-        if not needy.any():
-            return None
     return None
 
 
