@@ -64,15 +64,18 @@ def plan(
     improve: Improve | None = None,
 ) -> Plan:
     """Plan every job of `problem`; `last` is the plan before this one: the search begins from it."""
+    given = budget or budget_of(settings)
+    again = replace(given, dual_steps=0, search_steps=0)  # from the plan's own slots and prices
 
     def once(asked: Problem, before: Plan | None) -> Plan:
-        found = all_of(asked, before)
+        found = all_of(asked, before, given)
         back = overtaken(asked, blocks_of(asked), found.start, found.moved)
         if not back.any():
             return found
-        return all_of(replace(asked, latest=np.where(back, asked.now, asked.latest)), found)
+        rest = replace(asked, latest=np.where(back, asked.now, asked.latest))
+        return all_of(rest, found, again)
 
-    def all_of(asked: Problem, before: Plan | None) -> Plan:
+    def all_of(asked: Problem, before: Plan | None, budget: Budget) -> Plan:
         return place(
             asked,
             settings,
@@ -86,7 +89,7 @@ def plan(
 
     if not problem.carbon_caps:
         return once(problem, last)
-    found = keep_caps(problem, settings, once, last, budget or budget_of(settings))
+    found = keep_caps(problem, settings, once, last, given)
     # Each plan was checked as it was made, but for the caps, in whose place it had prices.
     wrong = check(problem, settings, found)
     return replace(found, problems=(*found.problems, *wrong[:1])) if wrong else found

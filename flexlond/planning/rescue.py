@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flexlond.planning.problem import Problem
 
 _GIVERS = (1, 2, 4, 8)  # so many make way at most, tried in turn
+_CROWD = 100  # pending jobs above which nobody makes way: a hold idles room that many wait for
 
 
 def rescued(
@@ -32,7 +33,7 @@ def rescued(
 
     `empty` is the listing before these jobs had a place.
     """
-    if not len(problem.promised) or not order:
+    if not len(problem.promised) or not 0 < len(order) <= _CROWD:
         return None
     listed = np.zeros(problem.jobs, np.bool_)
     listed[order] = True
