@@ -147,7 +147,9 @@ def build(
             room,
             [job.job_id for job in there],
             np.array([room.pool_of(job.partition) for job in there], np.int64),
-            np.array([demand_of(job, room.resources) for job in there]).reshape(len(there), -1),
+            np.array([demand_of(job, room.resources) for job in there]).reshape(
+                len(there), len(room.resources)
+            ),
         )
         since = np.array([_since(flex.get(job.job_id), now) for job in pending], np.int64)
         limit = 0 if caps_wanted(planning) else planning.block_seconds
