@@ -28,6 +28,7 @@ from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, rebound_on
 from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
+from flexlond.planning.in_the_way import Sizes
 from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.rebound import plan_with_rebound, under
 from flexlond.planning.stopping import Stopping, as_before, choose
@@ -95,6 +96,7 @@ class PlanningStep:
         self._carbon = carbon
         self._timer = timer
         self._mean = MeanJob()
+        self._sizes = Sizes()
         self._choose_after = 0
         self._newcomers = Newcomers()
 
@@ -142,6 +144,7 @@ class PlanningStep:
             self._choose_after = now + int(_CALM * (self._timer() - chose))
         state.stopping = stopping
         state.problem, state.last_plan = stopping.problem, stopping.plan
+        self._sizes.planned(found.job_id.tolist(), found.asap.tolist())
         state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
@@ -283,6 +286,7 @@ class PlanningStep:
             stated=_stated(state, snapshot),
             mean=self._mean,
             caps=caps,
+            sizes=self._sizes,
         )
         if self._carbon is not None and caps_wanted(settings.planning):
             running = emitters(state, snapshot, question.kw, outlook, now)
