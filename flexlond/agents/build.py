@@ -24,7 +24,6 @@ from flexlond.model.power import base_kw
 from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.dependencies import edges, predecessors
-from flexlond.planning.in_the_way import PROMPT_SECONDS
 from flexlond.planning.pools import demand_of, room_of
 from flexlond.planning.problem import NEVER, Problem, Running
 from flexlond.prediction.runtime import UNLIMITED_SECONDS
@@ -143,7 +142,7 @@ def build(
         recent=recent,
     )
     if sizes is not None:
-        there = [job for job in active if job.start - job.begin <= PROMPT_SECONDS]
+        there = [*pending, *active]
         sizes.see(
             room,
             [job.job_id for job in there],

@@ -22,7 +22,7 @@ from flexlond.model.timegrid import TimeGrid
 from flexlond.planning.capacity import blocks_of
 from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
 from flexlond.planning.delay import MeanJob
-from flexlond.planning.in_the_way import PROMPT_SECONDS, Sizes
+from flexlond.planning.in_the_way import Sizes
 from flexlond.planning.overtaken import overtaken
 from flexlond.planning.planner import budget_of, place, plan
 from flexlond.planning.problem import NEVER, Plan, Problem, Running
@@ -128,7 +128,7 @@ class Flexlon:
         if begun and trace is not None:
             pool, waited = int(trace.pool[job]), max(0, now - begun)
             self._waits.saw(now, trace.room, pool, trace.demand[job], waited)
-        if trace is not None and now - int(trace.submit[job]) <= PROMPT_SECONDS:
+        if trace is not None:
             self._sizes.came(trace.room, trace.pool[job : job + 1], trace.demand[job : job + 1])
         self._started[job] = now
 

@@ -4,8 +4,8 @@ Law: pure bookkeeping. A deferred job keeps its nodes from those that come later
 the end it would have had, and one that needs most of the pool then waits all that time, and all behind it. So a
 job that lasts longer than `limit` seconds (P90), and takes more than half of what large newcomers leave of its
 pool, starts at most `limit` after it would have, as the first plan with it saw that. Large is the 98th
-percentile of the last thousand jobs of the pool that found room at once (where large jobs wait in any case,
-they do not count); before fifty have come every job counts as large. Shares of a pool, epoch seconds.
+percentile of the last thousand jobs of the pool; before fifty have come every job counts as large. Shares of a
+pool, epoch seconds.
 Source: own measurements, docs/explanation/backtest-results.md.
 """
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from flexlond.planning.pools import Room
     from flexlond.planning.problem import Problem
 
-PROMPT_SECONDS = 600
-"""Who started this soon after it was eligible found room at once."""
 _REMEMBERED = 1000
 _ENOUGH = 50
 _LARGE = 0.98
@@ -52,13 +50,13 @@ class Sizes:
         pool: NDArray[np.int64],
         demand: NDArray[np.float64],
     ) -> None:
-        """Running jobs that found room at once: `pool` (J,) or -1, `demand` (J, R); learned from once each."""
+        """The jobs that wait or run now: `pool` (J,) or -1, `demand` (J, R); new ones are learned from."""
         new = np.array([job not in self._there for job in job_id], np.bool_)
         self._there = frozenset(job_id)
         self.came(room, pool[new], demand[new])
 
     def came(self, room: Room, pool: NDArray[np.int64], demand: NDArray[np.float64]) -> None:
-        """Jobs that found room at once: `pool` (J,) or -1, `demand` (J, R)."""
+        """New jobs: `pool` (J,) or -1, `demand` (J, R)."""
         for index in np.unique(pool[pool >= 0]).tolist():
             name = room.partitions[index]
             known = self._shares.setdefault(name, deque(maxlen=_REMEMBERED))
