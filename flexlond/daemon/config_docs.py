@@ -307,7 +307,7 @@ DOCS: dict[str, KeyDoc] = {
     ),
     "planning.block_seconds": KeyDoc(
         "s",
-        "A job longer than this, beside which a large newcomer finds no room, starts within it; "
+        "A job longer than this, beside which a large newcomer finds no room, is deferred no longer; "
         "0: no limit.",
         "7200",
     ),
