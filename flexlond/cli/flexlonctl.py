@@ -24,6 +24,8 @@ from flexlond.cli.client import (
     CtlError,
     Endpoint,
 )
+from flexlond.cli.market import app as market_app
+from flexlond.cli.market import offers, order, orders
 from flexlond.cli.window import app as window_app
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ app = typer.Typer(
 )
 
 app.add_typer(window_app, name="window")
+app.add_typer(market_app, name="market")
+app.command("offers")(offers)
+app.command("orders")(orders)
+app.command("order")(order)
 
 
 @app.callback()

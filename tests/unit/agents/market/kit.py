@@ -1,4 +1,4 @@
-"""A seller over a simulated Slurm and a buyer by hand, each with keys and a journal; bytes are carried by hand."""
+"""A seller over a simulated Slurm and a buyer by hand, with keys and journals; bytes are carried by hand."""
 
 from __future__ import annotations
 
