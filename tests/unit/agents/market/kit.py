@@ -117,8 +117,11 @@ class Deal:
             job = self.bench.slurm.submit(FLEX, cpus=1, minutes=180, **more)
             self.bench.slurm.edit(job, begin=FIRST)
 
-    async def cycle(self) -> None:
+    async def cycle(self, *, fresh: bool = True) -> None:
+        """A cycle of the loop; `fresh`: the envelope of its plan is asked for."""
         await self.bench.cycle()
+        if fresh:
+            await self.seller.works.refresh(float(self.now))
         await self.turn()
 
     async def turn(self) -> None:
@@ -170,9 +173,14 @@ class Deal:
         found: list[dict[str, Any]] = self.buyer.last("on_discover")["message"]["catalogs"]
         return found
 
-    def select(self, kw: list[float], start: int = FIRST) -> str:
+    def say_select(self, kw: list[float], start: int = FIRST) -> str:
+        """It is in the outbox."""
         txn = str(uuid.uuid4())
         self.ask("select", txn, {"contract": need(kw, start)})
+        return txn
+
+    def select(self, kw: list[float], start: int = FIRST) -> str:
+        txn = self.say_select(kw, start)
         self.settle()
         return txn
 
