@@ -24,6 +24,7 @@ class Shop:
         self.sell = SellSettings()
         self.made: dict[str, bool] = {}
         self.refuse = ""
+        self.drawn: dict[int, float] = {}  # kW by slot that is over
         self.tick: Callable[[], None] = lambda: None
 
     async def refresh(self, now: float) -> None:
@@ -73,7 +74,10 @@ class Shop:
         self.tick()
 
     def progress(self, promise: Promise, now: float) -> Sequence[Slot]:
-        return [Slot(at, 100.0, 100.0 - watts / 1000.0) for at, watts in promise.watts.items()]
+        return [
+            Slot(at, 100.0, 100.0 - watts / 1000.0, self.drawn.get(at, math.nan), "metered")
+            for at, watts in promise.watts.items()
+        ]
 
     def why_short(self, key: str, now: float) -> str:
         return ""
