@@ -151,6 +151,8 @@ async def child(folder: Path, step: int) -> None:
     deal = real_deal(folder)
     deal.busy()
     await deal.cycle()
+    txn = deal.select([24.0])
+    deal.init(txn)
     shop = Shop()
     count = die_at(deal, shop, step, lambda: os.kill(os.getpid(), signal.SIGKILL))
     add = deal.bench.store.add_window
@@ -162,11 +164,12 @@ async def child(folder: Path, step: int) -> None:
         return made
 
     deal.bench.store.add_window = counted  # type: ignore[method-assign]
-    await deal.order([24.0])
+    deal.confirm(txn)
+    await deal.turn()
     print(count[0])
 
 
-@pytest.mark.parametrize("step", [9, 10, 11, 12, 13, 14, 15])
+@pytest.mark.parametrize("step", [4, 8, 11, 12, 13, 14, 15, 18])
 def test_sigkill_between_confirm_and_its_answer_leaves_one_window_in_the_store(
     tmp_path: Path, step: int
 ) -> None:
@@ -185,7 +188,8 @@ def test_sigkill_between_confirm_and_its_answer_leaves_one_window_in_the_store(
         deal = real_deal(tmp_path)
         deal.busy()
         await deal.bench.cycle()
-        (standing,) = [one for one in deal.bap.journal.contracts.all() if one.contract_id]
+        await deal.seller.works.refresh(float(deal.now))
+        (standing,) = deal.bap.journal.contracts.all()
         deal.bench.slurm.now += 31
         await on(deal, standing.transaction_id, cancelled=False)
         assert deal.states(standing.transaction_id) == ("ACTIVE", "ACTIVE")
