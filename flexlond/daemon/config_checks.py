@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_checks_assets import assets
+from flexlond.daemon.config_checks_ledger import ledger
 from flexlond.daemon.config_checks_market import agents, market
 from flexlond.daemon.config_checks_planning import (
     envelope,
@@ -22,6 +23,7 @@ from flexlond.daemon.config_checks_planning import (
     prediction,
     windows,
 )
+from flexlond.daemon.config_checks_settlement import settlement
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
 
@@ -271,5 +273,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     licence,
     agents,
     market,
+    ledger,
+    settlement,
     _admin,
 )
