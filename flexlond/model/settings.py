@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from flexlond.model.market_settings import AgentsSettings, MarketSettings
 from flexlond.model.settlement_settings import SettlementSettings
 
 
@@ -317,6 +318,7 @@ class AdminSettings(_Base, frozen=True):
 class Settings(_Base, frozen=True):
     """The whole file."""
 
+    agents: AgentsSettings = AgentsSettings()
     daemon: DaemonSettings = DaemonSettings()
     slurm: SlurmSettings = SlurmSettings()
     grid: GridSettings = GridSettings()
@@ -331,6 +333,7 @@ class Settings(_Base, frozen=True):
     assets: tuple[AssetSettings, ...] = ()
     helper: HelperSettings = HelperSettings()
     licence: LicenceSettings = LicenceSettings()
+    market: MarketSettings = MarketSettings()
     ledger: LedgerSettings = LedgerSettings()
     settlement: SettlementSettings = SettlementSettings()
     admin: AdminSettings = AdminSettings()
