@@ -144,7 +144,6 @@ class PlanningStep:
             self._choose_after = now + int(_CALM * (self._timer() - chose))
         state.stopping = stopping
         state.problem, state.last_plan = stopping.problem, stopping.plan
-        self._sizes.planned(found.job_id.tolist(), found.asap.tolist())
         state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began

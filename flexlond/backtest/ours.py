@@ -122,7 +122,6 @@ class Flexlon:
             problem = replace(problem, carbon_caps=self._caps(problem, state))
         found = plan(problem, self.settings, budget=budget_of(self.settings), last=self._last)
         self._last = found
-        self._sizes.planned(found.job_id.tolist(), found.asap.tolist())
         return self._wanted(found, found.job_id[problem.movable].tolist())
 
     def started(self, now: int, job: int) -> None:

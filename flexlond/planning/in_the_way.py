@@ -3,7 +3,7 @@
 Law: pure bookkeeping. A deferred job keeps its nodes from those that come later for as long as it runs beyond
 the end it would have had, and one that needs most of the pool then waits all that time, and all behind it. So a
 job that lasts longer than `limit` seconds (P90), and takes more than half of what large newcomers leave of its
-pool, starts at most `limit` after it would have, as the first plan with it saw that. Large is the 98th
+pool, starts at most `limit` after it was eligible. Large is the 98th
 percentile of the last thousand jobs of the pool; before fifty have come every job counts as large. Shares of a
 pool, epoch seconds.
 Source: own measurements, docs/explanation/backtest-results.md.
@@ -41,7 +41,6 @@ class Sizes:
         self._there: frozenset[int] = frozenset()
         self._shares: dict[str, deque[float]] = {}
         self._large: dict[str, float] = {}
-        self._soonest: dict[int, int] = {}
 
     def see(
         self,
@@ -64,11 +63,6 @@ class Sizes:
             known.extend(np.minimum(share, 1.0).tolist())
             self._large.pop(name, None)
 
-    def planned(self, job_id: Sequence[int], asap: Sequence[int]) -> None:
-        """Where each pending job would start as soon as possible; the first answer is remembered."""
-        known = self._soonest
-        self._soonest = {job: known.get(job, at) for job, at in zip(job_id, asap, strict=True)}
-
     def large(self, name: str) -> float:
         """The share of the pool `name` that large newcomers ask for."""
         known = self._shares.get(name, ())
@@ -83,7 +77,7 @@ class Sizes:
     ) -> NDArray[np.int64]:
         """(J,) the problem's latest starts, brought forward where a job would stand in the way too long.
 
-        `since` (J,) is when each job became eligible; its time begins where it would have started. A power
+        `since` (J,) is when each job became eligible. A power
         cap needs who waits as long as they may: under one, and with `limit` 0, nothing is brought forward.
         """
         if limit <= 0 or np.isfinite(problem.site_kw).any():
@@ -94,8 +88,6 @@ class Sizes:
             rows = problem.pool == index
             share[rows] = shares(problem.demand[rows], room.capacity[index])
             spare[rows] = 1.0 - self.large(room.partitions[index])
-        soonest = [self._soonest.get(job, 0) for job in problem.job_id.tolist()]
-        since = np.maximum(since, np.array(soonest, np.int64))
         share = share * np.maximum(problem.tasks, 1)
         kept = problem.occupancy if len(problem.occupancy) else problem.duration
         length = kept * np.maximum(1.0, np.where(problem.tasks > 1, share / ARRAY_SHARE, 1.0))

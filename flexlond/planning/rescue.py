@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flexlond.planning.problem import Problem
 
 _GIVERS = (1, 2, 4, 8)  # so many make way at most, tried in turn
-_CROWD = 30  # pending jobs above which nobody makes way: a hold idles room that many wait for
+_CROWD = 100  # pending jobs above which nobody makes way: a hold idles room that many wait for
 
 
 def rescued(

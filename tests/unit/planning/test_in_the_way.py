@@ -104,15 +104,3 @@ def test_a_job_counts_once_however_often_it_is_seen() -> None:
 
 def test_a_job_that_may_always_wait_gets_a_bound(make_problem: Callable[..., Problem]) -> None:
     assert latest(known(*LARGE), asked(make_problem, latest=[NEVER])) == LIMIT - 60
-
-
-def test_its_time_begins_where_it_would_have_started(make_problem: Callable[..., Problem]) -> None:
-    """A queue's wait is not the deferral's; what the first plan saw is not put off by later ones."""
-    sizes, problem = known(*LARGE), asked(make_problem)
-    sizes.planned([101], [NOW + 9000])
-    assert latest(sizes, problem) == LIMIT + 9000
-    sizes.planned([101], [NOW + 20_000])
-    assert latest(sizes, problem) == LIMIT + 9000
-    sizes.planned([], [])  # it has gone
-    sizes.planned([101], [NOW + 20_000])
-    assert latest(sizes, problem) == LIMIT + 20_000
