@@ -1,4 +1,4 @@
-"""How a window is kept deeper than deferral reaches: the queue bent as far as it goes, then running jobs stopped.
+"""How a window is kept deeper than deferral reaches: the queue bent as far as it goes, then jobs stopped.
 
 Law: pure. As in a window of that depth whoever may be deferred is, and `choose` (stopping.py) covers what is
 still above the cap, with its laws: consent, nobody late, nothing where others take the room. The plans that it
