@@ -1,11 +1,13 @@
 """How a window is kept deeper than deferral reaches: the queue bent as far as it goes, then jobs stopped.
 
 Law: pure. As in a window of that depth whoever may be deferred is, and `choose` (stopping.py) covers what is
-still above the cap, with its laws: consent, nobody late, nothing where others take the room. The plans that it
-asks for are those of the envelope: the jobs around the window move, who waits for room comes into what a stop
-frees (backfill.py), and whoever stands in the way of what ends later gives way. A plan of the whole queue would
-take seconds for each stop. For one window no more plans are made than allowed. Who is to be stopped by the plan
-in force is no candidate: the caller leaves them out. Shapes: J jobs, S slots, C constraints.
+still above the cap, with its laws: consent, nobody late, nothing where others take the room. Up to some hundred
+jobs the planner itself is asked, so that what is offered is what a window does. Above, where a plan takes
+seconds, those around the window move, who waits for room comes into what a stop frees (backfill.py), and
+whoever stands in the way of what ends later gives way. The price is that of the best placement known beside the
+stops; by what the plan's own costs more it is uncertain. For one window no more plans are made than allowed.
+Who is to be stopped by the plan in force is no candidate: the caller leaves them out. Shapes: J jobs, S slots,
+C constraints.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from flexlond.planning.capacity import Timeline, blocks_of
 from flexlond.planning.certainty import drawn_left
 from flexlond.planning.instance import NOWHERE
 from flexlond.planning.listing import Listing
+from flexlond.planning.planner import plan
+from flexlond.planning.rebound import under
 from flexlond.planning.reshape import SITE
 from flexlond.planning.stop_samples import stopped_drops
 from flexlond.planning.stopping import choose, excess
@@ -32,9 +36,10 @@ if TYPE_CHECKING:
     from flexlond.planning.reshape import Placed, Reshape, Scene
     from flexlond.planning.steps import Terms as Asked
     from flexlond.planning.stopped import Candidate
-    from flexlond.planning.stopping import Stopping
+    from flexlond.planning.stopping import Replan, Stopping
 
 _NEAR = 1e-6  # kW
+_PLANNED = 500  # pending and running jobs up to which the planner itself is asked
 _OF_JOBS = (
     *("job_id", "earliest", "latest", "duration", "tasks", "throttle", "kw", "demand", "pool"),
     *("movable", "order", "max_price", "max_carbon", "delay_weight", "current"),
@@ -55,10 +60,12 @@ class Stoppables:
 class Deep:
     """An answer with stops, and what it does to the queue."""
 
-    placed: Placed  # of the jobs that may be deferred, beside the stops
+    placed: Placed  # of the jobs that may be deferred, beside the stops: what is priced
+    dearest_gbp: float  # that they cost in the plan that is made in the end
     stopping: Stopping
     changes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
     """As of Reshape.changes: job, start before, start after."""
+    soonest: int  # start, before or after, of those who draw in the window; its begin for nobody
     change: NDArray[np.float64]  # (S,) kW more (below 0: less) than the plan in force
     again: NDArray[np.int64]  # start of each requeued job, in the order of the stops that requeue
     given: Problem  # with how its runtimes scatter, where that is known
@@ -115,9 +122,55 @@ class Deeper:
         """`depth` kW less in the window, with stops; None where none help, or no plan may be made any more."""
         if self._plans + _LEAST_PLANS > self._stoppables.plans:
             return None
-        scene, reshape = self._scene, self._reshape
+        scene, window = self._scene, self._reshape.window
         caps = np.full(scene.problem.grid.count, np.inf)
-        caps[reshape.window] = np.maximum(0.0, scene.last.kw[reshape.window] - depth)
+        caps[window] = np.maximum(0.0, scene.last.kw[window] - depth)
+        whole = self._problem.jobs + len(self._problem.running.end) <= _PLANNED
+        return self._planned(depth, hint, caps) if whole else self._reshaped(depth, hint, caps)
+
+    def _planned(self, depth: float, hint: Placed, caps: NDArray[np.float64]) -> Deep | None:
+        """By the planner itself, as a window is kept."""
+        scene, reshape = self._scene, self._reshape
+        problem, last = under(self._problem, caps), scene.last
+        found = self._plan(problem, last)
+        stopping = self._chosen(problem, found, caps, lambda asked: self._plan(asked, found))
+        if stopping is None:
+            return None
+        answer, jobs = stopping.plan, scene.problem.jobs
+        slot = answer.slot[reshape.jobs]
+        if (slot >= scene.problem.grid.count).any():
+            return None
+        kept = replace(hint, slot=slot, cost_gbp=reshape.cost(slot))
+        more = self._more(stopping.problem)
+        better = reshape.relieved(depth - more[SITE, reshape.window], more, kept)
+        start = answer.start[:jobs]
+        changed = np.flatnonzero(start != last.start)
+        changes = changed, last.start[changed], start[changed]
+        bound = min(better.bound_gbp, kept.cost_gbp)
+        placed = replace(kept, bound_gbp=bound)
+        if (better.slot != NOWHERE).all() and better.cost_gbp < kept.cost_gbp:
+            seen = self._seen(better.slot, stopping.problem).plan
+            if excess(seen, caps).sum() <= excess(answer, caps).sum() + _NEAR:
+                placed = better
+        return Deep(
+            placed,
+            kept.cost_gbp,
+            stopping,
+            changes,
+            self._soonest(changes),
+            answer.kw - last.kw,
+            answer.start[jobs:],
+            scene.given,
+            self._stoppables.terms.saves,
+        )
+
+    def _plan(self, asked: Problem, last: Plan) -> Plan:
+        self._plans += 1
+        return plan(asked, self._scene.settings, last=last)
+
+    def _reshaped(self, depth: float, hint: Placed, caps: NDArray[np.float64]) -> Deep | None:
+        """By the jobs around the window alone, where the whole queue takes too long."""
+        scene, reshape = self._scene, self._reshape
         count = reshape.window.stop - reshape.window.start
         placed = reshape.down(np.full(count, depth), hint, even=False)
         found, still = (self._seen(slot, self._problem) for slot in (placed.slot, reshape.slot))
@@ -133,20 +186,52 @@ class Deeper:
             return self._seen(slot, asked).plan
 
         self._plans += 1
-        stopping = choose(
-            self._problem,
-            found.plan,
-            caps,
-            self._stoppables.candidates,
-            settings=scene.settings,
-            terms=self._stoppables.terms,
-            replan=replan,
-        )
-        if not stopping.stops:
+        stopping = self._chosen(self._problem, found.plan, caps, replan)
+        if stopping is None:
             return None
         best, seen = self._brought_back(depth, placed, slot, stopping, caps)
         saves = self._stoppables.terms.saves
-        return Deep(best, stopping, seen.changes, seen.change, seen.again, scene.given, saves)
+        return Deep(
+            best,
+            best.cost_gbp,
+            stopping,
+            seen.changes,
+            self._soonest(seen.changes),
+            seen.change,
+            seen.again,
+            scene.given,
+            saves,
+        )
+
+    def _chosen(
+        self,
+        problem: Problem,
+        found: Plan,
+        caps: NDArray[np.float64],
+        replan: Replan,
+    ) -> Stopping | None:
+        """Whom a window with `caps` stops; None for nobody."""
+        stopping = choose(
+            problem,
+            found,
+            caps,
+            self._stoppables.candidates,
+            settings=self._scene.settings,
+            terms=self._stoppables.terms,
+            replan=replan,
+        )
+        return stopping if stopping.stops else None
+
+    def _soonest(
+        self, changes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+    ) -> int:
+        """When the first of them starts, before or after, that draws in the window; a plan moves others too."""
+        grid, window = self._scene.problem.grid, self._reshape.window
+        begin, end = grid.slot_start(window.start), grid.slot_start(window.stop)
+        span = self._scene.blocks.span[changes[0]]
+        starts = np.concatenate(changes[1:])
+        inside = (starts < end) & (starts + np.concatenate([span, span]) > begin)
+        return int(starts[inside].min(initial=begin))
 
     def _brought_back(
         self,

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from flexlond.model.settings import PlanningSettings
     from flexlond.planning.deeper import Deep, Stoppables
     from flexlond.planning.problem import Plan, Problem
-    from flexlond.planning.stopped import Stop
 
 __all__ = ["Curve", "Direction", "Step", "Terms", "envelope"]
 
@@ -355,11 +354,12 @@ class _Tracer:
         grid, window = scene.problem.grid, self._window
         cost, floor = point.placed.cost_gbp, min(point.floor, point.placed.cost_gbp)
         price = cost - base + point.stops_gbp
-        uncertainty = (cost - floor) + max(0.0, base - reshape.before.bound_gbp)
-        stops: tuple[Stop, ...] = ()
+        dearest = point.deep.dearest_gbp if point.deep else cost
+        uncertainty = (dearest - floor) + max(0.0, base - reshape.before.bound_gbp)
+        stops = point.deep.stopping.stops if point.deep else ()
         changes = point.deep.changes if point.deep else reshape.changes(point.placed.slot)
         if point.deep is not None:
-            stops, chosen = point.deep.stopping.stops, point.deep.stopping.gap
+            chosen = point.deep.stopping.gap
             uncertainty += point.stops_gbp * chosen / (1.0 + chosen)
         jobs, was, start = changes
         priced = price >= uncertainty - _EPSILON and point.kw > 0
@@ -375,7 +375,8 @@ class _Tracer:
         back = int(swing.argmax()) if swing.size and swing.max() > _EPSILON else -1
         kept = drop[window.start :] >= point.kw - _EPSILON
         soonest = int(np.minimum(was, start).min(initial=grid.slot_start(window.start)))
-        soonest = min([soonest, *(stop.at for stop in stops)])
+        if point.deep is not None:
+            soonest = min(point.deep.soonest, *(stop.at for stop in stops))
         cap = np.full(grid.count, np.inf)
         if not self._up:
             taken = reshape.question.instance.usage(np.arange(len(reshape.jobs)), point.placed.slot)
@@ -416,7 +417,6 @@ class _Tracer:
         """
         scene, window, terms = self._scene, self._window, self._terms
         grid = scene.problem.grid
-        stops = deep.stopping.stops if deep else ()
         rehearsal = scene.rehearsal(terms.seed) if priced else None
         if rehearsal is None:
             drops = delivered_samples(
@@ -432,8 +432,10 @@ class _Tracer:
             begin[bound] = scene.last.start[bound]
         ours = movable[jobs]
         begin[jobs[ours]] = start[ours]
-        drops = rehearsal.drops(begin, window, stops)
-        return drops if deep is None else drops + deep.drops(rehearsal.ends(stops), window)
+        if deep is None:
+            return rehearsal.drops(begin, window)
+        stops = deep.stopping.stops
+        return rehearsal.drops(begin, window, stops) + deep.drops(rehearsal.ends(stops), window)
 
 
 def _undominated(points: Sequence[_Point]) -> list[_Point]:
