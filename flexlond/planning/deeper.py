@@ -1,7 +1,7 @@
 """How a window is kept deeper than deferral reaches: the queue bent as far as it goes, then jobs stopped.
 
 Law: pure. As in a window of that depth whoever may be deferred is, and `choose` (stopping.py) covers what is
-still above the cap, with its laws: consent, nobody late, nothing where others take the room. Up to some hundred
+still above the cap, with its laws: consent, nobody late, nothing where others take the room. Up to two hundred
 jobs the planner itself is asked, so that what is offered is what a window does. Above, where a plan takes
 seconds, those around the window move, who waits for room comes into what a stop frees (backfill.py), and
 whoever stands in the way of what ends later gives way. The price is that of the best placement known beside the
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from flexlond.planning.stopping import Replan, Stopping
 
 _NEAR = 1e-6  # kW
-_PLANNED = 500  # pending and running jobs up to which the planner itself is asked
+_PLANNED = 200  # pending and running jobs up to which the planner itself is asked
+_WHOLE = 3  # plans of the jobs around a window that one of the whole queue counts as
 _OF_JOBS = (
     *("job_id", "earliest", "latest", "duration", "tasks", "throttle", "kw", "demand", "pool"),
     *("movable", "order", "max_price", "max_carbon", "delay_weight", "current"),
@@ -165,7 +166,7 @@ class Deeper:
         )
 
     def _plan(self, asked: Problem, last: Plan) -> Plan:
-        self._plans += 1
+        self._plans += _WHOLE
         return plan(asked, self._scene.settings, last=last)
 
     def _reshaped(self, depth: float, hint: Placed, caps: NDArray[np.float64]) -> Deep | None:
