@@ -26,7 +26,7 @@ from flexlond.agents.envelope_ports import (
 from flexlond.agents.scatter import with_scatter
 from flexlond.model.slurmtime import format_moment
 from flexlond.model.window import covering
-from flexlond.planning.deeper import Stoppables
+from flexlond.planning.deeper import MOST, Stoppables, crowded
 from flexlond.planning.steps import Direction, Terms
 from flexlond.solver import envelope_child
 from flexlond.solver.envelope_child import EnvelopeError
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _TIED = "jobs tied by dependencies stay where they are"
 _RUNNING = "running jobs are not counted: none is stopped"
+_MANY = f"running jobs are not counted: there are more than {MOST} pending and running jobs"
 _STOPPED = (
     "running jobs whose owners agreed to it count where deferral alone does not reach; what stopping them costs"
     " is in the price"
@@ -52,6 +53,7 @@ class _Asked(NamedTuple):
     windows: tuple[tuple[int, int], ...]
     settings: EnvelopeSettings
     running: Stoppables | None  # of this plan
+    many: bool  # jobs: nobody is counted who might be stopped
 
 
 class Envelopes:
@@ -78,7 +80,8 @@ class Envelopes:
             return NoEnvelope(
                 "the plan reaches no further than this slot: raise grid.horizon_slots"
             )
-        asked = _Asked(plan, windows, settings, stoppables(state))
+        many = bool(state.candidates) and crowded(problem)
+        asked = _Asked(plan, windows, settings, stoppables(state), many)
         if self._task is None or not self._same(asked) or _failed(self._task):
             self._asked = asked
             # The models are the event loop's: read here, before anybody waits.
@@ -120,7 +123,9 @@ def stoppables(state: LoopState) -> Stoppables | None:
     plans = state.settings.envelope.stop_plans
     taken = {stop.candidate.job_id for stop in state.stopping.stops} if state.stopping else set()
     left = tuple(one for one in state.candidates if one.job_id not in taken and not one.asked)
-    return Stoppables(left, stopper.terms_of(state), plans) if left and plans else None
+    if not left or not plans or state.problem is None or crowded(state.problem):
+        return None
+    return Stoppables(left, stopper.terms_of(state), plans)
 
 
 def terms_of(settings: EnvelopeSettings) -> Terms:
@@ -174,7 +179,8 @@ def view(
 def _notes(problem: Problem, asked: _Asked) -> tuple[str, ...]:
     """What is not counted, and why."""
     tied = (_TIED,) if len(problem.depends) else ()
-    return (_STOPPED if asked.running else _RUNNING, *tied, _ALONE)
+    running = _MANY if asked.many else _RUNNING
+    return (_STOPPED if asked.running else running, *tied, _ALONE)
 
 
 def _failed(task: asyncio.Task[EnvelopeView]) -> bool:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from flexlond.planning.capacity import Blocks
     from flexlond.planning.problem import Plan, Problem
 
-_EPSILON = 1e-6
-_MOST = 200  # jobs that give way to others
 _ROUNDS = 2  # of listing anew, after which the plan in force is taken to be at rest
 
 
@@ -41,7 +39,6 @@ class Backfill:
         self._listing.adopt(np.arange(problem.jobs), begin)
         waits = plain & (last.start > np.maximum(problem.earliest, problem.now))
         jobs = np.flatnonzero(waits)
-        self._plain = plain
         self._waiting = jobs[np.argsort(problem.order[jobs], kind="stable")]
 
     def around(self, window: tuple[int, int]) -> Around:
@@ -53,7 +50,7 @@ class Backfill:
         listing = self._listing.copy()
         for _ in range(_ROUNDS):
             listing.again(jobs.tolist())
-        return Around(listing, jobs, self._plain)
+        return Around(listing, jobs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +59,6 @@ class Around:
 
     listing: Listing
     jobs: NDArray[np.int64]
-    plain: NDArray[np.bool_]  # (J,) jobs without consent
 
     @property
     def free(self) -> NDArray[np.float64]:
@@ -76,45 +72,8 @@ class Around:
         if not len(self.jobs) or not len(moved):
             nothing = np.zeros(0, np.int64)
             return nothing, nothing, nothing
-        after = self.after(moved, slot, to)
-        changed = self.jobs[after.start[self.jobs] != self.listing.start[self.jobs]]
-        return changed, self.listing.start[changed], after.start[changed]
-
-    def after(
-        self,
-        moved: NDArray[np.int64],
-        slot: NDArray[np.int64],
-        to: NDArray[np.int64],
-        more: NDArray[np.float64] | None = None,
-    ) -> Listing:
-        """The schedule once `moved` went from `slot` to `to`, with `more` room (C, S) than runs leave now.
-
-        Where that is less, whoever stands in its way comes later: the last in Slurm's order first.
-        """
         after = self.listing.copy()
         after.move(moved, slot, to)
-        if more is not None:
-            after.timeline.free[:-2] += more[:-2]
-            self._give_way(after)
         after.again(self.jobs.tolist())
-        return after
-
-    def _give_way(self, after: Listing) -> None:
-        """Take out who has no room any more, and put them where there is some."""
-        free = after.timeline.free
-        short = free < np.minimum(self.listing.timeline.free, 0.0) - _EPSILON
-        out: list[int] = []
-        while len(out) < _MOST and short.any():
-            row, slot = (int(one) for one in np.argwhere(short)[0])
-            job = after.last_in(row, slot)
-            if job < 0:
-                short[row, slot] = False
-                continue
-            out.append(job)
-            after.take_out(np.array([job]))
-            short &= free < np.minimum(self.listing.timeline.free, 0.0) - _EPSILON
-        for job in reversed(out):
-            if self.plain[job]:
-                after.first_fit((job,))
-            else:
-                after.later(job, int(self.listing.slot[job]))
+        changed = self.jobs[after.start[self.jobs] != self.listing.start[self.jobs]]
+        return changed, self.listing.start[changed], after.start[changed]

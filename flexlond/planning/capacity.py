@@ -169,14 +169,6 @@ class Timeline:
         window = self.free[index, slot : slot + width]
         return bool((window >= (amount - _EPSILON)[:, None]).all())
 
-    def takes(self, jobs: NDArray[np.int64], constraint: int) -> NDArray[np.bool_]:
-        """(m,) which of `jobs` take some of it."""
-        columns = self._columns[np.array(self._pool, np.int64)[jobs]]
-        used: NDArray[np.bool_] = ((columns == constraint) & (self._blocks.amount[jobs] > 0)).any(
-            axis=1
-        )
-        return used
-
     def fullness(self, job: int, slot: int, width: int) -> float:
         """The largest share of any total taken in the window, were `job` there as well."""
         index, amount = self._needed(job)

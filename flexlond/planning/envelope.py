@@ -67,7 +67,9 @@ def envelope(
     terms = Terms() if terms is None else terms
     budget = _budget_of(settings, terms.most) if budget is None else budget
     scene = Scene(problem, settings, last)
-    curves = []
+    curves, windows = [], tuple(windows)
+    if running is not None and windows:
+        running = replace(running, plans=-(-running.plans // len(windows)))
     for first, final in windows:
         if not 0 <= first <= final < problem.grid.count:
             raise PlanningError(f"window ({first}, {final}) is not in 0..{problem.grid.count - 1}")
@@ -173,14 +175,9 @@ class _Point:
     deep: Deep | None = None  # with running jobs stopped
 
     @property
-    def stops_gbp(self) -> float:
-        """What is paid for stopping running jobs."""
-        return self.deep.stopping.cost_gbp if self.deep else 0.0
-
-    @property
     def cost_gbp(self) -> float:
         """Of the jobs and the stops together."""
-        return self.placed.cost_gbp + self.stops_gbp
+        return self.placed.cost_gbp + (self.deep.stopping.cost_gbp if self.deep else 0.0)
 
 
 class _Tracer:
@@ -353,14 +350,13 @@ class _Tracer:
         scene, reshape, terms = self._scene, self._reshape, self._terms
         grid, window = scene.problem.grid, self._window
         cost, floor = point.placed.cost_gbp, min(point.floor, point.placed.cost_gbp)
-        price = cost - base + point.stops_gbp
+        price = point.cost_gbp - base
         dearest = point.deep.dearest_gbp if point.deep else cost
         uncertainty = (dearest - floor) + max(0.0, base - reshape.before.bound_gbp)
         stops = point.deep.stopping.stops if point.deep else ()
         changes = point.deep.changes if point.deep else reshape.changes(point.placed.slot)
         if point.deep is not None:
-            chosen = point.deep.stopping.gap
-            uncertainty += point.stops_gbp * chosen / (1.0 + chosen)
+            uncertainty += point.deep.stopping.uncertainty_gbp
         jobs, was, start = changes
         priced = price >= uncertainty - _EPSILON and point.kw > 0
         samples = self._samples(changes, point.deep, priced=priced)

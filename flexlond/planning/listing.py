@@ -78,14 +78,6 @@ class Listing:
                 self._full_before[kind] = slot
             self._put(job, slot, start)
 
-    def later(self, job: int, slot: int) -> None:
-        """Place `job` (which has no place) at the start of the first slot with room from `slot` on."""
-        grid = self._problem.grid
-        if slot < grid.count:
-            fits = self.timeline.feasible(job, slot, grid.slot_start(slot))
-            slot = int(fits.argmax()) if fits.any() else grid.count
-        self.place(job, slot, grid.slot_start(slot))
-
     def again(self, jobs: Iterable[int]) -> None:
         """Place each of `jobs` again, in turn: what others left free may be sooner."""
         for job in jobs:
@@ -109,14 +101,6 @@ class Listing:
                     self.start[job], self.slot[job] = at, kept
                     placed.append(job)
         return placed
-
-    def last_in(self, constraint: int, slot: int) -> int:
-        """The last job in Slurm's order that takes some of the room (constraint, slot); -1 for nobody."""
-        there = np.flatnonzero((self.slot <= slot) & (self.start > 0))
-        first = self.slot[there]
-        there = there[first + self._widths(there, first) > slot]
-        there = there[self.timeline.takes(there, constraint)]
-        return int(there[self._problem.order[there].argmax()]) if len(there) else -1
 
     def floor(self, job: int) -> tuple[int, int]:
         """The first slot and moment `job` may start: its earliest, and its predecessors' ends."""

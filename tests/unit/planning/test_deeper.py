@@ -154,14 +154,13 @@ def test_no_more_plans_are_made_than_allowed(monkeypatch: pytest.MonkeyPatch) ->
     everyone = [late(row) for row in range(6)]
     depths = (10.0, 20.0, 30.0, 40.0, 50.0)
     made = 0
-    seen = deeper.Deeper._seen
 
-    def counted(self: Any, *given: Any) -> Any:
+    def counted(*given: Any, **more: Any) -> Plan:
         nonlocal made
         made += 1
-        return seen(self, *given)
+        return plan(*given, **more)
 
-    monkeypatch.setattr(deeper.Deeper, "_seen", counted)
+    monkeypatch.setattr(deeper, "plan", counted)
     counts = []
     for plans in (0, 3, 12, 1000):
         made = 0
