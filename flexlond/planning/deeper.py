@@ -4,7 +4,7 @@ Law: pure. As in a window of that depth whoever may be deferred is, and `choose`
 still above the cap, with its laws: consent, nobody late, nothing where others take the room. The planner itself
 is asked, so that what is offered is what a window does: the jobs around a window alone would promise what the
 plan of a crowded queue does not keep. So it is asked up to MOST jobs only, where a plan takes no seconds, and
-no more plans are made than allowed. Who is late anyway is made no later. The price is that of the best placement
+no more plans are made than allowed. Who is late anyway is made no later. The price is that of the best placing
 known beside the stops; by what the plan's own costs more it is uncertain. Who is to be stopped by the plan in
 force is no candidate: the caller leaves them out. Shapes: J jobs, S slots, C constraints.
 """
