@@ -22,7 +22,7 @@ from flexlond.signals.rows import SignalError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flexlond.model.buying_settings import BuyingSettings, StressFeed
+    from flexlond.model.buy_settings import BuySettings, StressFeed
 
 SHORTEST_REFRESH = 2.0  # an own VTN may be asked often
 FIRST_RETRY = 30.0
@@ -80,8 +80,8 @@ class _State:
 class StressHub:
     """Asks every source when it is due, and says what is in force."""
 
-    settings: BuyingSettings
-    make: Callable[[StressFeed, BuyingSettings], StressSource]
+    settings: BuySettings
+    make: Callable[[StressFeed, BuySettings], StressSource]
     _states: list[_State] = field(default_factory=list)
 
     def __post_init__(self) -> None:

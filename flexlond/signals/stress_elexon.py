@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from flexlond.model.buying_settings import BuyingSettings, StressFeed
+    from flexlond.model.buy_settings import BuySettings, StressFeed
 
 MARGIN = "ELECTRICITY MARGIN NOTICE"
 CAPACITY = "CAPACITY MARKET NOTICE"
 LONDON = ZoneInfo("Europe/London")
 LOOK_BACK = 3 * DAY
 _ADVICE = Advice(
-    slow="raise buying.timeout", often="raise the refresh of buying.stress", refused="check its url"
+    slow="raise market.buy.timeout", often="raise the refresh of market.buy.stress", refused="check its url"
 )
 _PERIOD = re.compile(
     r"from\s+(\d{1,2}):(\d{2})\s*(?:hrs)?\s+to\s+(\d{1,2}):(\d{2})\s*(?:hrs)?\s+on\s+(?:[A-Za-z]+\s+)?"
@@ -44,7 +44,7 @@ _CANCELLED = re.compile(r"cancell(?:ed|ation)", re.IGNORECASE)
 
 
 class _Elexon:
-    def __init__(self, feed: StressFeed, settings: BuyingSettings) -> None:
+    def __init__(self, feed: StressFeed, settings: BuySettings) -> None:
         self._base = (feed.url or BASE).rstrip("/")
         self._client: httpx.AsyncClient | None = None
         self._timeout = settings.timeout

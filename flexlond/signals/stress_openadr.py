@@ -24,7 +24,7 @@ from flexlond.signals.stress import Notice, Stage, client
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from flexlond.model.buying_settings import BuyingSettings, StressFeed
+    from flexlond.model.buy_settings import BuySettings, StressFeed
 
 SIMPLE = "SIMPLE"
 RELATIVE = "DISPATCH_SETPOINT_RELATIVE"
@@ -35,8 +35,8 @@ _ALERTS = {
     "ALERT_FLEX_ALERT": Stage.TIGHT,
 }
 _ADVICE = Advice(
-    slow="raise buying.timeout",
-    often="raise the refresh of buying.stress",
+    slow="raise market.buy.timeout",
+    often="raise the refresh of market.buy.stress",
     refused="check its url, client_id and secret_file",
 )
 # Years and months have no length; a VTN may write them as zeros.
@@ -51,7 +51,7 @@ MOST_PAGES = 20
 class OpenAdr:
     """`openadr`: the events of one VTN."""
 
-    def __init__(self, feed: StressFeed, settings: BuyingSettings) -> None:
+    def __init__(self, feed: StressFeed, settings: BuySettings) -> None:
         self._feed = feed
         self._base = feed.url.rstrip("/")
         self._timeout = settings.timeout

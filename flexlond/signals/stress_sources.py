@@ -13,16 +13,16 @@ from flexlond.signals.stress_openadr import OpenAdr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flexlond.model.buying_settings import BuyingSettings, StressFeed
+    from flexlond.model.buy_settings import BuySettings, StressFeed
     from flexlond.signals.stress import StressSource
 
-_MAKERS: dict[str, Callable[[StressFeed, BuyingSettings], StressSource]] = {
+_MAKERS: dict[str, Callable[[StressFeed, BuySettings], StressSource]] = {
     "elexon-warnings": ElexonWarnings,
     "elexon-demand-control": ElexonDemandControl,
     "openadr": OpenAdr,
 }
 
 
-def make_stress_source(feed: StressFeed, settings: BuyingSettings) -> StressSource:
+def make_stress_source(feed: StressFeed, settings: BuySettings) -> StressSource:
     """The source for `feed`."""
     return _MAKERS[feed.source](feed, settings)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flexlond.model.buying_settings import BuyingSettings, StressFeed
+from flexlond.model.buy_settings import BuySettings, StressFeed
 from flexlond.signals.rows import SignalError
 from flexlond.signals.stress import Stage, StressHub
 from flexlond.signals.stress_elexon import CAPACITY, MARGIN, instructions_in, warnings_in
@@ -130,9 +130,9 @@ def test_openadr_durations_in_every_form_and_none() -> None:
         notices_in([event(simple, intervalPeriod={"start": "2026-11-30T17:00:00Z"})])
 
 
-def feeds(url: str, *sources: str, **fields: Any) -> BuyingSettings:
+def feeds(url: str, *sources: str, **fields: Any) -> BuySettings:
     made = tuple(StressFeed(source=one, url=url, refresh=60.0, **fields) for one in sources)  # type: ignore[arg-type]
-    return BuyingSettings(stress=made, timeout=5.0)
+    return BuySettings(stress=made, timeout=5.0)
 
 
 async def test_each_type_is_asked_for_by_its_name_and_silence_is_not_the_end_of_a_notice() -> None:
