@@ -31,7 +31,9 @@ CAPACITY = "CAPACITY MARKET NOTICE"
 LONDON = ZoneInfo("Europe/London")
 LOOK_BACK = 3 * DAY
 _ADVICE = Advice(
-    slow="raise market.buy.timeout", often="raise the refresh of market.buy.stress", refused="check its url"
+    slow="raise market.buy.timeout",
+    often="raise the refresh of market.buy.stress",
+    refused="check its url",
 )
 _PERIOD = re.compile(
     r"from\s+(\d{1,2}):(\d{2})\s*(?:hrs)?\s+to\s+(\d{1,2}):(\d{2})\s*(?:hrs)?\s+on\s+(?:[A-Za-z]+\s+)?"

@@ -161,7 +161,7 @@ class Buyer:
         """From 1 (nothing came) to 5 (all of it), once."""
         if lot.rating:
             return
-        value = 1 + round(4 * lot.share)
+        value = 1 + int(4 * lot.share + 0.5)
         target = {"id": standing.contract_id, "descriptor": {"code": "CONTRACT"}}
         scale = {"min": 1, "max": 5, "value": value}
         self._ask(

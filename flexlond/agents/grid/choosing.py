@@ -20,12 +20,13 @@ from flexlond.planning.market_rank import Rank, rank
 from flexlond.solver.split import split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from flexlond.agents.grid.needs import Wanted
     from flexlond.model.buy_settings import BuySettings
+    from flexlond.solver.linear import Answer
 
 MOST_LOSSES = 3
 
@@ -97,8 +98,15 @@ def left_of(listings: Iterable[Listing], lots: Sequence[Lot]) -> list[Listing]:
     return left
 
 
-def choose(question: Question, settings: BuySettings) -> Choice:
-    """The best split of what is open; slots that begin before an order can be made are left out."""
+def choose(
+    question: Question,
+    settings: BuySettings,
+    solve: Callable[..., Answer | None] | None = None,
+) -> Choice:
+    """The best split of what is open; slots that begin before an order can be made are left out.
+
+    `solve` is the exact solver, in a child process where none is given.
+    """
     wanted, now = question.wanted, question.now
     soonest = now + settings.lead_seconds
     open_ = np.array(question.open_kw)
@@ -115,7 +123,7 @@ def choose(question: Question, settings: BuySettings) -> Choice:
         value_gbp_per_kwh=settings.value_gbp_per_kwh + chosen.shortfall_gbp_per_kwh,
         lot_kw=settings.lot_kw,
     )
-    found = split(need, offers, weights)
+    found = split(need, offers, weights, solve=solve)
     return Choice(
         tuple(question.listings),
         rank(need, offers, weights),

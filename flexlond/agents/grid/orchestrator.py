@@ -148,6 +148,8 @@ class Orchestrator:
         peer = self.buyer.sellers.get(lot.seller)
         if peer is None:
             return f"{lot.seller} is not in the trust file"
+        if standing.is_ended:
+            return f"the order is {standing.state.value} already"
         if standing.preview == "cancel" and now - lot.at < self.settings.silent_seconds:
             return ""  # under way
         body = papers.again(standing)

@@ -116,11 +116,6 @@ class TrustFile:
                     self._found[key] = made
             self._ids.add(entry.id)
 
-    def participants(self, role: Role) -> list[Subscriber]:
-        """Everyone of a role, by id; of several keys of one the last in the file."""
-        found = {one.id: one for one in self._found.values() if one.role is role}
-        return [found[name] for name in sorted(found)]
-
     async def find(self, subscriber: str, key_id: str, now: float) -> Subscriber:  # noqa: ARG002 - the port's
         """Look into the file."""
         found = self._found.get((subscriber, key_id))
