@@ -1,4 +1,4 @@
-"""A buyer at work and some sellers with real keys and journals; bytes are carried by hand, time is an argument."""
+"""A buyer at work and sellers with real keys and journals; bytes are carried by hand, time is an argument."""
 
 from __future__ import annotations
 
