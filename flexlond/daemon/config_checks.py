@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_checks_assets import assets
+from flexlond.daemon.config_checks_market import agents, market
 from flexlond.daemon.config_checks_planning import (
     envelope,
     licence,
@@ -268,5 +269,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     assets,
     _helper,
     licence,
+    agents,
+    market,
     _admin,
 )

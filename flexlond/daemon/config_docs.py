@@ -7,16 +7,7 @@ loader quotes the example when it refuses a value. An example is written as TOML
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class KeyDoc(NamedTuple):
-    """A key's unit ("" when it has none), what it means, and an example in TOML."""
-
-    unit: str
-    sentence: str
-    example: str
-
+from flexlond.daemon.config_docs_market import MARKET_DOCS, MARKET_SECTIONS, KeyDoc
 
 _REGISTERS = {
     "assets[].level": "Modbus register of the level: kWh stored, or degrees C.",
@@ -29,6 +20,7 @@ _REGISTERS = {
 }
 
 SECTIONS = {
+    "agents": "Which agents this process runs: any of them, also without Slurm.",
     "daemon": "The loop and its places.",
     "slurm": "How the queue is read.",
     "grid": "The time grid on which everything is planned.",
@@ -75,6 +67,7 @@ SECTIONS = {
         "partitions that take part the licence `kw`, and a window is a reservation of it. Read by flexlond, "
         "flexlon-helper and `flexlond lua`."
     ),
+    **MARKET_SECTIONS,
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -540,4 +533,5 @@ DOCS: dict[str, KeyDoc] = {
     "admin.operator_group": KeyDoc(
         "", "A group whose members are operators too.", '"flexlon-admin"'
     ),
+    **MARKET_DOCS,
 }

@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from flexlond.model.market_settings import AgentsSettings, MarketSettings
+
 
 class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
@@ -303,6 +305,7 @@ class AdminSettings(_Base, frozen=True):
 class Settings(_Base, frozen=True):
     """The whole file."""
 
+    agents: AgentsSettings = AgentsSettings()
     daemon: DaemonSettings = DaemonSettings()
     slurm: SlurmSettings = SlurmSettings()
     grid: GridSettings = GridSettings()
@@ -317,4 +320,5 @@ class Settings(_Base, frozen=True):
     assets: tuple[AssetSettings, ...] = ()
     helper: HelperSettings = HelperSettings()
     licence: LicenceSettings = LicenceSettings()
+    market: MarketSettings = MarketSettings()
     admin: AdminSettings = AdminSettings()
