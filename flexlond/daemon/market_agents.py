@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flexlond.agents.grid.agent import GridAgent
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 def makers(
     agent: AgentView,  # noqa: ARG001 - of those that come
-    hub: Hub,  # noqa: ARG001 - as above
+    hub: Hub,
 ) -> dict[str, Callable[[Settings], MarketAgent]]:
     """A maker for each agent by its name in [agents]; they share the loop's view and the signals."""
-    return {}
+    return {"grid_orchestrator": lambda settings: GridAgent(settings, hub)}

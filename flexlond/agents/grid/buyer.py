@@ -33,13 +33,24 @@ _KW = 1e-6
 class Buyer:
     """The business of a BAP that buys. `silent`: seconds that a seller has to answer before an order stands."""
 
-    records: Records
     silent: float
-    node: Node | None = None  # set when it is made
+    node: Node | None = None  # `open` sets it
+    _records: Records | None = None
     sellers: dict[str, Subscriber] = field(default_factory=dict)
     listings: dict[tuple[str, str], Listing] = field(default_factory=dict)
     heard_from: dict[str, float] = field(default_factory=dict)  # the last catalogue of each seller
     skipped: list[str] = field(default_factory=list)
+
+    def open(self, node: Node, records: Records) -> None:
+        """The node that it is the business of, and its tables; before anything is heard."""
+        self.node, self._records = node, records
+
+    @property
+    def records(self) -> Records:
+        """Its tables."""
+        if self._records is None:
+            raise RuntimeError("the buyer has no tables yet; open it")
+        return self._records
 
     # ---- the port of the desk
 

@@ -235,10 +235,10 @@ class World:
             return self.folder / f"{name}.db" if self.folder else ":memory:"
 
         journal = Journal(path("grid"), Role.BAP)
-        self.buyer = Buyer(Records(journal.database), self.settings.silent_seconds)
+        self.buyer = Buyer(self.settings.silent_seconds)
         self.buyer.sellers = {shop.us.id: subscriber(shop.us) for shop in self.shops}
         self.node = Node(self.us, LIMITS, journal, self.buyer)
-        self.buyer.node = self.node
+        self.buyer.open(self.node, Records(journal.database))
         self.agent = Orchestrator(
             self.node,
             self.buyer,
@@ -249,6 +249,9 @@ class World:
         )
         for shop in self.shops:
             shop.node = Node(shop.us, LIMITS, Journal(path(shop.us.id), Role.BPP), shop)
+
+        for node in self.nodes():
+            node.journal.database.run("PRAGMA synchronous=OFF")  # no power cut is tested here
 
     def close(self) -> None:
         for node in self.nodes():
