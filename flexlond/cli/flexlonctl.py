@@ -24,6 +24,7 @@ from flexlond.cli.client import (
     CtlError,
     Endpoint,
 )
+from flexlond.cli.market import app as market_app
 from flexlond.cli.window import app as window_app
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 
 app.add_typer(window_app, name="window")
+app.add_typer(market_app, name="market")
 
 
 @app.callback()

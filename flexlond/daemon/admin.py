@@ -25,20 +25,22 @@ from flexlond.agents.envelope_ports import NoEnvelope
 from flexlond.agents.window_ports import WindowOrder
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
+from flexlond.daemon.admin_buying import BuyingCalls
 from flexlond.daemon.authority import is_operator, user_name
 from flexlond.daemon.check import Submission, check
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from zoneinfo import ZoneInfo
 
+    from flexlond.agents.market.port import MarketAgent
     from flexlond.agents.ports import AgentView
     from flexlond.daemon.shell import Shell
 
 _log = structlog.get_logger()
 
 
-class AdminService(admin_pb2_grpc.AdminServicer):
+class AdminService(BuyingCalls, admin_pb2_grpc.AdminServicer):
     """Answers the calls of admin.proto from an AgentView and the shell."""
 
     def __init__(
@@ -49,8 +51,13 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         tz: ZoneInfo,
         reload: Callable[[], Awaitable[str]],
         poke: Callable[[], None],
+        agents: Mapping[str, MarketAgent] | None = None,
     ) -> None:
-        """`reload` reads the configuration again; `poke` makes the loop's next cycle come at once."""
+        """`reload` reads the configuration again; `poke` makes the loop's next cycle come at once.
+
+        `agents` are those on the market, by name, as they come and go.
+        """
+        self._agents = agents if agents is not None else {}
         self._agent = agent
         self._shell = shell
         self._tz = tz

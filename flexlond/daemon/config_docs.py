@@ -7,6 +7,7 @@ loader quotes the example when it refuses a value. An example is written as TOML
 
 from __future__ import annotations
 
+from flexlond.daemon.config_docs_buy import BUY_DOCS, BUY_SECTIONS
 from flexlond.daemon.config_docs_market import MARKET_DOCS, MARKET_SECTIONS, KeyDoc
 
 _REGISTERS = {
@@ -68,6 +69,7 @@ SECTIONS = {
         "flexlon-helper and `flexlond lua`."
     ),
     **MARKET_SECTIONS,
+    **BUY_SECTIONS,
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -534,4 +536,5 @@ DOCS: dict[str, KeyDoc] = {
         "", "A group whose members are operators too.", '"flexlon-admin"'
     ),
     **MARKET_DOCS,
+    **BUY_DOCS,
 }

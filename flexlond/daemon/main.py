@@ -117,7 +117,12 @@ class Daemon:
             meter=parts.meter,
         )
         service = AdminService(
-            parts.agent, self._shell, tz=parts.tz, reload=self.reload, poke=self._runner.poke
+            parts.agent,
+            self._shell,
+            tz=parts.tz,
+            reload=self.reload,
+            poke=self._runner.poke,
+            agents=parts.market.agents,
         )
         self._server = AdminServer(
             service, Path(settings.daemon.admin_socket), munge_socket=settings.slurm.munge_socket

@@ -58,6 +58,7 @@ class BuySettings(_Base, frozen=True):
     discover_seconds: float = 15.0
     refresh_seconds: float = 300.0
     silent_seconds: float = 60.0
+    confirm_seconds: float = 300.0
     needs_file: str = ""
     stress: tuple[StressFeed, ...] = ()
     timeout: float = 20.0

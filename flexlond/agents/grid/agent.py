@@ -184,7 +184,7 @@ class GridAgent:
         if not (start and end):
             if not slots:
                 return DiscoverView(
-                    (), (), math.nan, proven=False, goal=goal, skipped=self._why_not()
+                    (), 0, seconds, math.nan, proven=False, goal=goal, skipped=self._why_not()
                 )
             start, end = slots[0], min(slots[-1], slots[0] + 95 * seconds) + seconds
         most = sum(max(one.kw.values(), default=0.0) for one in listings)

@@ -101,13 +101,15 @@ class Orchestrator:
             self.buyer.records.move(lot, LotState.LOST, now, lot.why or "it was never sent")
             return
         waited = now - lot.at
-        doubtful = standing.state is State.CONFIRMING and waited > self.settings.silent_seconds
-        if doubtful and lot.state is LotState.ASKED:
+        confirming = standing.state is State.CONFIRMING
+        if confirming and lot.state is LotState.ASKED and waited > self.settings.confirm_seconds:
             lot = self.buyer.records.move(
                 lot, LotState.DOUBTFUL, now, "the seller does not answer the confirm"
             )
             self._ask_about(lot, now)
-        elif doubtful:
+        elif (
+            confirming and lot.state is LotState.DOUBTFUL and waited > self.settings.silent_seconds
+        ):
             self._ask_about(lot, now)
         elif lot.state is LotState.ORDERED and now > lot.end + lot.slot_seconds:
             patience = max(self.settings.silent_seconds, lot.slot_seconds)

@@ -55,6 +55,7 @@ class LotState(StrEnum):
     DONE = "DONE"  # complete
 
 
+SHORT = 0.05  # share of a lot: a forecast that is off by less is no shortfall
 COVERING = frozenset({LotState.ASKED, LotState.ORDERED, LotState.DONE})
 LIVE = frozenset({LotState.ASKED, LotState.DOUBTFUL, LotState.ORDERED})
 

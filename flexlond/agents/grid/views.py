@@ -45,7 +45,8 @@ class DiscoverView:
     """What would be bought (proto: DiscoverReply)."""
 
     offers: tuple[OfferView, ...]
-    starts: tuple[int, ...]  # of the slots
+    start: int  # of the first slot; 0: nothing is on offer
+    slot_seconds: int
     cost_gbp: float
     proven: bool
     goal: str
@@ -104,7 +105,7 @@ def discover_view(
                 float(rank.price[row]),
                 float(rank.avoided[row]),
                 listing.certainty,
-                int(listing.notice),
+                int(min(listing.notice, 2**32 - 1)),
                 float(rank.score[row]),
                 float(kw.sum()) * hours,
                 tuple(round(float(one), 3) for one in kw),
@@ -113,7 +114,8 @@ def discover_view(
         )
     return DiscoverView(
         tuple(offers),
-        tuple(wanted.starts()),
+        wanted.start,
+        wanted.slot_seconds,
         choice.cost_gbp,
         choice.proven,
         wanted.goal,

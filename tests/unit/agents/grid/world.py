@@ -46,6 +46,7 @@ SETTINGS = BuySettings(
     lead_seconds=60.0,
     discover_seconds=10.0,
     silent_seconds=30.0,
+    confirm_seconds=30.0,
     refresh_seconds=300.0,
 )
 LIMITS = NodeSettings(rate_per_second=1e6, burst=10**9)
