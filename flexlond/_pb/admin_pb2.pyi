@@ -522,7 +522,7 @@ class WindowMove(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., kw: _Optional[float] = ...) -> None: ...
 
 class Window(_message.Message):
-    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops")
+    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops", "order_id")
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
@@ -541,6 +541,7 @@ class Window(_message.Message):
     REBOUND_KW_FIELD_NUMBER: _ClassVar[int]
     REBOUND_END_FIELD_NUMBER: _ClassVar[int]
     STOPS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     start: int
     end: int
@@ -559,7 +560,8 @@ class Window(_message.Message):
     rebound_kw: float
     rebound_end: int
     stops: _containers.RepeatedCompositeFieldContainer[WindowStop]
-    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ...) -> None: ...
+    order_id: str
+    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ..., order_id: _Optional[str] = ...) -> None: ...
 
 class WindowStop(_message.Message):
     __slots__ = ("job_id", "verb", "at", "until", "kw", "cost_gbp", "state", "detail")
@@ -582,7 +584,7 @@ class WindowStop(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., verb: _Optional[str] = ..., at: _Optional[int] = ..., until: _Optional[int] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class WindowSlot(_message.Message):
-    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share")
+    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share", "baseline_kw")
     START_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
@@ -591,6 +593,7 @@ class WindowSlot(_message.Message):
     RAMP_IN_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_SOURCE_FIELD_NUMBER: _ClassVar[int]
     METERED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_KW_FIELD_NUMBER: _ClassVar[int]
     start: int
     cap_kw: float
     planned_kw: float
@@ -599,7 +602,8 @@ class WindowSlot(_message.Message):
     ramp_in: bool
     observed_source: str
     metered_share: float
-    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ..., observed_source: _Optional[str] = ..., metered_share: _Optional[float] = ...) -> None: ...
+    baseline_kw: float
+    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ..., observed_source: _Optional[str] = ..., metered_share: _Optional[float] = ..., baseline_kw: _Optional[float] = ...) -> None: ...
 
 class ListWindowsReply(_message.Message):
     __slots__ = ("windows",)

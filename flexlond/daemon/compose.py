@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 import flexlond
+from flexlond.agents.asset_site import AssetSite
 from flexlond.agents.assets import AssetDesk
 from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.agents.idle import Idle
 from flexlond.agents.learning import Learner
+from flexlond.agents.market.battery import BatteryWorks
 from flexlond.assets.drivers.choose import drivers_of
 from flexlond.daemon.market import Market
 from flexlond.daemon.market_agents import makers
@@ -102,6 +104,8 @@ class Parts:
         """End everything; holds stay in Slurm, assets are left to themselves."""
         if self.desk is not None:
             await self.desk.close(int(time.time()))
+        if isinstance(self.agent, AssetSite):
+            await self.agent.works.close(int(time.time()))
         await self.hub.close()
         await self.meter.close()
         if self.helper is not None:
@@ -155,13 +159,25 @@ async def _with_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> P
         assets=desk,
         meter=meter,
     )
-    market = Market(settings, makers(agent, hub))
+    market = Market(settings)
+    market.makers = makers(agent, hub, market.poke)
     return Parts(agent, hub, store, meter, tz, market, desk, helper, learner)
 
 
 def _without_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Parts:
-    agent = Idle(settings, hub, clock=_clock, version=flexlond.__version__)
-    market = Market(settings, makers(agent, hub))
+    agent: Idle
+    if settings.agents.asset_site:
+        works = BatteryWorks(
+            settings.assets,
+            drivers_of(settings.assets),
+            settings.market.sell,
+            settings.grid.slot_seconds,
+        )
+        agent = AssetSite(settings, hub, works, clock=_clock, version=flexlond.__version__)
+    else:
+        agent = Idle(settings, hub, clock=_clock, version=flexlond.__version__)
+    market = Market(settings)
+    market.makers = makers(agent, hub, market.poke)
     return Parts(agent, hub, store, SiteMeter(settings.meter), local_zone(), market)
 
 

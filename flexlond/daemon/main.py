@@ -167,7 +167,7 @@ class Daemon:
         """Serve and beat until `stopped`. AdminSocketError when the socket cannot be had."""
         await self._server.start()
         try:
-            self._parts.market.start(self._shell.warn)
+            self._parts.market.start(self._shell.warn, self._runner.poke)
             sd.notify_ready("serving; the first cycle is to come")
             _log.info(
                 "flexlond serves",

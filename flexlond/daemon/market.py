@@ -41,21 +41,33 @@ class Market:
     """The agents of the market that this process runs."""
 
     def __init__(
-        self, settings: Settings, makers: Mapping[str, Callable[[Settings], MarketAgent]]
+        self,
+        settings: Settings,
+        makers: Mapping[str, Callable[[Settings], MarketAgent]] | None = None,
     ) -> None:
         """`makers` makes each agent, by the name in [agents]."""
         self._settings = settings
-        self._makers = makers
+        self.makers = makers or {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._warn: Callable[[str, str], object] = lambda _topic, _text: None
+        self._poke: Callable[[], None] = lambda: None
         self.agents: dict[str, MarketAgent] = {}  # those whose stalls are open
         self.stalls: dict[str, list[Stall]] = {}
 
-    def start(self, warn: Callable[[str, str], object]) -> None:
-        """Open what the configuration names; `warn(topic, text)` says or withdraws a warning."""
-        self._warn = warn
+    def start(
+        self, warn: Callable[[str, str], object], poke: Callable[[], None] = lambda: None
+    ) -> None:
+        """Open what the configuration names.
+
+        `warn(topic, text)` says or withdraws a warning, `poke` makes the loop's next cycle come at once.
+        """
+        self._warn, self._poke = warn, poke
         for agent in self._chosen(self._settings):
             self._start(agent)
+
+    def poke(self) -> None:
+        """Make the loop's next cycle come at once."""
+        self._poke()
 
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what changed, "" for nothing."""
@@ -86,7 +98,7 @@ class Market:
             agent
             for agent in get_args(Agent)
             if getattr(settings.agents, agent)
-            and agent in self._makers
+            and agent in self.makers
             and all(settings.market.of(agent, role) for role in ROLES[agent])
         ]
 
@@ -141,7 +153,7 @@ class Market:
         """From the opening to the first fault, or until cancelled."""
         settings = self._settings
         state_dir = Path(settings.daemon.state_dir)
-        made = self._makers[agent](settings)
+        made = self.makers[agent](settings)
         async with contextlib.AsyncExitStack() as stack:
             stalls = []
             for name, chosen in _of(settings, agent).items():

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flexlond.agents.asset_site import AssetSite
+from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.agents.grid.agent import GridAgent
+from flexlond.agents.market.agent import SellerAgent
+from flexlond.agents.market.queue import QueueWorks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +24,23 @@ if TYPE_CHECKING:
 
 
 def makers(
-    agent: AgentView,  # noqa: ARG001 - of those that come
+    agent: AgentView,
     hub: Hub,
+    poke: Callable[[], None],
 ) -> dict[str, Callable[[Settings], MarketAgent]]:
-    """A maker for each agent by its name in [agents]; they share the loop's view and the signals."""
-    return {"grid_orchestrator": lambda settings: GridAgent(settings, hub)}
+    """A maker for each agent by its name in [agents].
+
+    They share the loop's view and the signals; `poke` makes the loop's next cycle come at once.
+    """
+    found: dict[str, Callable[[Settings], MarketAgent]] = {
+        "grid_orchestrator": lambda settings: GridAgent(settings, hub)
+    }
+    if isinstance(agent, ComputeFlex):
+        loop = agent
+        found["compute_flex"] = lambda settings: SellerAgent(
+            settings, QueueWorks(loop, settings.market.sell, poke)
+        )
+    if isinstance(agent, AssetSite):
+        site = agent
+        found["asset_site"] = lambda settings: SellerAgent(settings, site.works)
+    return found
