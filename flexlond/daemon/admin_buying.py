@@ -14,6 +14,7 @@ import grpc
 from flexlond._pb import admin_pb2 as pb
 from flexlond.agents.grid.agent import GridAgent
 from flexlond.agents.grid.needs import NeedError
+from flexlond.agents.portfolio.agent import FlexAgent
 from flexlond.daemon.admin_wire import plain_fields
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class BuyingCalls:
 
     async def _buyer(self, context: Any) -> GridAgent:
         found = self._agents.get("grid_orchestrator")
+        portfolio = self._agents.get("flex_orchestrator")
+        if found is None and isinstance(portfolio, FlexAgent):
+            found = portfolio.buying
         if not isinstance(found, GridAgent):
             await _refuse(context, NOT_HERE)
         return found

@@ -13,6 +13,7 @@ from flexlond.agents.compute_flex import ComputeFlex
 from flexlond.agents.grid.agent import GridAgent
 from flexlond.agents.market.agent import SellerAgent
 from flexlond.agents.market.queue import QueueWorks
+from flexlond.agents.portfolio.agent import FlexAgent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,8 @@ def makers(
     They share the loop's view and the signals; `poke` makes the loop's next cycle come at once.
     """
     found: dict[str, Callable[[Settings], MarketAgent]] = {
-        "grid_orchestrator": lambda settings: GridAgent(settings, hub)
+        "grid_orchestrator": lambda settings: GridAgent(settings, hub),
+        "flex_orchestrator": lambda settings: FlexAgent(settings, hub),
     }
     if isinstance(agent, ComputeFlex):
         loop = agent

@@ -52,8 +52,16 @@ class GridAgent:
     """One buyer of flexibility for a grid."""
 
     def __init__(
-        self, settings: Settings, hub: Hub, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        hub: Hub,
+        clock: Callable[[], float] = time.time,
+        *,
+        watches: bool = True,
     ) -> None:
+        """`watches`: whether warnings and the needs file make needs."""
+        self._watches = watches
+        self.but: frozenset[str] = frozenset()  # sellers of whom it does not buy
         self._settings = settings
         self._hub = hub
         self._clock = clock
@@ -121,10 +129,11 @@ class GridAgent:
 
     def _know(self) -> None:
         """The sellers are those of the trust file, as it is now."""
-        self._buyer.sellers = {one.id: one for one in self.place.peers(Role.BPP, self._clock())}
+        found = self.place.peers(Role.BPP, self._clock())
+        self._buyer.sellers = {one.id: one for one in found if one.id not in self.but}
 
     async def _look(self) -> None:
-        while True:
+        while self._watches:
             now = self._clock()
             try:
                 await self._stress.refresh(int(now))

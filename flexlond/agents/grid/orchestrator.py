@@ -111,10 +111,23 @@ class Orchestrator:
             confirming and lot.state is LotState.DOUBTFUL and waited > self.settings.silent_seconds
         ):
             self._ask_about(lot, now)
+        elif lot.state is LotState.ORDERED and now <= lot.end:
+            self._silent_site(lot, now)
         elif lot.state is LotState.ORDERED and now > lot.end + lot.slot_seconds:
             patience = max(self.settings.silent_seconds, lot.slot_seconds)
             if waited > patience:
                 self._ask_about(lot, now)
+
+    def _silent_site(self, lot: Lot, now: float) -> None:
+        """One that has told nothing of a slot that is over for another one is not counted with any more."""
+        patience = max(lot.slot_seconds, self.settings.silent_seconds)
+        untold = [
+            at for at in lot.kw if at not in lot.told and now > at + lot.slot_seconds + patience
+        ]
+        to_come = {at: 0.0 for at in lot.kw if at > now}
+        if untold and any(lot.foreseen.get(at) != 0.0 for at in to_come):
+            why = "the seller tells nothing of what it delivers"
+            self._ask_about(replace(lot, foreseen={**lot.foreseen, **to_come}, why=why), now)
 
     def _ask_about(self, lot: Lot, now: float) -> None:
         standing = self.node.journal.contracts.get(lot.transaction_id)
@@ -235,23 +248,25 @@ class Orchestrator:
     def discover(self, now: float, *, since: float = 0.0) -> bool:
         """Ask sellers whose catalogue is old, or older than `since`; whether all answered, or had their time.
 
-        A seller that does not answer is asked less and less often.
+        A seller that does not answer is waited for once, and asked less and less often.
         """
         waiting = False
+        settings = self.settings
+        longest = max(settings.refresh_seconds, 8.0 * settings.discover_seconds)
         for name, peer in self.buyer.sellers.items():
             heard = self.buyer.heard_from.get(name, -1.0)
-            if heard > since and now - heard < self.settings.refresh_seconds:
-                self._asked.pop(name, None)
+            if heard > since and now - heard < settings.refresh_seconds:
                 continue
             asked, silences = self._asked.get(name, (-math.inf, 0))
-            silences = 0 if heard >= asked else silences
-            pause = self.settings.discover_seconds * 2.0 ** min(silences, 8)
-            if now - asked >= min(pause, max(self.settings.refresh_seconds, pause / 2**silences)):
+            if heard >= asked:
+                silences = 0
+            if now - asked >= min(settings.discover_seconds * 2.0 ** min(silences, 8), longest):
                 self.node.ask("discover", peer, str(uuid.uuid4()), INTENT, now)
                 self._asked[name] = (now, silences + 1)
-                waiting = True
+                waiting |= silences == 0
             else:
-                waiting |= heard < asked and now - asked < self.settings.discover_seconds
+                late = now - asked >= settings.discover_seconds
+                waiting |= heard < asked and silences <= 1 and not late
         return not waiting
 
     def _carbon(self, wanted: Wanted) -> NDArray[np.float64]:

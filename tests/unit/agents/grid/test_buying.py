@@ -82,6 +82,18 @@ async def test_a_silent_seller_is_given_up_in_time(action: str) -> None:
     assert not cheap.book.promised(FIRST, T0 + 1000.0)
 
 
+async def test_a_seller_that_is_away_holds_nothing_up_for_long() -> None:
+    away, there = Shop(1, [30.0, 30.0], 0.10), Shop(2, [20.0, 20.0], 0.20)
+    away.silent_to = {"discover"}
+    world = World(away, there, settings=replace_settings(refresh_seconds=10.0))
+    world.need(50.0)
+    now = await world.go(T0, 60.0)
+    assert bought_kw(world.lots("ORDERED")) == {FIRST: 20.0, SECOND: 20.0}
+    there.kw = {FIRST: 40.0, SECOND: 40.0}  # more has become free
+    await world.go(now, 40.0)
+    assert bought_kw(world.lots("ORDERED")) == {FIRST: 40.0, SECOND: 40.0}
+
+
 async def test_an_order_in_doubt_is_asked_about_and_what_becomes_too_much_is_cancelled() -> None:
     cheap, dear = Shop(1, [50.0, 50.0], 0.10), Shop(2, [100.0, 100.0], 0.20)
     cheap.silent_to = {"confirm", "status", "cancel"}
