@@ -298,7 +298,7 @@ async def test_a_process_without_slurm_is_composed_and_says_so(tmp_path: Path) -
     parts = await compose(settings)
     assert isinstance(parts.agent, Idle)
     assert "without Slurm" in parts.agent.status().reader_reason
-    assert "without Slurm" in await parts.agent.cycle(int(time.time()))
+    assert "0 kW sold now" in await parts.agent.cycle(int(time.time()))
     assert not parts.agent.may_delay()
     await parts.close()
 
