@@ -14,10 +14,13 @@ class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pass
 
 
+StressKind = Literal["elexon-warnings", "elexon-demand-control", "openadr"]
+
+
 class StressFeed(_Base, frozen=True):
     """[[market.buy.stress]]: one source of warnings."""
 
-    source: Literal["elexon-warnings", "elexon-demand-control", "openadr"]
+    source: StressKind
     url: str = ""  # openadr: the VTN; else overrides Elexon's address
     program: str = ""  # openadr: only events of this program id; empty: all
     client_id: str = ""  # openadr: OAuth2 client credentials; empty: the VTN asks for none

@@ -122,7 +122,8 @@ class GridAgent:
         now = self._clock()
         try:
             self._know()
-            await self.work.turn(now, self._stress.notices(int(now)))
+            known = self._watches and not self._stress.unknown()
+            await self.work.turn(now, self._stress.notices(int(now)), known=known)
         except Exception:  # noqa: BLE001 - a full disk, say; nothing was promised, so the next turn tries again
             _log.error("buying turn failed", exc_info=True)
         self.place.wake()
@@ -196,6 +197,7 @@ class GridAgent:
                     (), 0, seconds, math.nan, proven=False, goal=goal, skipped=self._why_not()
                 )
             start, end = slots[0], min(slots[-1], slots[0] + 95 * seconds) + seconds
+        start, end = start - start % seconds, end + -end % seconds
         most = sum(max(one.kw.values(), default=0.0) for one in listings)
         budget = settings.budget_gbp if budget_gbp < 0 else budget_gbp
         wanted = of_operator(
@@ -206,16 +208,17 @@ class GridAgent:
         return discover_view(wanted, choice, settings, self._why_not())
 
     def add_need(self, kw: float, start: int, end: int, budget_gbp: float, goal: str) -> NeedView:
-        """A need of an operator's. Raises NeedError."""
+        """A need of an operator's, widened to whole slots. Raises NeedError."""
         settings, now = self._settings.market.buy, self._clock()
+        seconds = self._settings.grid.slot_seconds
         wanted = of_operator(
             f"operator:{uuid.uuid4()}",
             kw,
-            start,
-            end,
+            start - start % seconds,
+            end + -end % seconds,
             settings.budget_gbp if budget_gbp < 0 else budget_gbp,
             goal or settings.goal,
-            self._settings.grid.slot_seconds,
+            seconds,
         )
         if wanted.start <= now + settings.lead_seconds:
             raise NeedError(

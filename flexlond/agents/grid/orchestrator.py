@@ -13,7 +13,7 @@ import asyncio
 import math
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import structlog
 
@@ -23,6 +23,7 @@ from flexlond.agents.grid.needs import Wanted, of_notices, open_kw
 from flexlond.agents.grid.records import COVERING, LIVE, Lot, LotState, Need, NeedState
 from flexlond.beckn.contract.machine import LocalViolation
 from flexlond.beckn.contract.table import State
+from flexlond.model.buy_settings import StressKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from flexlond.model.buy_settings import BuySettings
     from flexlond.signals.stress import Notice
 
+SOURCES = frozenset(get_args(StressKind))  # of notices
 SURPLUS = 0.05  # share of a lot that may be too much before it is cancelled
 INTENT = {"intent": {"textSearch": "flexibility"}}
 
@@ -59,9 +61,13 @@ class Orchestrator:
 
     # ---- one turn
 
-    async def turn(self, now: float, notices: Sequence[Notice] = ()) -> None:
-        """Do what is next for every need."""
+    async def turn(
+        self, now: float, notices: Sequence[Notice] = (), *, known: bool = False
+    ) -> None:
+        """Do what is next for every need; `known`: there are no other notices than these."""
         self.take(notices, now)
+        if known:
+            self._stand_down({one.key for one in notices}, now)
         self.follow(now)
         for need in self.buyer.records.needs(NeedState.OPEN):
             await self._buy(need, now)
@@ -72,6 +78,22 @@ class Orchestrator:
         standing = [one.wanted for one in records.needs()]
         for wanted in of_notices(notices, standing, self.settings, self.slot_seconds, int(now)):
             self.add(wanted, now)
+
+    def _stand_down(self, keys: set[str], now: float) -> None:
+        """A notice that was withdrawn buys no more; what was bought for it stays."""
+        records = self.buyer.records
+        for need in records.needs(NeedState.OPEN):
+            wanted = need.wanted
+            if wanted.source not in SOURCES or wanted.key in keys or now >= wanted.end:
+                continue
+            bought = bought_kw(records.lots(wanted.key))
+            kw = tuple(
+                min(one, bought.get(at, 0.0))
+                for at, one in zip(wanted.starts(), wanted.kw, strict=True)
+            )
+            if kw != wanted.kw:
+                with self.node.journal.transaction():
+                    records.want(wanted.key, kw, "the notice was withdrawn")
 
     def add(self, wanted: Wanted, now: float) -> bool:
         """A need of whoever; False where it is known already."""

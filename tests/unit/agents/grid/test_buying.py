@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flexlond.agents.grid.orchestrator import bought_kw, spent_gbp
 from flexlond.agents.grid.records import NeedState
+from flexlond.signals.stress import Notice, Stage
 from tests.unit.agents.grid.world import FIRST, SETTINGS, SLOT, T0, Shop, World, unavailable
 
 if TYPE_CHECKING:
@@ -214,6 +215,28 @@ def replace_settings(**fields: float) -> object:
     import msgspec  # noqa: PLC0415
 
     return msgspec.structs.replace(SETTINGS, **fields)
+
+
+async def test_a_notice_is_bought_once_overlaps_are_counted_and_a_withdrawn_one_buys_no_more() -> (
+    None
+):
+    shop = Shop(1, [30.0, 30.0], 0.10)
+    world = World(shop, settings=replace_settings(watch_kw=20.0, tight_kw=50.0))
+    watch = Notice("w", "elexon-warnings", Stage.WATCH, FIRST, FIRST + 2 * SLOT, "margin")
+    tight = Notice("t", "openadr", Stage.TIGHT, FIRST + 5, FIRST + SLOT, "event")
+    for at in (T0, T0 + 5, T0 + 10):
+        await world.agent.turn(at, (tight, watch), known=True)
+        world.settle(at)
+    wanted = {need.wanted.key: need.wanted.kw for need in world.buyer.records.needs()}
+    assert wanted == {"t": (50.0,), "w": (0.0, 20.0)}
+    assert bought_kw(world.lots()) == {FIRST: 30.0, SECOND: 20.0}
+    shop.kw = {FIRST: 60.0, SECOND: 60.0}
+    await world.agent.turn(T0 + 400, (watch,), known=False)  # one source does not answer
+    world.settle(T0 + 400)
+    await world.agent.turn(T0 + 405, (watch,), known=True)  # withdrawn
+    before = bought_kw(world.lots())
+    await world.go(T0 + 410, 600.0, 60.0)
+    assert bought_kw(world.lots()) == before
 
 
 async def test_two_needs_do_not_buy_the_same_kilowatts() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from flexlond.agents.window_ports import WindowOrder
 from flexlond.model.job import JobState
-from tests.unit.agents.conftest import SLOT, START, settings
+from tests.unit.agents.conftest import SLOT, settings
 from tests.unit.agents.market.kit import FIRST, JOBS, KW, Deal, offered_kw, told
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["settings"]
 
 
 @pytest.fixture
-def deal(tmp_path: Path, settings: Settings) -> Iterator[Deal]:  # noqa: F811 - the fixture
+def deal(tmp_path: Path, settings: Settings) -> Iterator[Deal]:
     made = Deal(tmp_path, settings)
     made.busy()
     yield made
@@ -186,7 +186,7 @@ async def test_other_kw_than_quoted_are_not_confirmed(deal: Deal) -> None:
 @pytest.mark.parametrize("inside_notice", ["release", "refuse"])
 async def test_a_cancel_inside_the_notice_goes_by_the_sites_choice(
     tmp_path: Path,
-    settings: Settings,  # noqa: F811 - the fixture
+    settings: Settings,
     inside_notice: str,
 ) -> None:
     deal = Deal(tmp_path, settings, inside_notice=inside_notice, notice=1200.0)
@@ -253,7 +253,7 @@ async def test_an_update_that_cannot_be_kept_leaves_the_order_as_it_was(deal: De
     assert not window.cancelled
 
 
-async def test_an_order_waits_for_a_person(tmp_path: Path, settings: Settings) -> None:  # noqa: F811
+async def test_an_order_waits_for_a_person(tmp_path: Path, settings: Settings) -> None:
     deal = Deal(tmp_path, settings, approve="person")
     deal.busy()
     await deal.cycle()
@@ -345,7 +345,7 @@ async def test_nothing_is_offered_while_nothing_could_be_kept(deal: Deal) -> Non
     assert deal.agent.offers().why_none
 
 
-async def test_what_rests_on_few_jobs_is_not_offered(tmp_path: Path, settings: Settings) -> None:  # noqa: F811
+async def test_what_rests_on_few_jobs_is_not_offered(tmp_path: Path, settings: Settings) -> None:
     deal = Deal(tmp_path, settings, least_jobs=5)
     deal.busy(4)
     await deal.cycle()
