@@ -17,10 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from demo_lib import market_town, market_wire, setup, window_main, window_order, window_summary
+from demo_lib.market_load import market_load
 from demo_lib.market_run import MarketRun
 from demo_lib.users import Users
 from demo_lib.watch import clock
-from demo_lib.window_load import PATIENCE, Timing, window_load
+from demo_lib.window_load import PATIENCE, Timing
 from demo_lib.window_run import watch_of
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def run_market(asked: Asked, console: Console) -> MarketReport:
     vtn = market_town.Vtn()
     try:
         day = prepare(timing)
-        users = Users(window_load(timing, seed=asked.seed), float(day.start))
+        users = Users(market_load(timing, seed=asked.seed), float(day.start))
         run = MarketRun(day, timing, users, asked.reduction, watch_of(users), vtn=vtn)
         time.sleep(max(0.0, day.start - time.time()))
         run.watch(console)
