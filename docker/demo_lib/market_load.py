@@ -1,4 +1,4 @@
-"""What users submit in the market's demo: long plain jobs beside a backlog of flexible ones, the same in every run.
+"""What users submit in the market's demo: long plain jobs beside a backlog of flexible ones, always the same.
 
 Law: pure; the same seed gives the same submissions. What can be sold of a queue is what the queue has: the jobs
 are there before the order, and enough of them for the window and the time after it, so the machine is full all
