@@ -1,8 +1,9 @@
-"""What users submit in the market's demo: long plain jobs beside a backlog of flexible ones, always the same.
+"""What users submit in the market's demo: plain jobs, short flexible ones, and an evening's batch; always the same.
 
-Law: pure; the same seed gives the same submissions. What can be sold of a queue is what the queue has: the jobs
-are there before the order, and enough of them for the window and the time after it, so the machine is full all
-the time but for what the window takes. Plain jobs run from the begin to after the window. Seconds; time limits
+Law: pure; the same seed gives the same submissions. What can be sold of a queue is what the queue has: the batch
+is submitted early with a begin time of its users' own (--begin), so the plan knows what it would draw in the
+window, and each of its jobs runs longer than the window, so what its delay gives is certain. Until then short
+flexible jobs keep the same GPUs busy. Plain jobs run from the begin to after the window. Seconds; time limits
 are in Slurm's whole minutes.
 """
 
@@ -19,52 +20,77 @@ from demo_lib.workload import USERS, Kind, Submission
 if TYPE_CHECKING:
     from demo_lib.window_load import Timing
 
-PLAIN = 5  # GPUs
-AFTER = 6  # slots that the backlog lasts beyond the window
-_LONG = (2.4, 3.4)  # slots that a flexible job runs
-PATIENCE = 45  # slots that it may wait
+PLAIN = 5  # GPUs, for as long as the demo lasts
+BATCH = GPUS - PLAIN  # jobs of one GPU each
+EARLY = 1  # slots before the window at which the batch may begin
+PATIENCE = 45  # slots that a flexible job may wait
+_SHORT = (2.4, 3.4)  # slots that one of the short jobs runs
 _NICE = 1000
-_FIRST_SECONDS = 6.0  # within which all of it is submitted
+_GAP = 0.2  # seconds between two submissions
 
 
 def market_load(timing: Timing, *, seed: int) -> tuple[Submission, ...]:
     """Everything that is submitted, in order of time."""
-    draw = random.Random(seed)
-    seconds = timing.slot_seconds
-    lasting = timing.end + AFTER
-    jobs = [
+    jobs = [*_plain(timing), *_batch(timing), *_short(timing, random.Random(seed))]
+    return tuple(replace(job, at=round(at * _GAP, 2)) for at, job in enumerate(jobs))
+
+
+def _plain(timing: Timing) -> list[Submission]:
+    lasting = (timing.end + 8) * timing.slot_seconds
+    return [
         Submission(
             name=f"plain-{number + 1}",
             at=0.0,
             user=USERS[number % len(USERS)],
             kind=Kind.PLAIN,
             cpus=2,
-            runtime=lasting * seconds,
+            runtime=lasting,
             gpus=1,
-            minutes=math.ceil((lasting * seconds + 30) / 60),
+            minutes=math.ceil((lasting + 30) / 60),
         )
         for number in range(PLAIN)
     ]
-    # Seven GPUs for so long, less what the window will take of them.
-    work = (GPUS - PLAIN) * lasting - 4 * timing.window
-    done, number = 0.0, 0
-    while done < work:
-        slots = draw.uniform(*_LONG)
-        done += slots
-        number += 1
+
+
+def _batch(timing: Timing) -> list[Submission]:
+    """Each runs through the window and a slot more, to just below its time limit."""
+    limit = math.ceil((timing.window + EARLY + 1) * timing.slot_seconds / 60)
+    return [
+        Submission(
+            name=f"batch-{number + 1}",
+            at=0.0,
+            user=USERS[number % len(USERS)],
+            kind=Kind.ANNOTATED,
+            cpus=2,
+            runtime=limit * 60 - 8,
+            gpus=1,
+            minutes=limit,
+            comment=f"flex: max-delay={timing.clock(PATIENCE)}",
+            begin=(timing.begin - EARLY) * timing.slot_seconds,
+        )
+        for number in range(BATCH)
+    ]
+
+
+def _short(timing: Timing, draw: random.Random) -> list[Submission]:
+    """As many as the GPUs of the batch can do before it begins."""
+    seconds, work = timing.slot_seconds, BATCH * (timing.begin - EARLY - 1.0)
+    jobs: list[Submission] = []
+    while work > 0:
+        slots = draw.uniform(*_SHORT)
+        work -= slots
         jobs.append(
             Submission(
-                name=f"flex-{number}",
-                at=0.5,
+                name=f"short-{len(jobs) + 1}",
+                at=0.0,
                 user=draw.choice(USERS),
                 kind=Kind.ANNOTATED,
                 cpus=2,
                 runtime=round(slots * seconds),
                 gpus=1,
-                minutes=math.ceil((_LONG[1] * seconds + 5) / 60),
+                minutes=math.ceil((_SHORT[1] * seconds + 5) / 60),
                 comment=f"flex: max-delay={timing.clock(PATIENCE)}",
                 nice=_NICE,
             )
         )
-    gap = _FIRST_SECONDS / len(jobs)
-    return tuple(replace(job, at=round(at * gap, 2)) for at, job in enumerate(jobs))
+    return jobs
