@@ -1,10 +1,10 @@
-"""What users submit in the market's demo: plain jobs, short flexible ones, and an evening's batch; always the same.
+"""What users submit in the market's demo: plain jobs, short flexible ones, an evening's batch; always the same.
 
-Law: pure; the same seed gives the same submissions. What can be sold of a queue is what the queue has: the batch
-is submitted early with a begin time of its users' own (--begin), so the plan knows what it would draw in the
-window, and each of its jobs runs longer than the window, so what its delay gives is certain. Until then short
-flexible jobs keep the same GPUs busy. Plain jobs run from the begin to after the window. Seconds; time limits
-are in Slurm's whole minutes.
+Law: pure; the same seed gives the same submissions. What can be sold of a queue is what the queue has: the
+batch is submitted early with a begin time of its users' own (--begin), so the plan knows what it would draw in
+the window, and each of its jobs runs longer than the window, so what its delay gives is certain. Until then
+short flexible jobs keep the same GPUs busy. Plain jobs run from the begin to after the window. Seconds; time
+limits are in Slurm's whole minutes.
 """
 
 from __future__ import annotations

@@ -29,9 +29,10 @@ from flexlond.daemon.shell import Shell
 from flexlond.model.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from flexlond.agents.market.port import MarketAgent
     from flexlond.agents.ports import AgentView
 
 NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
@@ -132,7 +133,11 @@ def fake_agent(*held: JobView, **changes: Any) -> FakeAgent:
 
 @contextlib.contextmanager
 def served(
-    agent: AgentView, folder: Path, munge_socket: str, shell: Shell | None = None
+    agent: AgentView,
+    folder: Path,
+    munge_socket: str,
+    shell: Shell | None = None,
+    agents: Mapping[str, MarketAgent] | None = None,
 ) -> Iterator[Path]:
     """The admin service over a Unix socket, on an event loop of its own thread."""
     path = folder / "admin.sock"
@@ -146,7 +151,9 @@ def served(
         return await agent.reload(Settings())
 
     async def start() -> AdminServer:
-        service = AdminService(agent, shell, tz=ZoneInfo("UTC"), reload=reload, poke=lambda: None)
+        service = AdminService(
+            agent, shell, tz=ZoneInfo("UTC"), reload=reload, poke=lambda: None, agents=agents
+        )
         server = AdminServer(service, path, munge_socket=munge_socket)
         await server.start()
         return server
