@@ -2,8 +2,9 @@
 
 Law: pure. One listing is one offer with its resource's kW and prices by slot and the terms that its pack names;
 what cannot be understood is left out with a reason, never guessed. Only slots of the need's own length and
-place count. An offer whose notice or validity has run out for a slot is not on offer there. kW, GBP per kWh,
-seconds, epoch seconds. Source: the ComputeFlexOffer pack, CAPACITY_OFFERED and OFFER_PRICE by interval.
+place count. An offer whose notice or validity has run out for a slot is not on offer there; the notice of a
+catalogue is the longest of its slots, so a slot that stands in it inside that notice is on offer still. kW,
+GBP per kWh, seconds, epoch seconds. Source: the ComputeFlexOffer pack, CAPACITY_OFFERED and OFFER_PRICE by interval.
 """
 
 from __future__ import annotations
@@ -161,7 +162,10 @@ def on_slots(
         if one.slot_seconds != seconds or now + lead > one.until:
             continue
         amounts = np.array([one.kw.get(int(at), 0.0) for at in starts])
-        kw[row] = np.where(starts >= now + lead + one.notice, np.maximum(amounts, 0.0), 0.0)
+        # A slot that was listed inside the notice is on offer all the same: its own notice is shorter.
+        inside = starts < one.received + one.notice
+        soonest = np.where(inside, now + lead, now + lead + one.notice)
+        kw[row] = np.where(starts >= soonest, np.maximum(amounts, 0.0), 0.0)
         price[row] = [one.price.get(int(at), 0.0) for at in starts]
     names = {
         key: number for number, key in enumerate({(one.seller, one.resource) for one in listings})
