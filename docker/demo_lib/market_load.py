@@ -1,9 +1,9 @@
-"""What users submit in the market's demo: plain jobs, short flexible ones, an evening's batch; always the same.
+"""What users submit in the market's demo: plain jobs, short ones before an evening's batch; always the same.
 
 Law: pure; the same seed gives the same submissions. What can be sold of a queue is what the queue has: the
-batch is submitted early with a begin time of its users' own (--begin), so the plan knows what it would draw in
-the window, and each of its jobs runs longer than the window, so what its delay gives is certain. Until then
-short flexible jobs keep the same GPUs busy. Plain jobs run from the begin to after the window. Seconds; time
+flexible batch is submitted early with a begin time of its users' own (--begin), so the plan knows what it would
+draw in the window, and each of its jobs runs longer than the window, so what its delay gives is certain. Until
+then short plain jobs keep the same GPUs busy; others run from the begin to after the window. Seconds; time
 limits are in Slurm's whole minutes.
 """
 
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 PLAIN = 5  # GPUs, for as long as the demo lasts
 BATCH = GPUS - PLAIN  # jobs of one GPU each
-EARLY = 1  # slots before the window at which the batch may begin
-PATIENCE = 45  # slots that a flexible job may wait
+EARLY = 3  # slots before the window at which the batch may begin, and that it lasts beyond it
+PATIENCE = 45  # slots that one of the batch may wait
 _SHORT = (2.4, 3.4)  # slots that one of the short jobs runs
-_NICE = 1000
 _GAP = 0.2  # seconds between two submissions
 
 
@@ -53,8 +52,8 @@ def _plain(timing: Timing) -> list[Submission]:
 
 
 def _batch(timing: Timing) -> list[Submission]:
-    """Each runs through the window and a slot more, to just below its time limit."""
-    limit = math.ceil((timing.window + EARLY + 1) * timing.slot_seconds / 60)
+    """Each runs through the window and some slots more, to just below its time limit."""
+    limit = math.ceil((timing.window + 2 * EARLY) * timing.slot_seconds / 60)
     return [
         Submission(
             name=f"batch-{number + 1}",
@@ -74,7 +73,7 @@ def _batch(timing: Timing) -> list[Submission]:
 
 def _short(timing: Timing, draw: random.Random) -> list[Submission]:
     """As many as the GPUs of the batch can do before it begins."""
-    seconds, work = timing.slot_seconds, BATCH * (timing.begin - EARLY - 1.0)
+    seconds, work = timing.slot_seconds, BATCH * (timing.begin - EARLY - 1.5)
     jobs: list[Submission] = []
     while work > 0:
         slots = draw.uniform(*_SHORT)
@@ -84,13 +83,11 @@ def _short(timing: Timing, draw: random.Random) -> list[Submission]:
                 name=f"short-{len(jobs) + 1}",
                 at=0.0,
                 user=draw.choice(USERS),
-                kind=Kind.ANNOTATED,
+                kind=Kind.PLAIN,
                 cpus=2,
                 runtime=round(slots * seconds),
                 gpus=1,
                 minutes=math.ceil((_SHORT[1] * seconds + 5) / 60),
-                comment=f"flex: max-delay={timing.clock(PATIENCE)}",
-                nice=_NICE,
             )
         )
     return jobs

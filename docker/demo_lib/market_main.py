@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,7 @@ def prepare(timing: Timing) -> Day:
 
 def run_market(asked: Asked, console: Console) -> MarketReport:
     """The whole demo. Raises DemoError."""
-    timing = Timing(asked.slot_seconds, notice=NOTICE)
+    timing = Timing(asked.slot_seconds, warm_up=2, observed=4, notice=NOTICE)
     print(
         f"slots of {asked.slot_seconds} s: {timing.warm_up} to fill up, {timing.observed} observed, then the"
         f" grid announces stress for {timing.window} slots with {timing.notice} whole slots of notice"
@@ -116,7 +116,7 @@ def run_market(asked: Asked, console: Console) -> MarketReport:
         run.wire.news()
         run.wire.write(MESSAGES)
         return MarketReport(
-            window_main.report(run),
+            replace(window_main.report(run), least_flexible=0.0),
             tuple(market_wire.orders()),
             run.wanted_kw,
             len(run.wire.messages),

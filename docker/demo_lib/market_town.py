@@ -57,7 +57,7 @@ def make_keys() -> None:
 def site_configuration(window: str, slot_seconds: int) -> str:
     """The cluster's configuration: that of the demo of a window, and the market's part."""
     text = (_HERE / "market_site.toml").read_text(encoding="utf-8")
-    part = Template(text).substitute(notice=slot_seconds, refresh=max(10, slot_seconds // 2))
+    part = Template(text).substitute(notice=slot_seconds, refresh=slot_seconds)
     return window + part
 
 
