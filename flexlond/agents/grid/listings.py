@@ -4,7 +4,7 @@ Law: pure. One listing is one offer with its resource's kW and prices by slot an
 what cannot be understood is left out with a reason, never guessed. Only slots of the need's own length and
 place count. An offer whose notice or validity has run out for a slot is not on offer there; the notice of a
 catalogue is the longest of its slots, so a slot that stands in it inside that notice is on offer still. kW,
-GBP per kWh, seconds, epoch seconds. Source: the ComputeFlexOffer pack; CAPACITY_OFFERED and OFFER_PRICE by slot.
+GBP per kWh, seconds, epoch seconds. Source: the ComputeFlexOffer pack; CAPACITY_OFFERED and OFFER_PRICE.
 """
 
 from __future__ import annotations
