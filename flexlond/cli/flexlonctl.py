@@ -25,6 +25,7 @@ from flexlond.cli.client import (
     Endpoint,
 )
 from flexlond.cli.market import app as market_app
+from flexlond.cli.market import offers, order, orders
 from flexlond.cli.window import app as window_app
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ app = typer.Typer(
 
 app.add_typer(window_app, name="window")
 app.add_typer(market_app, name="market")
+app.command("offers")(offers)
+app.command("orders")(orders)
+app.command("order")(order)
 
 
 @app.callback()

@@ -42,7 +42,7 @@ def discover(
     json: Json = False,
 ) -> None:
     """Ask all sellers and say what would be picked, and why. Nothing is bought."""
-    from flexlond.cli import render_market
+    from flexlond.cli import render_buying
 
     chosen = [
         goal
@@ -59,7 +59,7 @@ def discover(
     request = messages().DiscoverRequest(
         goal=chosen[0], kw=_kw(kw) if kw else 0.0, start=start, end=stop, budget_gbp=budget
     )
-    show(ask(context, "Discover", request, LONG_TIMEOUT), json, render_market.discovered)
+    show(ask(context, "Discover", request, LONG_TIMEOUT), json, render_buying.discovered)
 
 
 def need(
@@ -74,20 +74,20 @@ def need(
     json: Json = False,
 ) -> None:
     """Buy less power for some slots, within a budget."""
-    from flexlond.cli import render_market
+    from flexlond.cli import render_buying
 
     start, stop = read_span(begin, end)
     request = messages().NeedRequest(
         kw=_kw(kw), start=start, end=stop, budget_gbp=budget, goal=goal
     )
-    show(ask(context, "AddNeed", request), json, render_market.need)
+    show(ask(context, "AddNeed", request), json, render_buying.need)
 
 
 def needs(context: typer.Context, json: Json = False) -> None:
     """Every need: wanted, bought and delivered by slot, and its orders."""
-    from flexlond.cli import render_market
+    from flexlond.cli import render_buying
 
-    show(ask(context, "ListNeeds", messages().Empty()), json, render_market.needs)
+    show(ask(context, "ListNeeds", messages().Empty()), json, render_buying.needs)
 
 
 def cancel(

@@ -1,113 +1,101 @@
-"""The buying side for people: offers ranked, needs slot by slot, orders.
+"""Offers and orders for people.
 
 Law: as in render.py: times in the user's own zone, unknown figures are "-", nothing from outside is markup.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from flexlond.cli.plain import safe
 from flexlond.cli.render import moment, number, row, table
-from flexlond.cli.render_explain import span
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_SHORT = 8  # characters of an id in a list; --json has all
 
-def discovered(out: Console, reply: Any) -> None:
-    """The ranking, and what would be picked of each."""
-    for line in reply.skipped:
-        out.print(Text(f"not counted: {safe(line)}"))
-    if not reply.offers:
-        out.print(Text("no seller offers anything now"))
+
+def offers(out: Console, reply: Any) -> None:
+    """One row a slot."""
+    if reply.why_none:
+        out.print(Text(f"nothing is for sale: {safe(reply.why_none)}"))
         return
-    lines = table(
-        "SELLER",
-        "OFFER",
-        "KWH",
-        "GBP/KWH",
-        "KG/KWH",
-        "CERTAIN",
-        "NOTICE",
-        "SCORE",
-        "PICKED KWH",
-        "WHY",
-    )
-    for one in reply.offers:
+    lines = table("SLOT", "KW", "LEFT KW", "GBP/KWH", "ORDER BY")
+    for slot in reply.slots:
         row(
             lines,
-            one.seller,
-            one.offer,
-            number(one.kwh, 2),
-            number(one.price, 4),
-            number(one.avoided, 3),
-            f"{one.certainty:.0%}",
-            span(one.notice_seconds),
-            number(one.score, 4),
-            number(one.picked_kwh, 2),
-            one.why,
+            moment(slot.start),
+            number(slot.kw, 1),
+            number(slot.left_kw, 1),
+            number(slot.gbp_per_kwh, 4),
+            moment(slot.order_by),
         )
     out.print(lines)
-    picked = math.fsum(one.picked_kwh for one in reply.offers)
-    words = "nothing better exists" if reply.proven else "found in the time given"
     out.print(
         Text(
-            f"picked for {safe(reply.goal)}: {number(picked, 2)} kWh for £{number(reply.cost_gbp, 4)}; {words}"
+            f"by the plan of {moment(reply.made_at)}; an order lasts {reply.shortest_seconds // 60} to "
+            f"{reply.longest_seconds // 60} min, notice {reply.notice_seconds / 60:.0f} min or more; "
+            f"certain to {reply.certainty:.0%}"
         )
     )
-    most = max(reply.open_kw, default=0.0)
-    if most > 0.0:
-        out.print(Text(f"nobody gives the rest, up to {number(most, 2)} kW of a slot"))
 
 
-def need(out: Console, one: Any) -> None:
-    """One need, its slots, its orders."""
-    end = one.start + one.slot_seconds * len(one.wanted_kw)
-    head = f"{safe(one.words)} ({safe(one.source)}): {moment(one.start)} to {moment(end)}, {safe(one.state)}"
-    out.print(Text(head))
-    spent, budget = number(one.spent_gbp, 4), number(one.budget_gbp, 2)
-    out.print(Text(f"goal {safe(one.goal)}; £{spent} of £{budget} are spent"))
-    if one.note:
-        out.print(Text(safe(one.note)))
-    lines = table("SLOT", "WANTED KW", "BOUGHT KW", "DELIVERED KW")
-    columns = zip(one.wanted_kw, one.bought_kw, one.delivered_kw, strict=True)
-    for at, (wanted, bought, delivered) in enumerate(columns):
+def orders(out: Console, reply: Any) -> None:
+    """One row an order."""
+    lines = table(
+        "ORDER", "BUYER", "STATE", "FROM", "TO", "SOLD KWH", "DELIVERED", "GBP", "KEPT BY"
+    )
+    for one in reply.orders:
         row(
             lines,
-            moment(one.start + at * one.slot_seconds),
-            number(wanted, 2),
-            number(bought, 2),
-            number(delivered, 2),
+            safe(one.order_id[:_SHORT]),
+            safe(one.buyer),
+            one.state,
+            moment(one.start),
+            moment(one.end),
+            number(one.sold_kwh, 1),
+            number(one.delivered_kwh, 1),
+            number(one.gbp),
+            safe(one.kept_by) or "-",
         )
     out.print(lines)
-    if not one.orders:
-        return
-    orders = table("ORDER", "SELLER", "STATE", "KW", "GBP", "RATING", "WHY")
-    for order in one.orders:
+    out.print(Text(f"{len(reply.orders)} orders"))
+    for one in reply.orders:
+        if one.decide_by:
+            name = safe(one.order_id[:_SHORT])
+            out.print(
+                Text(
+                    f"{name} waits for you until {moment(one.decide_by)}: flexlonctl market accept {name}"
+                )
+            )
+
+
+def order(out: Console, one: Any) -> None:
+    """Life and slots."""
+    out.print(Text(f"order {safe(one.order_id)} of {safe(one.buyer)}: {one.state}"))
+    parts = [f"contract {one.contract}", f"£{number(one.gbp)} when all of it is delivered"]
+    parts += [f"kept by {safe(one.kept_by)}"] * bool(one.kept_by)
+    parts += [f"rated {number(one.rating, 1)}"] * bool(one.rating)
+    out.print(Text("; ".join(parts)))
+    if one.detail:
+        out.print(Text(safe(one.detail)))
+    lines = table("SLOT", "SOLD KW", "GBP/KWH", "BASELINE KW", "PLANNED KW", "DELIVERED KW", "BY")
+    for slot in one.slots:
         row(
-            orders,
-            order.order_id or "-",
-            order.seller,
-            order.state,
-            number(max(order.kw, default=0.0), 2),
-            number(order.cost_gbp, 4),
-            str(order.rating) if order.rating else "-",
-            order.why,
+            lines,
+            moment(slot.start),
+            number(slot.sold_kw, 1),
+            number(slot.gbp_per_kwh, 4),
+            number(slot.baseline_kw, 1),
+            number(slot.planned_kw, 1),
+            number(slot.delivered_kw, 1),
+            slot.source,
         )
-    out.print(orders)
-
-
-def needs(out: Console, reply: Any) -> None:
-    """Every need."""
-    for line in reply.unknown:
-        out.print(Text(f"not known now: {safe(line)}"))
-    if not reply.needs:
-        out.print(Text("nothing is needed"))
-    for at, one in enumerate(reply.needs):
-        if at:
-            out.print()
-        need(out, one)
+    out.print(lines)
+    events = table("AT", "", "WHAT", "DETAIL")
+    for event in one.events:
+        row(events, moment(event.at), event.kind, safe(event.what), safe(event.detail))
+    out.print(events)

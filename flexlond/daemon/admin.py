@@ -26,21 +26,22 @@ from flexlond.agents.window_ports import WindowOrder
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
 from flexlond.daemon.admin_buying import BuyingCalls
+from flexlond.daemon.admin_market import MarketCalls
 from flexlond.daemon.authority import is_operator, user_name
 from flexlond.daemon.check import Submission, check
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
     from zoneinfo import ZoneInfo
 
-    from flexlond.agents.market.port import MarketAgent
     from flexlond.agents.ports import AgentView
+    from flexlond.daemon.market import Market
     from flexlond.daemon.shell import Shell
 
 _log = structlog.get_logger()
 
 
-class AdminService(BuyingCalls, admin_pb2_grpc.AdminServicer):
+class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
     """Answers the calls of admin.proto from an AgentView and the shell."""
 
     def __init__(
@@ -51,18 +52,15 @@ class AdminService(BuyingCalls, admin_pb2_grpc.AdminServicer):
         tz: ZoneInfo,
         reload: Callable[[], Awaitable[str]],
         poke: Callable[[], None],
-        agents: Mapping[str, MarketAgent] | None = None,
+        market: Market | None = None,
     ) -> None:
-        """`reload` reads the configuration again; `poke` makes the loop's next cycle come at once.
-
-        `agents` are those on the market, by name, as they come and go.
-        """
-        self._agents = agents if agents is not None else {}
+        """`reload` reads the configuration again; `poke` makes the loop's next cycle come at once."""
         self._agent = agent
         self._shell = shell
         self._tz = tz
         self._reload = reload
         self._poke = poke
+        self._market = market
 
     async def Status(self, request: pb.Empty, context: Any) -> pb.StatusReply:
         """The state of the loop: open to everyone, it names no job."""

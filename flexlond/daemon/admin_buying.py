@@ -18,10 +18,8 @@ from flexlond.agents.portfolio.agent import FlexAgent
 from flexlond.daemon.admin_wire import plain_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flexlond.agents.grid.views import DiscoverView, NeedView
-    from flexlond.agents.market.port import MarketAgent
+    from flexlond.daemon.market import Market
 
 NOT_HERE = (
     "this process does not buy flexibility now: [agents] grid_orchestrator is off, or it is not on the market"
@@ -30,9 +28,9 @@ NOT_HERE = (
 
 
 class BuyingCalls:
-    """The calls; `_agents` and `_operator` are those of the service."""
+    """The calls; `_market` and `_operator` are those of the service."""
 
-    _agents: Mapping[str, MarketAgent]
+    _market: Market | None
 
     async def _operator(self, context: Any, what: str) -> None:
         raise NotImplementedError
@@ -80,8 +78,9 @@ class BuyingCalls:
         )
 
     async def _buyer(self, context: Any) -> GridAgent:
-        found = self._agents.get("grid_orchestrator")
-        portfolio = self._agents.get("flex_orchestrator")
+        agents = self._market.agents if self._market is not None else {}
+        found = agents.get("grid_orchestrator")
+        portfolio = agents.get("flex_orchestrator")
         if found is None and isinstance(portfolio, FlexAgent):
             found = portfolio.buying
         if not isinstance(found, GridAgent):

@@ -122,7 +122,7 @@ class Daemon:
             tz=parts.tz,
             reload=self.reload,
             poke=self._runner.poke,
-            agents=parts.market.agents,
+            market=parts.market,
         )
         self._server = AdminServer(
             service, Path(settings.daemon.admin_socket), munge_socket=settings.slurm.munge_socket

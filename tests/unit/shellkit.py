@@ -29,11 +29,11 @@ from flexlond.daemon.shell import Shell
 from flexlond.model.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from flexlond.agents.market.port import MarketAgent
     from flexlond.agents.ports import AgentView
+    from flexlond.daemon.market import Market
 
 NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
 
@@ -137,7 +137,7 @@ def served(
     folder: Path,
     munge_socket: str,
     shell: Shell | None = None,
-    agents: Mapping[str, MarketAgent] | None = None,
+    market: Market | None = None,
 ) -> Iterator[Path]:
     """The admin service over a Unix socket, on an event loop of its own thread."""
     path = folder / "admin.sock"
@@ -152,7 +152,7 @@ def served(
 
     async def start() -> AdminServer:
         service = AdminService(
-            agent, shell, tz=ZoneInfo("UTC"), reload=reload, poke=lambda: None, agents=agents
+            agent, shell, tz=ZoneInfo("UTC"), reload=reload, poke=lambda: None, market=market
         )
         server = AdminServer(service, path, munge_socket=munge_socket)
         await server.start()

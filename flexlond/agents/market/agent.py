@@ -53,8 +53,18 @@ class SellerAgent:
         self.seller.join(self._place.node)
 
     async def run(self) -> None:
-        """Turn until cancelled."""
+        """Turn until cancelled; the envelope is asked for beside, for it may take minutes."""
         await self.keeper.restore(self._clock())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._refresh())
+            group.create_task(self._turn())
+
+    async def _refresh(self) -> None:
+        while True:
+            await self.seller.works.refresh(self._clock())
+            await asyncio.sleep(self.seller.sell.refresh)
+
+    async def _turn(self) -> None:
         while True:
             self._woken.clear()
             if await self.keeper.turn(self._clock()):

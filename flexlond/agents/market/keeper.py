@@ -40,15 +40,11 @@ class Keeper:
 
     def __init__(self, seller: Seller) -> None:
         self._seller = seller
-        self._refreshed = -math.inf
         self._told: dict[str, float] = {}  # when a forecast was pushed last, by transaction
 
     async def turn(self, now: float) -> bool:
         """Everything that is next; whether something was written for the node."""
         seller = self._seller
-        if now - self._refreshed >= seller.sell.refresh:
-            await seller.works.refresh(now)
-            self._refreshed = now
         done = False
         for sale in seller.sales.of(SaleState.PENDING):
             done |= self._expire(sale, now)

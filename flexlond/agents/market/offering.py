@@ -53,7 +53,7 @@ class Offering:
     made_at: int  # the moment of the plan that it was made from
     slot_seconds: int
     slots: tuple[OfferSlot, ...]  # by start
-    notice: float  # the longest of its slots
+    notice: float  # the shortest of its slots; each slot has its own last moment
     shortest: int  # seconds
     longest: int
     deferral: int  # the longest that work is put off, seconds
@@ -77,8 +77,7 @@ def from_envelope(
 ) -> Offering:
     """The offering of an envelope; it may have no slots."""
     slots: dict[int, OfferSlot] = {}
-    longest = 0
-    notice = 0.0
+    notices = []
     for curve in view.curves:
         if curve.direction != "down":
             continue
@@ -86,8 +85,7 @@ def from_envelope(
         if not steps:
             continue
         needed = max(curve.start - min(steps.values()), sell.notice, sell.gate_closure)
-        notice = max(notice, needed)
-        longest = max(longest, _longest(curve, sell))
+        notices.append(needed)
         for start in range(curve.start, curve.end, view.slot_seconds):
             slots[start] = OfferSlot(
                 start, tuple(sorted(steps, key=lambda step: step.kw)), start - needed
@@ -97,11 +95,9 @@ def from_envelope(
         made_at=view.made_at,
         slot_seconds=view.slot_seconds,
         slots=tuple(slots[start] for start in sorted(slots)),
-        notice=notice,
+        notice=min(notices, default=0.0),
         shortest=sell.min_slots * view.slot_seconds,
-        longest=min(
-            max(longest, sell.min_slots * view.slot_seconds), sell.max_slots * view.slot_seconds
-        ),
+        longest=sell.max_slots * view.slot_seconds,
         deferral=rebound,
         rebound=rebound,
         certainty=view.level,
@@ -126,15 +122,6 @@ def _steps(curve: EnvelopeCurveView, sell: SellSettings) -> dict[Step, int]:
             continue
         found[Step(kw, round(max(price, sell.least_price), 6))] = step.order_by
     return found
-
-
-def _longest(curve: EnvelopeCurveView, sell: SellSettings) -> int:
-    offered = [
-        step.longest_seconds
-        for step in curve.steps
-        if step.offered_kw >= sell.least_kw and step.jobs >= sell.least_jobs
-    ]
-    return max(max(offered, default=0), curve.end - curve.start)
 
 
 def capacity(offering: Offering, kept: Mapping[int, int], now: float) -> dict[int, int]:

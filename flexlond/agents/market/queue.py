@@ -124,11 +124,12 @@ class QueueWorks:
         view = self._agent.show_window(window.window_id) if window else None
         if view is None:
             return ()
+        counted = self._counted(promise.key)
         return [
             Slot(
                 slot.start,
                 slot.baseline_kw,
-                planned_kw=slot.planned_kw,
+                planned_kw=slot.planned_kw if counted else math.nan,
                 usage_kw=slot.observed_kw if slot.start + view.slot_seconds <= now else math.nan,
                 source=slot.observed_source,
             )
@@ -139,4 +140,8 @@ class QueueWorks:
         """That it falls short; the reasons with figures of jobs stay in `flexlonctl window show`."""
         window = self._agent.window_of(key)
         view = self._agent.show_window(window.window_id) if window else None
-        return _NEVER_NAMED if view is not None and view.detail else ""
+        return _NEVER_NAMED if view is not None and view.detail and self._counted(key) else ""
+
+    def _counted(self, key: str) -> bool:
+        """Whether the plan in force was made under its window."""
+        return self.keeps_since(key) < self._agent.planned_at

@@ -1,25 +1,23 @@
-"""flexlonctl market against a served daemon: what people see, what programs get, what is refused."""
+"""flexlonctl offers, orders, order, market against a real seller: what people see, what programs get."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import math
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
-from flexlond._pb import admin_pb2 as pb
-from flexlond.agents.grid.agent import GridAgent
-from flexlond.agents.grid.needs import NeedError
-from flexlond.agents.grid.views import DiscoverView, LotView, NeedView, OfferView
-from flexlond.cli import render_market
 from flexlond.cli.flexlonctl import app
-from flexlond.daemon.admin_buying import discover, need
+from flexlond.daemon.market import Market
 from flexlond.daemon.shell import Shell
 from flexlond.model.settings import AdminSettings, Settings
-from tests.unit.shellkit import NOON, fake_agent, served
+from tests.unit.agents.market.kit import Deal
+from tests.unit.agents.market.shop import Shop
+from tests.unit.shellkit import fake_agent, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,179 +25,87 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-OFFERS = DiscoverView(
-    (
-        OfferView(
-            "a.test", "o", "[bold]A[/bold]", 40.0, 0.1, 0.2, 0.9, 300, 0.18, 40.0, (20.0,), "rank 1"
-        ),
-        OfferView(
-            "b.test",
-            "o",
-            "B",
-            0.0,
-            math.nan,
-            math.nan,
-            1.0,
-            0,
-            math.inf,
-            0.0,
-            (0.0,),
-            "nothing in these slots",
-        ),
-    ),
-    NOON,
-    1800,
-    4.0,
-    proven=True,
-    goal="stress",
-    open_kw=(5.0,),
-    skipped=("c.test: no catalogue yet",),
-)
-NEED = NeedView(
-    "k",
-    "operator",
-    "entered by an operator",
-    "OPEN",
-    "asked 1 seller(s)",
-    "price",
-    NOON,
-    1800,
-    (30.0, 30.0),
-    (30.0, 20.0),
-    (29.0, math.nan),
-    100.0,
-    3.5,
-    (LotView("o-1", "a.test", "ORDERED", (30.0, 20.0), (29.0, math.nan), 3.5, 0, ""),),
-)
-
-
-class Buys(GridAgent):
-    """A buyer that answers what a test wants."""
-
-    def __init__(self) -> None:
-        self.asked: list[object] = []
-
-    async def would_pick(
-        self, goal: str, kw: float, start: int, end: int, budget_gbp: float
-    ) -> DiscoverView:
-        self.asked.append((goal, kw, start, end, budget_gbp))
-        return OFFERS
-
-    def add_need(self, kw: float, start: int, end: int, budget_gbp: float, goal: str) -> NeedView:
-        self.asked.append((kw, start, end, budget_gbp, goal))
-        if kw > 1000.0:
-            raise NeedError("too much")
-        return NEED
-
-    def needs(self) -> list[NeedView]:
-        return [NEED]
-
-    def unknown(self) -> tuple[str, ...]:
-        return ("openadr: away",)
-
-    def cancel(self, order_id: str) -> str:
-        self.asked.append(order_id)
-        return "" if order_id == "o-1" else f"there is no order {order_id}"
+PERSON = {"approve": "person"}
 
 
 @pytest.fixture
-def buyer() -> Buys:
-    return Buys()
+def deal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Deal]:
+    sell = getattr(request, "param", {})
+    admin = AdminSettings(operators=(str(os.getuid()),), operator_group="")
+    made = Deal(tmp_path, Settings(admin=admin), Shop(), **sell)
+    yield made
+    made.close()
+    made.bench.store.close()
 
 
-def serving(
-    agents: dict[str, GridAgent], folder: Path, munge_socket: str
+@pytest.fixture
+def ctl(
+    deal: Deal, tmp_path: Path, munge_socket: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Result]]:
-    settings = Settings(admin=AdminSettings(operators=(str(os.getuid()),), operator_group=""))
-    shell = Shell(settings, folder / "flexlon.toml")
-    with served(fake_agent(), folder, munge_socket, shell, agents=agents) as path:
+    monkeypatch.setenv("TZ", "Europe/London")
+    time.tzset()
+    shell = Shell(deal.settings, tmp_path / "flexlon.toml")
+    market = Market(deal.settings)
+    market.agents["asset_site"] = deal.agent
+    with served(fake_agent(), tmp_path, munge_socket, shell, market) as path:
         environment = {"FLEXLON_SOCKET": str(path), "FLEXLON_MUNGE_SOCKET": munge_socket}
-        yield lambda *words: CliRunner().invoke(app, ["market", *words], env=environment)
+        yield lambda *words: CliRunner().invoke(app, list(words), env=environment)
+    monkeypatch.undo()
+    time.tzset()
 
 
-@pytest.fixture
-def ctl(buyer: Buys, tmp_path: Path, munge_socket: str) -> Iterator[Callable[..., Result]]:
-    yield from serving({"grid_orchestrator": buyer}, tmp_path, munge_socket)
+def test_offers_and_orders_for_people(ctl: Callable[..., Result], deal: Deal) -> None:
+    asyncio.run(deal.order([24.0, 12.0]))
+    output = ctl("offers").output
+    assert "100.0" in output
+    assert "76.0" in output
+    assert "0.1000" in output
+    output = ctl("orders").output
+    assert "bap.test" in output
+    assert "18.0" in output
+    assert "1 orders" in output
 
 
-@pytest.fixture
-def other(tmp_path: Path, munge_socket: str) -> Iterator[Callable[..., Result]]:
-    yield from serving({}, tmp_path, munge_socket)
+def test_an_order_with_its_life(ctl: Callable[..., Result], deal: Deal) -> None:
+    txn = asyncio.run(deal.order([24.0, 12.0]))
+    name = deal.sale(txn).order_id
+    result = ctl("order", name[:6])
+    assert result.exit_code == 0, result.output
+    for part in (name, "kept by the shop", "CONFIRMING -> ACTIVE", "on_confirm", "24.0"):
+        assert part in result.output
+    data = json.loads(ctl("order", name, "--json").output)
+    assert [slot["sold_kw"] for slot in data["slots"]] == [24.0, 12.0]
+    assert data["slots"][0]["delivered_kw"] is None
+    assert [event["what"] for event in data["events"] if event["kind"] == "in"] == [
+        "select",
+        "init",
+        "confirm",
+    ]
+    assert txn not in json.dumps(data)
+    listed = json.loads(ctl("orders", "--json").output)["orders"]
+    assert [one["order_id"] for one in listed] == [name]
+    assert ctl("order", "nope").exit_code == 1
 
 
-def test_discover_shows_the_ranking_and_what_would_be_picked(
-    ctl: Callable[..., Result], buyer: Buys
+@pytest.mark.parametrize("deal", [PERSON], indirect=True)
+def test_a_person_accepts_and_rejects(ctl: Callable[..., Result], deal: Deal) -> None:
+    first, second = (asyncio.run(deal.order([10.0])) for _ in range(2))
+    name, other = (deal.sale(txn).order_id for txn in (first, second))
+    assert f"flexlonctl market accept {name[:8]}" in ctl("orders").output
+    assert "it is put into force" in ctl("market", "accept", name[:8]).output
+    assert "the buyer is told" in ctl("market", "reject", other).output
+    again = ctl("market", "accept", other)
+    assert again.exit_code == 1
+    asyncio.run(deal.turn())
+    assert (deal.states(first)[0], deal.states(second)[0]) == ("ACTIVE", "CANCELLED")
+
+
+def test_a_process_that_sells_nothing_says_so(
+    tmp_path: Path, munge_socket: str, deal: Deal
 ) -> None:
-    shown = ctl("discover", "--stress", "--kw", "40kW")
-    assert shown.exit_code == 0, shown.output
-    assert buyer.asked == [("stress", 40.0, 0, 0, -1.0)]
-    for word in (
-        "a.test",
-        "40.00",
-        "0.1800",
-        "rank 1",
-        "no catalogue yet",
-        "nothing better exists",
-    ):
-        assert word in shown.output
-    assert "up to 5.00 kW" in shown.output
-    read = json.loads(ctl("discover", "--low-price", "--json").output)
-    assert [one["seller"] for one in read["offers"]] == ["a.test", "b.test"]
-    assert read["offers"][1]["price"] is None
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("discover",),
-        ("discover", "--stress", "--low-price"),
-        ("discover", "--stress", "--from", "now+1hour"),
-        ("need", "--kw", "40", "--from", "now+1hour", "--to", "now+2hours"),
-    ],
-)
-def test_what_cannot_be_meant_is_not_asked(
-    ctl: Callable[..., Result], buyer: Buys, words: tuple[str, ...]
-) -> None:
-    assert ctl(*words).exit_code == 2
-    assert buyer.asked == []
-
-
-def test_a_need_is_entered_and_shown_with_its_orders(
-    ctl: Callable[..., Result], buyer: Buys
-) -> None:
-    span = ("--from", "now+1hour", "--to", "now+2hours")
-    entered = ctl("need", "--kw", "30kW", *span, "--budget", "5")
-    assert entered.exit_code == 0, entered.output
-    assert buyer.asked[0][0] == 30.0  # type: ignore[index]
-    assert buyer.asked[0][3:] == (5.0, "")  # type: ignore[index]
-    refused = ctl("need", "--kw", "2MW", *span)
-    assert (refused.exit_code, "too much" in refused.output) == (1, True)
-    shown = ctl("needs")
-    for word in ("entered by an operator", "o-1", "29.00", "ORDERED", "openadr: away"):
-        assert word in shown.output
-    assert json.loads(ctl("needs", "--json").output)["needs"][0]["delivered_kw"] == [29.0, None]
-
-
-def test_an_order_is_cancelled_by_its_id(ctl: Callable[..., Result]) -> None:
-    assert ctl("cancel", "o-1").exit_code == 0
-    refused = ctl("cancel", "o-2")
-    assert (refused.exit_code, "there is no order o-2" in refused.output) == (1, True)
-
-
-def test_a_process_that_does_not_buy_says_so(other: Callable[..., Result]) -> None:
-    answer = other("needs")
-    assert answer.exit_code == 1
-    assert "grid_orchestrator is off" in answer.output
-
-
-def test_nothing_from_outside_is_markup() -> None:
-    from rich.console import Console  # noqa: PLC0415
-
-    out = Console(record=True, width=200)
-    render_market.discovered(out, discover(OFFERS))
-    render_market.needs(out, pb.NeedsReply(needs=[need(NEED)]))
-    render_market.discovered(out, pb.DiscoverReply())
-    render_market.needs(out, pb.NeedsReply())
-    text = out.export_text()
-    assert "no seller offers anything now" in text
-    assert "nothing is needed" in text
+    shell = Shell(deal.settings, tmp_path / "flexlon.toml")
+    with served(fake_agent(), tmp_path, munge_socket, shell) as path:
+        environment = {"FLEXLON_SOCKET": str(path), "FLEXLON_MUNGE_SOCKET": munge_socket}
+        result = CliRunner().invoke(app, ["offers"], env=environment)
+    assert result.exit_code == 1
+    assert "this process sells nothing" in result.output

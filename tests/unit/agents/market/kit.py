@@ -1,4 +1,4 @@
-"""A seller over a simulated Slurm and a buyer by hand, each with keys and a journal; bytes are carried by hand."""
+"""A seller over a simulated Slurm and a buyer by hand, with keys and journals; bytes are carried by hand."""
 
 from __future__ import annotations
 
@@ -117,8 +117,11 @@ class Deal:
             job = self.bench.slurm.submit(FLEX, cpus=1, minutes=180, **more)
             self.bench.slurm.edit(job, begin=FIRST)
 
-    async def cycle(self) -> None:
+    async def cycle(self, *, fresh: bool = True) -> None:
+        """A cycle of the loop; `fresh`: the envelope of its plan is asked for."""
         await self.bench.cycle()
+        if fresh:
+            await self.seller.works.refresh(float(self.now))
         await self.turn()
 
     async def turn(self) -> None:
@@ -170,9 +173,14 @@ class Deal:
         found: list[dict[str, Any]] = self.buyer.last("on_discover")["message"]["catalogs"]
         return found
 
-    def select(self, kw: list[float], start: int = FIRST) -> str:
+    def say_select(self, kw: list[float], start: int = FIRST) -> str:
+        """It is in the outbox."""
         txn = str(uuid.uuid4())
         self.ask("select", txn, {"contract": need(kw, start)})
+        return txn
+
+    def select(self, kw: list[float], start: int = FIRST) -> str:
+        txn = self.say_select(kw, start)
         self.settle()
         return txn
 
@@ -237,10 +245,10 @@ class Deal:
         return self.seller.sales.get(txn)
 
 
-def columns(values: dict[str, list[float]], start: int) -> dict[str, Any]:
+def columns(values: dict[str, list[float]], start: int, slot: int = SLOT) -> dict[str, Any]:
     units = {"PRICE": "GBP_PER_KWH"}
     return {
-        "intervalPeriod": {"start": moment_of(start), "duration": duration_of(SLOT)},
+        "intervalPeriod": {"start": moment_of(start), "duration": duration_of(slot)},
         "payloadDescriptors": [
             {
                 "objectType": "EVENT_PAYLOAD_DESCRIPTOR",
@@ -262,7 +270,7 @@ def columns(values: dict[str, list[float]], start: int) -> dict[str, Any]:
     }
 
 
-def need(kw: list[float], start: int) -> dict[str, Any]:
+def need(kw: list[float], start: int, slot: int = SLOT) -> dict[str, Any]:
     """The contract of a select."""
     return {
         "status": {"code": "DRAFT"},
@@ -277,7 +285,9 @@ def need(kw: list[float], start: int) -> dict[str, Any]:
                         "resourceAttributes": {
                             "@context": f"{SCHEMA}DemandFlexNeed/v2.0/context.jsonld",
                             "@type": "DemandFlexNeed",
-                            **columns({"CAPACITY_REQUESTED": kw, "PRICE": [1.0] * len(kw)}, start),
+                            **columns(
+                                {"CAPACITY_REQUESTED": kw, "PRICE": [1.0] * len(kw)}, start, slot
+                            ),
                         },
                     }
                 ],

@@ -32,10 +32,10 @@ def deal(tmp_path: Path, settings: Settings) -> Iterator[Deal]:
 
 
 async def live(deal: Deal, until: int, step: int = 300) -> None:
-    """Beat until `until`."""
+    """Beat until `until`; nothing more is sold, so the envelope is not asked for."""
     while deal.now < until:
         deal.bench.slurm.advance(step)
-        await deal.cycle()
+        await deal.cycle(fresh=False)
 
 
 def running(deal: Deal) -> int:
@@ -49,7 +49,6 @@ async def test_the_catalogue_has_what_the_envelope_offers_with_the_margin_on_its
     await deal.cycle()
     catalogs = deal.discover()
     kw, price = offered_kw(catalogs), offered_kw(catalogs, "OFFER_PRICE")
-    assert kw[FIRST + SLOT] == pytest.approx(0.9 * 0.5 * JOBS * KW, abs=0.7)
     view = await deal.bench.agent.envelope(None)
     (step,) = [
         step
@@ -58,6 +57,7 @@ async def test_the_catalogue_has_what_the_envelope_offers_with_the_margin_on_its
         for step in curve.steps
         if step.offered_kw == max(one.offered_kw for one in curve.steps)
     ]
+    assert 0 < kw[FIRST + SLOT] == pytest.approx(step.offered_kw, abs=1e-3)
     assert price[FIRST + SLOT] == pytest.approx(1.1 * step.gbp_per_mwh / 1000, abs=1e-6)
     pack = catalogs[0]["offers"][0]["offerAttributes"]
     assert (pack["@type"], pack["noticePeriod"]) == ("ComputeFlexOffer", "PT5M")
@@ -68,7 +68,7 @@ async def test_an_order_becomes_a_window_is_kept_told_slot_by_slot_and_completes
     deal: Deal,
 ) -> None:
     await deal.cycle()
-    sold = [24.0, 36.0]
+    sold = [12.0, 18.0]
     txn = await deal.order(sold, FIRST + SLOT)
     assert deal.states(txn) == ("ACTIVE", "ACTIVE")
     window = deal.bench.agent.window_of(deal.sale(txn).order_id)
@@ -281,10 +281,8 @@ async def test_a_shortfall_is_told_when_it_is_foreseen(deal: Deal) -> None:
     await deal.cycle()
     txn = await deal.order([24.0], FIRST + SLOT)
     before = len(deal.buyer.heard_)
-    for _ in range(4):  # jobs without consent, of 12 kW each
-        deal.bench.slurm.submit("power=10kW", cpus=14, minutes=600)
-    for job in list(deal.bench.slurm.jobs)[:JOBS]:
-        deal.bench.slurm.edit(job, comment="flex: max-delay=1:30:00 power=10kW")
+    for _ in range(JOBS):  # they run before and in the window, whatever is planned
+        deal.bench.slurm.submit("flex: max-delay=0:40:00 power=10kW", cpus=1, minutes=600)
     deal.bench.slurm.advance(60)
     await deal.cycle()
     assert deal.now < FIRST
@@ -369,7 +367,7 @@ async def test_no_message_names_a_job_or_a_user(deal: Deal) -> None:
     deal.ask("status", first, {"contract": deal.said(first)})
     deal.ask("support", first, {"support": {"orderId": "x"}})
     deal.settle()
-    said = b" ".join(deal.wire)
+    said = re.sub(rb'"BLAKE-512=[^"]*"', b"", b" ".join(deal.wire))
     actions = set(re.findall(rb'"action":"(on_[a-z]+)"', said))
     assert {
         b"on_discover",
