@@ -1,16 +1,14 @@
-"""What users submit in the market's demo: plain jobs, short ones before an evening's batch; always the same.
+"""What users submit in the market's demo: plain jobs, and an evening's batch that can wait; always the same.
 
-Law: pure; the same seed gives the same submissions. What can be sold of a queue is what the queue has: the
-flexible batch is submitted early with a begin time of its users' own (--begin), so the plan knows what it would
-draw in the window, and each of its jobs runs longer than the window, so what its delay gives is certain. Until
-then short plain jobs keep the same GPUs busy; others run from the begin to after the window. Seconds; time
-limits are in Slurm's whole minutes.
+Law: pure. What can be sold of a queue is what the queue has: the flexible batch is submitted early with a begin
+time of its users' own (--begin), so the plan knows what it would draw in the window, and each of its jobs runs
+longer than the window, so what its delay gives is certain. Until then plain jobs keep the same GPUs busy; others
+run from the begin to after the window. Seconds; time limits are in Slurm's whole minutes.
 """
 
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,13 +22,12 @@ PLAIN = 5  # GPUs, for as long as the demo lasts
 BATCH = GPUS - PLAIN  # jobs of one GPU each
 EARLY = 3  # slots before the window at which the batch may begin, and that it lasts beyond it
 PATIENCE = 45  # slots that one of the batch may wait
-_SHORT = (2.4, 3.4)  # slots that one of the short jobs runs
 _GAP = 0.2  # seconds between two submissions
 
 
-def market_load(timing: Timing, *, seed: int) -> tuple[Submission, ...]:
+def market_load(timing: Timing) -> tuple[Submission, ...]:
     """Everything that is submitted, in order of time."""
-    jobs = [*_plain(timing), *_batch(timing), *_short(timing, random.Random(seed))]
+    jobs = [*_plain(timing), *_before(timing), *_batch(timing)]
     return tuple(replace(job, at=round(at * _GAP, 2)) for at, job in enumerate(jobs))
 
 
@@ -71,23 +68,19 @@ def _batch(timing: Timing) -> list[Submission]:
     ]
 
 
-def _short(timing: Timing, draw: random.Random) -> list[Submission]:
-    """As many as the GPUs of the batch can do before it begins."""
-    seconds, work = timing.slot_seconds, BATCH * (timing.begin - EARLY - 1.5)
-    jobs: list[Submission] = []
-    while work > 0:
-        slots = draw.uniform(*_SHORT)
-        work -= slots
-        jobs.append(
-            Submission(
-                name=f"short-{len(jobs) + 1}",
-                at=0.0,
-                user=draw.choice(USERS),
-                kind=Kind.PLAIN,
-                cpus=2,
-                runtime=round(slots * seconds),
-                gpus=1,
-                minutes=math.ceil((_SHORT[1] * seconds + 5) / 60),
-            )
+def _before(timing: Timing) -> list[Submission]:
+    """On the GPUs of the batch until it begins; their time limits end there as well."""
+    limit = (timing.begin - EARLY) * timing.slot_seconds // 60
+    return [
+        Submission(
+            name=f"before-{number + 1}",
+            at=0.0,
+            user=USERS[number % len(USERS)],
+            kind=Kind.PLAIN,
+            cpus=2,
+            runtime=limit * 60 - draw,
+            gpus=1,
+            minutes=limit,
         )
-    return jobs
+        for number, draw in enumerate(range(8, 8 + BATCH))
+    ]

@@ -109,7 +109,7 @@ def run_market(asked: Asked, console: Console) -> MarketReport:
     vtn = market_town.Vtn()
     try:
         day = prepare(timing)
-        users = Users(market_load(timing, seed=asked.seed), float(day.start))
+        users = Users(market_load(timing), float(day.start))
         run = MarketRun(day, timing, users, asked.reduction, watch_of(users), vtn=vtn)
         time.sleep(max(0.0, day.start - time.time()))
         run.watch(console)
