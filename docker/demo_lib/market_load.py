@@ -2,8 +2,8 @@
 
 Law: pure. What can be sold of a queue is what the queue has: the flexible batch is submitted early with a begin
 time of its users' own (--begin), so the plan knows what it would draw in the window, and each of its jobs runs
-longer than the window, so what its delay gives is certain. Until then plain jobs keep the same GPUs busy; others
-run from the begin to after the window. Seconds; time limits are in Slurm's whole minutes.
+longer than the window, so what its delay gives is certain. Until then plain jobs keep the same GPUs busy;
+others run from the begin to after the window. Seconds; time limits are in Slurm's whole minutes.
 """
 
 from __future__ import annotations
