@@ -115,7 +115,9 @@ bootstrap() {
 
 # ---- images
 
-image_of() { echo "flexlon:$1"; }
+# image_of VERSION: a tag of this checkout's own, so that a build elsewhere cannot change a run under way here.
+CHECKOUT=$(cksum <<<"$ROOT" | cut -d' ' -f1)
+image_of() { echo "flexlon:$1-$CHECKOUT"; }
 
 # stage: what the Dockerfile takes from this machine. Behind a proxy that inspects TLS, pip in a container
 # needs the CA bundle that this machine uses; elsewhere the file is empty and nothing changes.

@@ -287,6 +287,7 @@ class Batch:
                 self._settle_resume(item, None)
                 continue
             changed[job.job_id] = self._outcome(item, job, complaints, now)
+            self._settle_resume(item, job)
             back = self._lost_race(item, job, now)
             if back is not None:
                 undo.append((item, back))
@@ -303,7 +304,6 @@ class Batch:
         assert go is not None  # noqa: S101
         assert before is not None  # noqa: S101
         record = facts.record
-        self._settle_resume(item, job)
         if took_effect(go, facts.job, job, now):
             item.result = result_of(item, Outcome.APPLIED, "applied", "", job)
             return record
@@ -332,10 +332,17 @@ class Batch:
         return replace(before, ours=record.ours)
 
     def _settle_resume(self, item: Item, job: Job | None) -> None:
-        """Drop the resume entry of a job that runs, ended, or was never suspended by us after all."""
-        assert item.go is not None  # noqa: S101 # it was acted on
-        touched = item.go.verb in {Verb.SUSPEND, Verb.RESUME} or item.go.resume_first
-        if touched and (job is None or job.state is not JobState.SUSPENDED):
+        """Drop the resume entry of a job that runs, ended, or was never suspended by us after all.
+
+        Not where its suspend may have been forgotten: then its processes stand still (resume.py).
+        """
+        go, result = item.go, item.result
+        assert go is not None  # noqa: S101 # it was acted on
+        assert result is not None  # noqa: S101 # set just before
+        touched = go.verb in {Verb.SUSPEND, Verb.RESUME} or go.resume_first
+        if not touched or (job is not None and job.state is JobState.SUSPENDED):
+            return
+        if job is None or go.verb is not Verb.SUSPEND or result.outcome is not Outcome.UNKNOWN:
             self._p.book.disarm(item.action.job_id)
 
     def _lost_race(self, item: Item, job: Job, now: int) -> int | None:

@@ -91,8 +91,13 @@ def _resume_due(config: HelperConfig) -> int:
         now=int(time.time()),
         grace=config.helper.resume_grace,
     )
-    if summary.resumed or summary.gone or summary.failed:
-        _log.warning(summary.sentence, resumed=summary.resumed, still_suspended=summary.failed)
+    if not summary.quiet:
+        _log.warning(
+            summary.sentence,
+            resumed=summary.resumed,
+            woken=summary.woken,
+            still_suspended=summary.failed,
+        )
     return 1 if summary.failed else 0
 
 

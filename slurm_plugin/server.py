@@ -9,6 +9,7 @@ does meanwhile; a requeue that waits for a checkpoint holds nobody up.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -61,6 +62,7 @@ class HelperServicer(helper_pb2_grpc.HelperServicer):
         self._daemon_uid = daemon_uid
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="batch")
         self._later: set[asyncio.Task[None]] = set()
+        self._instance = secrets.token_hex(8)
 
     async def Apply(self, request: Any, context: Any) -> Any:  # noqa: N802 # the name in the proto
         """Carry out a batch; one result per action, in the order of the request."""
@@ -119,6 +121,7 @@ class HelperServicer(helper_pb2_grpc.HelperServicer):
                 for record in opt_outs
             ],
             actions_left=self._parts.actions.left(self._parts.monotonic()),
+            instance=self._instance,
         )
 
     async def reconfigure(self, config: HelperConfig) -> None:

@@ -339,20 +339,22 @@ class PlanReply(_message.Message):
     def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[PlanSlot, _Mapping]]] = ..., cost_gbp: _Optional[float] = ..., cost_asap_gbp: _Optional[float] = ..., co2_kg: _Optional[float] = ..., co2_asap_kg: _Optional[float] = ..., objective_gbp: _Optional[float] = ..., bound_gbp: _Optional[float] = ..., gap: _Optional[float] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., seconds: _Optional[float] = ..., optimised: _Optional[int] = ..., base_kw: _Optional[float] = ..., carbon_shadow_gbp_t: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ..., carbon_caps: _Optional[_Iterable[_Union[CarbonCap, _Mapping]]] = ..., units: _Optional[_Iterable[_Union[UnitCost, _Mapping]]] = ...) -> None: ...
 
 class CarbonCap(_message.Message):
-    __slots__ = ("name", "cap_kg", "spent_kg", "planned_kg", "shadow_gbp_t", "kept")
+    __slots__ = ("name", "cap_kg", "spent_kg", "planned_kg", "shadow_gbp_t", "kept", "expected_kg")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CAP_KG_FIELD_NUMBER: _ClassVar[int]
     SPENT_KG_FIELD_NUMBER: _ClassVar[int]
     PLANNED_KG_FIELD_NUMBER: _ClassVar[int]
     SHADOW_GBP_T_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_KG_FIELD_NUMBER: _ClassVar[int]
     name: str
     cap_kg: float
     spent_kg: float
     planned_kg: float
     shadow_gbp_t: float
     kept: bool
-    def __init__(self, name: _Optional[str] = ..., cap_kg: _Optional[float] = ..., spent_kg: _Optional[float] = ..., planned_kg: _Optional[float] = ..., shadow_gbp_t: _Optional[float] = ..., kept: _Optional[bool] = ...) -> None: ...
+    expected_kg: float
+    def __init__(self, name: _Optional[str] = ..., cap_kg: _Optional[float] = ..., spent_kg: _Optional[float] = ..., planned_kg: _Optional[float] = ..., shadow_gbp_t: _Optional[float] = ..., kept: _Optional[bool] = ..., expected_kg: _Optional[float] = ...) -> None: ...
 
 class UnitCost(_message.Message):
     __slots__ = ("unit", "jobs", "work", "gbp", "gbp_asap", "co2_g", "co2_asap_g")

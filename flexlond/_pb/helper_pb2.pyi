@@ -108,16 +108,18 @@ class OptOut(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., at: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "slurm_version", "opt_outs", "actions_left")
+    __slots__ = ("version", "slurm_version", "opt_outs", "actions_left", "instance")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SLURM_VERSION_FIELD_NUMBER: _ClassVar[int]
     OPT_OUTS_FIELD_NUMBER: _ClassVar[int]
     ACTIONS_LEFT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
     version: str
     slurm_version: str
     opt_outs: _containers.RepeatedCompositeFieldContainer[OptOut]
     actions_left: int
-    def __init__(self, version: _Optional[str] = ..., slurm_version: _Optional[str] = ..., opt_outs: _Optional[_Iterable[_Union[OptOut, _Mapping]]] = ..., actions_left: _Optional[int] = ...) -> None: ...
+    instance: str
+    def __init__(self, version: _Optional[str] = ..., slurm_version: _Optional[str] = ..., opt_outs: _Optional[_Iterable[_Union[OptOut, _Mapping]]] = ..., actions_left: _Optional[int] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Stretch(_message.Message):
     __slots__ = ("start", "end", "kw")

@@ -16,6 +16,7 @@ import structlog
 from flexlond.agents.decide import Backoff
 from flexlond.agents.margin import DAY
 from flexlond.agents.settling import end_of
+from flexlond.agents.witness import MAKES_WAIT
 from flexlond.model.action import Action, Outcome, Result, Verb
 from flexlond.slurm.helper_client import HelperUnavailable
 
@@ -24,14 +25,25 @@ if TYPE_CHECKING:
 
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.records import JobRecord, Store
+    from flexlond.agents.witness import Witness
     from flexlond.model.job import Snapshot
     from flexlond.model.licence import Reserved, Stretch
+    from flexlond.slurm.helper_client import HelperStatus
 
 _log = structlog.get_logger()
 _BACKOFF = 300  # seconds before a refused hold is asked again
 # What the helper read was not what we had read, or it could not be read, or not be sent now.
 _OF_THE_MOMENT = frozenset(
-    {"begin-changed", "state-changed", "requeued", "unreadable", "rate", "duplicate", "past"}
+    {
+        "begin-changed",
+        "state-changed",
+        "requeued",
+        "unreadable",
+        "rate",
+        "duplicate",
+        "past",
+        "ledger",
+    }
 )
 _HOLDS = frozenset({Verb.HOLD_UNTIL, Verb.REQUEUE_UNTIL})
 _STOPS = frozenset({Verb.REQUEUE_UNTIL, Verb.SUSPEND})
@@ -49,7 +61,7 @@ class Helper(Protocol):
         """Bring the reservations of ours to `wanted`; HelperUnavailable when nothing can be said."""
         ...
 
-    async def status(self) -> object:
+    async def status(self) -> HelperStatus:
         """Any answer means that it is there; HelperUnavailable otherwise."""
         ...
 
@@ -57,14 +69,22 @@ class Helper(Protocol):
 class Actuator:
     """The job records, and the way to the helper."""
 
-    def __init__(self, store: Store, helper: Helper) -> None:
-        """Takes up the records that the store kept."""
+    def __init__(self, store: Store, helper: Helper, witness: Witness | None = None) -> None:
+        """Takes up the records that the store kept; `witness` is the ledger, where one is kept."""
         self.records: dict[int, JobRecord] = dict(store.records())
         self.backoff: dict[int, Backoff] = {}
         self.answering = False
         self.detail = "not asked yet"
         self._store = store
         self._helper = helper
+        self._witness = witness
+        self._instance = ""  # of the helper that answered last
+        self._orphaned: frozenset[str] = frozenset()  # actions that were open when it was restarted
+
+    @property
+    def unwitnessed(self) -> str:
+        """Why the ledger cannot be written, so that nothing may be held; "" while it can or there is none."""
+        return self._witness.problem if self._witness else ""
 
     def keep(self, records: Iterable[JobRecord]) -> None:
         """Remember these records now and durably."""
@@ -94,7 +114,8 @@ class Actuator:
         for intent in open_:
             action = intent.action
             job = seen.get(action.job_id)
-            end = end_of(intent, job, graces.get(action.action_id, 0), now)
+            grace, orphaned = graces.get(action.action_id, 0), action.action_id in self._orphaned
+            end = end_of(intent, job, grace, now, orphaned=orphaned)
             if end is None:
                 continue
             outcome, detail = end
@@ -106,7 +127,7 @@ class Actuator:
             if action.verb in _STOPS and outcome is Outcome.APPLIED:
                 record = self.records.get(action.job_id)
                 self.keep([replace(record, touched=True)] if record else [])
-        self._store.record_results(ends, now)
+        self._record_results(ends, now)
         return released
 
     async def send(
@@ -117,21 +138,47 @@ class Actuator:
             return ()
         self.keep(_intend(actions, flex, self.records))
         self._store.record_intents(actions, now)
+        sent, kept_back = await self._witnessed(actions, flex, now)
+        if not sent:
+            return kept_back
         try:
-            results = await self._helper.apply(actions)
+            results = await self._helper.apply(sent)
         except HelperUnavailable as error:
             self.answering, self.detail = False, str(error)
             _log.warning("helper unavailable", error=str(error))
-            return ()
+            return kept_back
         self.answering, self.detail = True, "answering"
-        self._store.record_results(results, now)
+        self._record_results(results, now)
         by_id = {action.action_id: action for action in actions}
         self.keep(
             record
             for result in results
             if (record := self._remember(by_id[result.action_id], result, now)) is not None
         )
-        return results
+        return (*results, *kept_back)
+
+    async def _witnessed(
+        self, actions: Sequence[Action], flex: Mapping[int, FlexJob], now: int
+    ) -> tuple[Sequence[Action], Sequence[Result]]:
+        """What may be sent, and what is refused here because it would make jobs wait unrecorded (I9)."""
+        if self._witness is None:
+            return actions, ()
+        jobs = {job_id: known.job for job_id, known in flex.items()}
+        if await self._witness.intents(actions, jobs, now):
+            return actions, ()
+        why = f"it could not be recorded in the ledger: {self.unwitnessed}"
+        refused = [
+            Result(a.action_id, Outcome.REFUSED, "ledger", why, a.expected_begin, a.expected_state)
+            for a in actions
+            if a.verb in MAKES_WAIT
+        ]
+        self._record_results(refused, now)
+        return [a for a in actions if a.verb not in MAKES_WAIT], refused
+
+    def _record_results(self, results: Sequence[Result], now: int) -> None:
+        self._store.record_results(results, now)
+        if self._witness is not None:
+            self._witness.effects(results, now)
 
     async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved | None:
         """Bring the reservations of ours to `wanted`; None when the helper is silent."""
@@ -150,12 +197,19 @@ class Actuator:
     async def ask(self) -> bool:
         """Whether the helper is there, so that its silence is noticed each beat."""
         try:
-            await self._helper.status()
+            status = await self._helper.status()
         except HelperUnavailable as error:
             self.answering, self.detail = False, str(error)
         else:
             self.answering, self.detail = True, "answering"
+            self._notice_restart(status.instance)
         return self.answering
+
+    def _notice_restart(self, instance: str) -> None:
+        """What was open when the helper was restarted: it forgot what it was about to send."""
+        if self._instance and instance != self._instance:
+            self._orphaned = frozenset(one.action.action_id for one in self._store.open_intents())
+        self._instance = instance
 
     def _remember(self, action: Action, result: Result, now: int) -> JobRecord | None:
         record = self.records.get(action.job_id)

@@ -1,25 +1,26 @@
 """The carbon caps of a day: what flexible jobs have emitted today, and the caps that the planner is given.
 
 Law: a day is one of the site's own zone. Counted are jobs with consent from their start on, by what the plan
-counts of their power and by the intensity of the moment: an estimate from the model, not a measurement. Kept in
-the store, so a restart forgets nothing; what ran while the daemon was down is counted where it still runs, at
-the intensity of the moment it is seen again. Runs under way count until their predicted end. Without caps in
-the configuration nothing is noted. Kg CO2, kW, epoch seconds.
+counts of their power and by the intensity of the moment: an estimate from the model, not a measurement. What
+the days before say of jobs yet to come is kept back for them (planning/carbon_book.py). Kept in the store, so
+a restart forgets nothing; what ran while the daemon was down is counted where it still runs, at the intensity
+of the moment it is seen again. Runs under way count until their predicted end. Without caps in the
+configuration nothing is noted. Kg CO2, kW, epoch seconds.
 """
 
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from flexlond.planning.carbon_book import CarbonBook
 from flexlond.planning.carbon_days import day_caps, day_of, span_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import date
+    from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from flexlond.agents.records import Store
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     from flexlond.planning.problem import CarbonCap, Problem
 
 CARBON_DAYS: Final = "carbon-days"
-_KEPT: Final = 8  # days
 
 
 class _Noted(msgspec.Struct):
     at: int = 0
-    days: dict[str, dict[str, float]] = {}  # ISO date -> account -> kg
+    since: int = 0
+    days: dict[str, dict[str, list[float]]] = {}  # ISO date -> account -> kg by hour of submission
 
 
 class CarbonDays:
@@ -42,29 +43,28 @@ class CarbonDays:
     def __init__(self, store: Store, tz: ZoneInfo) -> None:
         """Take up what was noted before."""
         self._store, self._tz = store, tz
-        self._noted = _decoded(store.get_blob(CARBON_DAYS))
+        self._at, self._book = _decoded(store.get_blob(CARBON_DAYS), tz)
 
     def note(self, now: int, emitters: Sequence[Emitter], g_kwh: float) -> None:
         """`emitters` have run since the last note at the intensity `g_kwh` (NaN: not known, not counted)."""
-        last, noted = self._noted.at, self._noted
-        noted.at = now
+        last, book = self._at, self._book
+        self._at = now
+        book.since = book.since or now
         if not last or now <= last or not math.isfinite(g_kwh):
             return
         for day in {day_of(last, self._tz), day_of(now, self._tz)}:
             begin, end = span_of(day, self._tz)
-            sums = noted.days.setdefault(day.isoformat(), {})
             for job in emitters:
                 seconds = min(now, end) - max(last, job.start, begin)
                 if seconds > 0:
-                    kg = job.kw * seconds / 3.6e6 * g_kwh
-                    sums[job.account] = sums.get(job.account, 0.0) + kg
-        oldest = (day_of(now, self._tz) - timedelta(days=_KEPT)).isoformat()
-        noted.days = {name: sums for name, sums in noted.days.items() if name >= oldest}
+                    book.add(day, job.account, job.submit, job.kw * seconds / 3.6e6 * g_kwh)
+        book.forget(day_of(now, self._tz))
+        noted = _Noted(now, book.since, _plain(book))
         self._store.put_blob(CARBON_DAYS, msgspec.msgpack.encode(noted), now)
 
     def emitted(self, day: date) -> dict[str, float]:
         """Kg by account on a day, as far as it was noted."""
-        return dict(self._noted.days.get(day.isoformat(), {}))
+        return self._book.emitted(day)
 
     def caps(
         self,
@@ -74,12 +74,35 @@ class CarbonDays:
         settings: PlanningSettings,
     ) -> tuple[CarbonCap, ...]:
         """The caps of every day that `problem` reaches into; `accounts` (J,) are its jobs'."""
-        return day_caps(problem, accounts, emitters, self.emitted, settings=settings, tz=self._tz)
+        now, tz = problem.now, self._tz
+
+        def expected(day: date) -> Mapping[str, float]:
+            return self._book.expected(day, now, day_of(now, tz))
+
+        return day_caps(
+            problem, accounts, emitters, self.emitted, expected, settings=settings, tz=tz
+        )
 
 
-def _decoded(blob: bytes) -> _Noted:
+def _plain(book: CarbonBook) -> dict[str, dict[str, list[float]]]:
+    return {
+        day.isoformat(): {account: kg.tolist() for account, kg in sums.items()}
+        for day, sums in book.days.items()
+    }
+
+
+def _decoded(blob: bytes, tz: ZoneInfo) -> tuple[int, CarbonBook]:
     """What was stored; nothing where it cannot be read."""
+    book = CarbonBook(tz)
+    if not blob:
+        return 0, book
     try:
-        return msgspec.msgpack.decode(blob, type=_Noted) if blob else _Noted()
+        noted = msgspec.msgpack.decode(blob, type=_Noted)
+        book.since = noted.since
+        book.days = {
+            date.fromisoformat(day): {account: book.hours(kg) for account, kg in sums.items()}
+            for day, sums in noted.days.items()
+        }
     except (msgspec.DecodeError, ValueError):
-        return _Noted()
+        return 0, CarbonBook(tz)
+    return noted.at, book

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from flexlond.agents.learning import Learner
     from flexlond.agents.power_log import Meter
     from flexlond.agents.records import JobRecord, Store
+    from flexlond.agents.witness import Witness
     from flexlond.model.job import Job
     from flexlond.model.settings import Settings
     from flexlond.planning.licence import Kept
@@ -72,6 +73,7 @@ class Loop(LoopState):
         learner: Learner | None = None,
         assets: AssetDesk | None = None,
         meter: Meter | None = None,
+        witness: Witness | None = None,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
         super().__init__(
@@ -80,7 +82,7 @@ class Loop(LoopState):
             reader_reason=reader_reason,
             version=version,
             started_at=clock(),
-            actuator=Actuator(store, helper),
+            actuator=Actuator(store, helper, witness),
             consents=ConsentReader(settings.directive, tz),
             paused=store.get("paused") == "yes",
             draining=store.get("draining") == "yes",
@@ -168,7 +170,11 @@ class Loop(LoopState):
     def may_delay(self) -> bool:
         """Whether the plugin may give new jobs a decision window."""
         return (
-            self._complete and self.actuator.answering and self._acting() and self._signals_usable()
+            self._complete
+            and self.actuator.answering
+            and self._acting()
+            and self._signals_usable()
+            and not self.actuator.unwitnessed
         )
 
     def _acting(self) -> bool:
@@ -289,6 +295,7 @@ class Loop(LoopState):
             and self.snapshot is not None
             and self.snapshot.complete
             and self._signals_usable()
+            and not self.actuator.unwitnessed
         )
 
     async def _carry_out(self, now: int, only: Collection[int] | None) -> Sequence[Result]:

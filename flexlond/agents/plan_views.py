@@ -60,6 +60,7 @@ def plan_view(agent: LoopState) -> PlanView | None:
                 one.name,
                 one.total_kg,
                 one.spent_kg,
+                one.expected_kg,
                 one.planned_kg,
                 1000.0 * one.price_gbp_kg,
                 one.kept,

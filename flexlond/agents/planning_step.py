@@ -340,7 +340,9 @@ def emitters(
 ) -> list[Emitter]:
     """The running jobs with consent; `kw` is what the plan counts of each, by job id."""
     return [
-        Emitter(job.account, kw.get(job.job_id, 0.0), job.start, outlook.end_of(job, now))
+        Emitter(
+            job.account, kw.get(job.job_id, 0.0), job.start, outlook.end_of(job, now), job.submit
+        )
         for job, _ in _consenting(state, snapshot)
         if job.start and job.state in _DRAWING
     ]

@@ -191,6 +191,7 @@ class CarbonCapView:
     name: str
     cap_kg: float
     spent_kg: float
+    expected_kg: float
     planned_kg: float
     shadow_gbp_t: float
     kept: bool

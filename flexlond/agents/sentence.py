@@ -83,6 +83,10 @@ def obstacle(agent: LoopState) -> str:
             not agent.actuator.answering,
             f"no new holds, the helper does not answer ({agent.actuator.detail})",
         ),
+        (
+            bool(agent.actuator.unwitnessed),
+            f"no new holds, the ledger cannot be written ({agent.actuator.unwitnessed})",
+        ),
     )
     return next((why for applies, why in reasons if applies), "")
 

@@ -1,8 +1,8 @@
 """What an action of ours came to, by what is seen of its job: for intents whose answer did not come.
 
 Law: pure. An effect counts once observed. What is not seen in force is superseded, never sent again by itself:
-the next plan decides afresh. A stop that may still come (its job has its checkpoint signal) is left open.
-Epoch seconds.
+the next plan decides afresh. A stop that may still come (its job has its checkpoint signal) is left open,
+unless the helper that was to send it has been restarted since: that one is not coming. Epoch seconds.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ if TYPE_CHECKING:
     from flexlond.agents.records import OpenIntent
     from flexlond.model.job import Job
 
+_NOT_COMING = "the helper was restarted before it was done: the next plan decides"
 _OF_PENDING = frozenset({Verb.HOLD_UNTIL, Verb.RELEASE})
 
 
-def end_of(intent: OpenIntent, job: Job | None, grace: int, now: int) -> tuple[Outcome, str] | None:
-    """How `intent` ended, by `job` as seen now; None: too early to say. `grace` (s) is its checkpoint's."""
+def end_of(
+    intent: OpenIntent, job: Job | None, grace: int, now: int, *, orphaned: bool = False
+) -> tuple[Outcome, str] | None:
+    """How `intent` ended, by `job` as seen now; None: too early to say.
+
+    `grace` (s) is its checkpoint's; `orphaned`: the helper has been restarted since it was sent.
+    """
     if intent.action.verb in _OF_PENDING:
         return _of_pending(intent, job, now)
-    return _of_running(intent, job, grace, now)
+    return _of_running(intent, job, grace, now, orphaned=orphaned)
 
 
 def _of_pending(intent: OpenIntent, job: Job | None, now: int) -> tuple[Outcome, str]:
@@ -39,7 +45,7 @@ def _of_pending(intent: OpenIntent, job: Job | None, now: int) -> tuple[Outcome,
 
 
 def _of_running(
-    intent: OpenIntent, job: Job | None, grace: int, now: int
+    intent: OpenIntent, job: Job | None, grace: int, now: int, *, orphaned: bool
 ) -> tuple[Outcome, str] | None:
     action = intent.action
     if job is None:
@@ -53,6 +59,8 @@ def _of_running(
         return Outcome.APPLIED, "seen suspended"
     if action.verb is not Verb.SUSPEND and job.restarts > action.restarts:
         return Outcome.APPLIED, "seen requeued"
+    if job.state is JobState.RUNNING and orphaned:
+        return Outcome.SUPERSEDED, _NOT_COMING
     if job.state is JobState.RUNNING and now < intent.created + grace + PATIENCE:
         return None
     return Outcome.SUPERSEDED, "not seen stopped: the next plan decides"

@@ -18,6 +18,7 @@ import numpy as np
 
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.carbon_book import CarbonBook
 from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.planner import budget_of, place, plan
@@ -82,7 +83,9 @@ class Flexlon:
         self._started: dict[int, int] = {}
         self._waits = RoomWaits()
         self._mean = MeanJob()
-        self._ran: list[tuple[int, int, int]] = []  # (job, start, end) of flexible jobs of today
+        self._ran: list[tuple[int, int, int]] = []  # (job, start, end) of flexible jobs since
+        self._noted = 0  # the moment until which the book says what was emitted
+        self._book = CarbonBook(UTC)
         self._flexible: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._trace: Trace | None = None
         self._last: Plan | None = None
@@ -184,8 +187,6 @@ class Flexlon:
         """The caps of the days ahead, with what flexible jobs have emitted today."""
         trace, now = state.trace, problem.now
         self._flexible = state.flexibility.flexible
-        begin, _ = span_of(day_of(now, UTC), UTC)
-        self._ran = [run for run in self._ran if run[2] > begin]
         running = {job: start for job, start in state.running.items() if self._flexible[job]}
         jobs = np.array(list(running), np.int64)
         start = np.array(list(running.values()), np.int64)
@@ -195,25 +196,41 @@ class Flexlon:
             Emitter(str(trace.account[job]), float(kw[job]), int(at), int(until))
             for job, at, until in zip(jobs.tolist(), start, end, strict=True)
         ]
-        runs = np.array([*self._ran, *((job, at, now) for job, at in running.items())], np.int64)
-        emitted: dict[str, float] = {}
-        if len(runs):
-            slots = -(-(now - begin) // state.slot_seconds) or 1
-            past = TimeGrid(begin, state.slot_seconds, slots)
-            carbon = np.nan_to_num(self._signals.known_at(now, past)[1])
-            which, at, until = runs.T
-            since = np.maximum(at, begin)
-            kg = run_costs(past, carbon, kw[which], since, (until - since).astype(np.float64))
-            for job, one in zip(which.tolist(), kg.tolist(), strict=True):
-                account = str(trace.account[job])
-                emitted[account] = emitted.get(account, 0.0) + one
-        today = day_of(now, UTC)
+        self._note_carbon(
+            now, [*self._ran, *((job, at, now) for job, at in running.items())], state
+        )
+        self._ran = []
         accounts = trace.account[problem.job_id].tolist()
 
-        def of_day(day: date) -> Mapping[str, float]:
-            return emitted if day == today else {}
+        def expected(day: date) -> Mapping[str, float]:
+            return self._book.expected(day, now, day_of(now, UTC))
 
-        return day_caps(problem, accounts, emitters, of_day, settings=self.settings, tz=UTC)
+        emitted = self._book.emitted
+        return day_caps(
+            problem, accounts, emitters, emitted, expected, settings=self.settings, tz=UTC
+        )
+
+    def _note_carbon(self, now: int, runs: Sequence[tuple[int, int, int]], state: State) -> None:
+        """Write down what `runs` (job, start, end) have emitted since the last plan."""
+        trace, last = state.trace, self._noted or now
+        self._noted, self._book.since = now, self._book.since or now
+        days = {day_of(last, UTC), day_of(now, UTC)} if runs and last < now else set()
+        for day in sorted(days):
+            begin, end = max(last, span_of(day, UTC)[0]), min(now, span_of(day, UTC)[1])
+            past = TimeGrid.covering(
+                begin, state.slot_seconds, -(-(now - last) // state.slot_seconds) + 1
+            )
+            carbon = np.nan_to_num(self._signals.known_at(now, past)[1])
+            which, at, until = np.array(runs, np.int64).T
+            since = np.clip(at, begin, end)
+            kw = trace.nodes[which] * self._power.kw_per_node
+            seconds = (np.clip(until, begin, end) - since).astype(np.float64)
+            for job, kg in zip(
+                which.tolist(), run_costs(past, carbon, kw, since, seconds), strict=True
+            ):
+                if kg > 0:
+                    self._book.add(day, str(trace.account[job]), int(trace.submit[job]), float(kg))
+        self._book.forget(day_of(now, UTC))
 
     def _at_last_prices(self, problem: Problem) -> Problem:
         """The problem with what the last plan's carbon caps add to the price of carbon, for all jobs alike."""

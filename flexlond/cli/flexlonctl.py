@@ -1,8 +1,10 @@
 """flexlonctl: ask flexlond, from a terminal or a program.
 
-Law: a client of the admin service and nothing more; it reads no store, no queue and no Slurm. `check` alone
-also works without the daemon, from the configuration file, and says so. Exit codes: 0 done, 1 refused (or a
-rejected directive), 2 the daemon cannot be asked (or the command line is wrong), 3 not allowed.
+Law: a client of the admin service and nothing more; it reads no store, no queue and no Slurm. `check` also
+works without the daemon, from the configuration file, and says so; `ledger` works on the ledger's own file,
+read-only; `settle` and `statement` (settle.py) on the settlement file.
+Exit codes: 0 done, 1 refused (or a rejected directive, or a ledger that does not hold), 2 the daemon cannot be
+asked (or a file not read, or the command line is wrong), 3 not allowed.
 """
 
 # ruff: noqa: FBT001, FBT002, PLR0917 -- typer makes options of parameters
@@ -24,8 +26,10 @@ from flexlond.cli.client import (
     CtlError,
     Endpoint,
 )
+from flexlond.cli.ledger import app as ledger_app
 from flexlond.cli.market import app as market_app
 from flexlond.cli.market import offers, order, orders
+from flexlond.cli.settle import settle, statement
 from flexlond.cli.window import app as window_app
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ app.add_typer(market_app, name="market")
 app.command("offers")(offers)
 app.command("orders")(orders)
 app.command("order")(order)
+app.add_typer(ledger_app, name="ledger")
 
 
 @app.callback()
@@ -231,6 +236,10 @@ def drain(context: typer.Context, json: Json = False) -> None:
     say(reply, json, f"{reply.restored} restored, {reply.left} left: {reply.detail}")
     if reply.left:
         raise typer.Exit(EXIT_REFUSED)
+
+
+app.command()(settle)
+app.command()(statement)
 
 
 def main() -> None:

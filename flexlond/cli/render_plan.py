@@ -86,6 +86,8 @@ def carbon_cap(one: Any) -> str:
     """A carbon cap of a day, what is planned of it, and what more of it would be worth."""
     total = number(one.spent_kg + one.planned_kg)
     words = f"{one.name}: {total} of {number(one.cap_kg)} kg ({number(one.spent_kg)} emitted or under way)"
+    if one.expected_kg > 0:
+        words += f", {number(one.expected_kg)} kept for jobs yet to come"
     if not one.kept:
         return f"{words}: it is not kept, this is the least that was found"
     if one.shadow_gbp_t > 0:

@@ -28,9 +28,11 @@ from flexlond.agents.market.battery import BatteryWorks
 from flexlond.assets.drivers.choose import drivers_of
 from flexlond.daemon.market import Market
 from flexlond.daemon.market_agents import makers
-from flexlond.daemon.store import SqliteStore
+from flexlond.daemon.store import SqliteStore, StoreError
+from flexlond.daemon.witness import LedgerWitness, open_ledger, take_up
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
+from flexlond.settlement.ledger.problem import LedgerError
 from flexlond.signals.feeds import SignalHub
 from flexlond.signals.meter import SiteMeter
 from flexlond.slurm.cluster import read_cluster
@@ -99,6 +101,7 @@ class Parts:
     desk: AssetDesk | None = None
     helper: HelperClient | None = None
     learner: Learner | None = None
+    witness: LedgerWitness | None = None  # None: no ledger is kept
 
     async def close(self) -> None:
         """End everything; holds stay in Slurm, assets are left to themselves."""
@@ -117,27 +120,35 @@ class Parts:
                 _log.warning(
                     "what was learned is not stored; it is learned again", error=str(error)
                 )
+        if self.witness is not None:
+            await self.witness.close()
         self.store.close()
 
 
 async def compose(settings: Settings) -> Parts:
     """Build the parts for `settings`, waiting for Slurm as long as it takes where there is to be one.
 
-    StoreError when the store cannot be used.
+    StoreError when the store or the ledger cannot be used.
     """
     state_dir = Path(settings.daemon.state_dir)
     store = SqliteStore(state_dir / STORE_NAME)
+    witness: LedgerWitness | None = None
     try:
         hub = LiveHub(settings.signals, state_dir / SIGNALS_DIR)
-        if settings.agents.compute_flex:
-            return await _with_slurm(settings, store, hub)
-        return _without_slurm(settings, store, hub)
+        if not settings.agents.compute_flex:
+            return _without_slurm(settings, store, hub)
+        witness = _witness(settings, store)
+        return await _with_slurm(settings, store, hub, witness)
     except BaseException:
+        if witness is not None:
+            await witness.close()
         store.close()
         raise
 
 
-async def _with_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Parts:
+async def _with_slurm(
+    settings: Settings, store: SqliteStore, hub: LiveHub, witness: LedgerWitness | None
+) -> Parts:
     reader, reason = await _reader(settings)
     tz = local_zone()
     helper = HelperClient(settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket)
@@ -158,10 +169,11 @@ async def _with_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> P
         learner=learner,
         assets=desk,
         meter=meter,
+        witness=witness,
     )
     market = Market(settings)
     market.makers = makers(agent, hub, market.poke)
-    return Parts(agent, hub, store, meter, tz, market, desk, helper, learner)
+    return Parts(agent, hub, store, meter, tz, market, desk, helper, learner, witness)
 
 
 def _without_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Parts:
@@ -183,6 +195,26 @@ def _without_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Part
 
 def _clock() -> int:
     return int(time.time())
+
+
+def _witness(settings: Settings, store: SqliteStore) -> LedgerWitness | None:
+    """The ledger, caught up with the store; None where none is kept."""
+    now = int(time.time())
+    try:
+        ledger = open_ledger(settings)
+        if ledger is None:
+            return None
+        try:
+            in_force = {"version": flexlond.__version__, "mode": settings.daemon.mode}
+            late = take_up(ledger, store.intents_since, in_force, now)
+        except BaseException:
+            ledger.close()
+            raise
+    except LedgerError as error:
+        raise StoreError(str(error)) from error
+    if late:
+        _log.warning("recorded late in the ledger, after a crash", entries=late)
+    return LedgerWitness(ledger, settings, _clock)
 
 
 async def _reader(settings: Settings) -> tuple[QueueReader, str]:

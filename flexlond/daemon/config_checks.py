@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_checks_assets import assets
 from flexlond.daemon.config_checks_buy import buy
+from flexlond.daemon.config_checks_ledger import ledger
 from flexlond.daemon.config_checks_market import agents, market
 from flexlond.daemon.config_checks_planning import (
     envelope,
@@ -23,6 +24,7 @@ from flexlond.daemon.config_checks_planning import (
     prediction,
     windows,
 )
+from flexlond.daemon.config_checks_settlement import settlement
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
 
@@ -273,5 +275,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     agents,
     market,
     buy,
+    ledger,
+    settlement,
     _admin,
 )

@@ -8,7 +8,9 @@ loader quotes the example when it refuses a value. An example is written as TOML
 from __future__ import annotations
 
 from flexlond.daemon.config_docs_buy import BUY_DOCS, BUY_SECTIONS
-from flexlond.daemon.config_docs_market import MARKET_DOCS, MARKET_SECTIONS, KeyDoc
+from flexlond.daemon.config_docs_market import MARKET_DOCS, MARKET_SECTIONS
+from flexlond.daemon.config_docs_settlement import SETTLEMENT, SETTLEMENT_SECTIONS
+from flexlond.daemon.config_key_doc import KeyDoc
 
 _REGISTERS = {
     "assets[].level": "Modbus register of the level: kWh stored, or degrees C.",
@@ -70,6 +72,12 @@ SECTIONS = {
     ),
     **MARKET_SECTIONS,
     **BUY_SECTIONS,
+    "ledger": (
+        "The record of intents and effects that a stranger can verify "
+        "([what it proves](../explanation/ledger.md), [how](../how-to/prove-a-delivery.md)). With a name, "
+        "nothing is held that could not be recorded first. Changes need a restart."
+    ),
+    **SETTLEMENT_SECTIONS,
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -529,6 +537,38 @@ DOCS: dict[str, KeyDoc] = {
         "s", "How far ahead the end of a reservation may be.", "172800"
     ),
     "licence.most": KeyDoc("", "The most reservations of ours at one time.", "48"),
+    "ledger.name": KeyDoc(
+        "",
+        "Whose ledger it is, as counterparties will know it; it keeps this name for life. Empty: none is kept.",
+        '"hpc.example.org/flexlon"',
+    ),
+    "ledger.path": KeyDoc(
+        "",
+        "The ledger's file; empty: ledger.db in daemon.state_dir.",
+        '"/var/lib/flexlon/ledger.db"',
+    ),
+    "ledger.second_place": KeyDoc(
+        "",
+        "A folder, best on another machine's disk, that gets every signed checkpoint as a file; without it "
+        "nothing here shows that the whole ledger was rewritten.",
+        '"/srv/witness/flexlon"',
+    ),
+    "ledger.key": KeyDoc(
+        "",
+        "The key that checkpoints are signed with: the name of a credential of the unit (LoadCredential=), or "
+        "an absolute path; 32 bytes in base64, as flexlonctl ledger new-key writes them.",
+        '"ledger-key"',
+    ),
+    "ledger.keep_days": KeyDoc(
+        "days",
+        "Bodies of entries older than this are dropped, what a settlement or a dispute rests on apart; their "
+        "hashes stay, so old proofs stay valid. 0: never.",
+        "800",
+    ),
+    "ledger.personal_days": KeyDoc(
+        "days", "Clear text of personal data older than this is erased. 0: never.", "400"
+    ),
+    **SETTLEMENT,
     "admin.operators": KeyDoc(
         "", "Users who may see and ask everything, by name or uid.", '["root"]'
     ),

@@ -5,7 +5,7 @@ Law: as config_docs.py: one entry for every key of flexlond/model/buy_settings.p
 
 from __future__ import annotations
 
-from flexlond.daemon.config_docs_market import KeyDoc
+from flexlond.daemon.config_key_doc import KeyDoc
 
 _B = "market.buy."
 _W = "market.buy.weights.NAME."

@@ -5,16 +5,7 @@ Law: as config_docs.py: one entry for every key of flexlond/model/market_setting
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class KeyDoc(NamedTuple):
-    """A key's unit ("" when it has none), what it means, and an example in TOML."""
-
-    unit: str
-    sentence: str
-    example: str
-
+from flexlond.daemon.config_key_doc import KeyDoc
 
 _I = "market.identity.NAME."
 _S = "market.sell."

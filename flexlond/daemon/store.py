@@ -232,6 +232,15 @@ class SqliteStore:
         )
         return [_line(row) for row in rows]
 
+    def intents_since(self, at: int) -> Sequence[IntentLine]:
+        """Every intent that was made or ended since then, oldest first."""
+        rows = self._db.execute(
+            f"SELECT {_INTENT_COLUMNS}, outcome, code, detail, ended FROM intent"
+            " WHERE created>=? OR ended>=? ORDER BY seq",
+            (at, at),
+        )
+        return [_line(row) for row in rows]
+
     # ---- cycles, waits, flags
 
     def add_cycle(self, at: int, sentence: str, seconds: float) -> None:

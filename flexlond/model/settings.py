@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from flexlond.model.market_settings import AgentsSettings, MarketSettings
+from flexlond.model.settlement_settings import SettlementSettings
 
 
 class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -295,6 +296,17 @@ class LicenceSettings(_Base, frozen=True):
         return any(mode != "off" for mode in self.partitions.values())
 
 
+class LedgerSettings(_Base, frozen=True):
+    """[ledger]: the record that a stranger can verify; off while it has no name."""
+
+    name: str = ""  # whose ledger it is, for life; empty: none is kept
+    path: str = ""  # empty: ledger.db in daemon.state_dir
+    second_place: str = ""  # a folder for the checkpoints; empty: none
+    key: str = "ledger-key"  # a credential of the unit, or an absolute path
+    keep_days: int = 0  # bodies older than this are dropped; 0: never
+    personal_days: int = 0  # clear text of personal data older than this is erased; 0: never
+
+
 class AdminSettings(_Base, frozen=True):
     """[admin]: who may do what."""
 
@@ -321,4 +333,6 @@ class Settings(_Base, frozen=True):
     helper: HelperSettings = HelperSettings()
     licence: LicenceSettings = LicenceSettings()
     market: MarketSettings = MarketSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    settlement: SettlementSettings = SettlementSettings()
     admin: AdminSettings = AdminSettings()

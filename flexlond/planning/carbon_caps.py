@@ -153,7 +153,7 @@ class _Caps:
         """The best plan keeps every cap, and no room under one that binds is left unused."""
         assert self.best is not None  # noqa: S101 - asked after a first plan; tells mypy
         return all(
-            one.kept and (one.price_gbp_kg == 0 or one.planned_kg >= _FULL * cap.kg)
+            one.is_within and (one.price_gbp_kg == 0 or one.planned_kg >= _FULL * cap.kg)
             for one, cap in zip(self.best.carbon_caps, self.problem.carbon_caps, strict=True)
         )
 
@@ -168,7 +168,7 @@ class _Caps:
         """The plan with what became of the caps; bound and words are put in at the end."""
         caps = self.problem.carbon_caps
         kept = tuple(
-            CapKept(cap.name, cap.total_kg, cap.spent_kg, one, price)
+            CapKept(cap.name, cap.total_kg, cap.spent_kg, cap.expected_kg, one, price)
             for cap, one, price in zip(caps, kg.tolist(), prices.tolist(), strict=True)
         )
         proof = replace(found.proof, objective_gbp=objective)
@@ -229,7 +229,10 @@ def keep_caps(
 
 
 def _not_kept(one: CapKept, *, late: bool) -> str:
-    so_far = f"{one.spent_kg:.4g} kg are emitted or under way, and the cleanest plan found adds"
+    so_far = f"{one.spent_kg:.4g} kg are emitted or under way,"
+    if one.expected_kg > 0:
+        so_far += f" {one.expected_kg:.4g} kg are kept for jobs yet to come,"
+    so_far += " and the cleanest plan found adds"
     why = "is not kept yet, the search for its price goes on" if late else "cannot be kept"
     return f"the {one.name}, {one.total_kg:g} kg, {why}: {so_far} {one.planned_kg:.4g} kg"
 

@@ -32,6 +32,7 @@ class Emitter:
     kw: float
     start: int
     end: int  # as predicted
+    submit: int = 0
 
 
 def caps_wanted(settings: PlanningSettings) -> bool:
@@ -56,13 +57,15 @@ def day_caps(
     accounts: Sequence[str],
     emitters: Sequence[Emitter],
     emitted: Callable[[date], Mapping[str, float]],
+    expected: Callable[[date], Mapping[str, float]],
     *,
     settings: PlanningSettings,
     tz: tzinfo,
 ) -> tuple[CarbonCap, ...]:
     """The caps of every day that `problem` reaches into.
 
-    `accounts` (J,) are its jobs', `emitters` what runs, `emitted` kg by account of a day until now.
+    `accounts` (J,) are its jobs', `emitters` what runs, `emitted` kg by account of a day until now,
+    `expected` kg by account that jobs yet to be submitted will emit on a day.
     """
     if not caps_wanted(settings):
         return ()
@@ -72,13 +75,22 @@ def day_caps(
         spent: defaultdict[str, float] = defaultdict(float, emitted(day))
         for job in emitters:
             spent[job.account] += _to_come(problem, job, first, end)
+        coming = expected(day)
         if settings.carbon_cap_kg_per_day > 0:
             everyone = np.ones(problem.jobs, np.bool_)
             name, total = f"carbon cap of {day} (site)", settings.carbon_cap_kg_per_day
-            found.append(CarbonCap(name, everyone, first, end, total, sum(spent.values())))
+            found.append(
+                CarbonCap(
+                    name, everyone, first, end, total, sum(spent.values()), sum(coming.values())
+                )
+            )
         for account, total in sorted(settings.account_carbon_cap_kg_per_day.items()):
             name, mine = f"carbon cap of {day} (account {account})", names == account
-            found.append(CarbonCap(name, mine, first, end, total, spent.get(account, 0.0)))
+            found.append(
+                CarbonCap(
+                    name, mine, first, end, total, spent.get(account, 0.0), coming.get(account, 0.0)
+                )
+            )
     return tuple(found)
 
 

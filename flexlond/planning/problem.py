@@ -98,11 +98,12 @@ class CarbonCap:
     end: int
     total_kg: float  # of the whole day
     spent_kg: float = 0.0  # emitted already, or by runs under way
+    expected_kg: float = 0.0  # kept for jobs that will be submitted yet
 
     @property
     def kg(self) -> float:
         """What is left for the jobs."""
-        return max(0.0, self.total_kg - self.spent_kg)
+        return max(0.0, self.total_kg - self.spent_kg - self.expected_kg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,22 @@ class CapKept:
     name: str
     total_kg: float
     spent_kg: float
+    expected_kg: float  # kept for jobs that will be submitted yet
     planned_kg: float  # by the planned runs, besides what is spent
     price_gbp_kg: float  # its shadow price; 0 where it does not bind
     search: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Where the search for the price stands (GBP per kg): what to try next, too low, enough."""
 
     @property
+    def is_within(self) -> bool:
+        """Whether the plan asks for no more than is left: of what is spent nothing comes back."""
+        room = max(0.0, self.total_kg - self.spent_kg - self.expected_kg)
+        return self.planned_kg <= room * (1 + 1e-6) + 1e-6
+
+    @property
     def kept(self) -> bool:
-        """Whether the plan is within it."""
-        return self.planned_kg <= max(0.0, self.total_kg - self.spent_kg) * (1 + 1e-6) + 1e-6
+        """Whether the cap is kept by the plan and by what is spent."""
+        return self.is_within and self.spent_kg <= self.total_kg * (1 + 1e-6) + 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)

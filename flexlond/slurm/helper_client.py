@@ -92,6 +92,7 @@ class HelperStatus:
     slurm_version: str
     opt_outs: tuple[OptOut, ...]
     actions_left: int  # in the current minute
+    instance: str = ""  # another one after each start; "": an older helper, that does not say
 
 
 class HelperClient:
@@ -160,6 +161,7 @@ class HelperClient:
                 OptOut(out.job_id, out.submit_time, out.at, out.reason) for out in reply.opt_outs
             ),
             actions_left=reply.actions_left,
+            instance=reply.instance,
         )
 
     async def close(self) -> None:

@@ -32,13 +32,16 @@ from flexlond.backtest.signal_files import load_signals
 from flexlond.backtest.trace import load_trace, shift_trace, window
 from flexlond.model.settings import PlanningSettings
 from flexlond.planning.account import slot_power
+from flexlond.planning.carbon_days import day_of
 from flexlond.planning.pools import Room
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from flexlond.backtest.case import Run, Signals
-    from flexlond.backtest.policy import Policy
+    from flexlond.backtest.policy import Policy, State
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 REQUESTS = DATA / "jobs" / "AzureLLMInferenceTrace_conv.csv.gz"
@@ -198,10 +201,39 @@ def figures(one: Metrics) -> tuple[float, float]:
     return 1e3 * one.units[0].gbp, 1e3 * one.units[0].co2_g
 
 
+class Saying(Flexlon):
+    """FlexLon, and since when without a break its plans say that the cap of a day is not kept."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.said: dict[str, int] = {}  # name of the cap -> moment
+
+    def tick(self, now: int, state: State) -> Mapping[int, int]:
+        """Plan, and look at the caps."""
+        wanted = super().tick(now, state)
+        for one in self._last.carbon_caps if self._last else ():
+            if one.kept:
+                self.said.pop(one.name, None)
+            else:
+                self.said.setdefault(one.name, now)
+        return wanted
+
+
+def hours_ahead(policy: Saying, case: Case, over: NDArray[np.bool_]) -> str:
+    """How long before the end of each day that is `over` (D,) the plans began to say so."""
+    begin = case.grid.start // DAY * DAY
+    words = []
+    for day in np.flatnonzero(over).tolist():
+        date = day_of(begin + day * DAY, UTC)
+        at = policy.said.get(f"carbon cap of {date} (site)")
+        words.append("never" if at is None else f"{(begin + (day + 1) * DAY - at) / 3600:.1f}")
+    return ", ".join(words)
+
+
 def both(
     trace: Trace, known: Signals, options: argparse.Namespace
-) -> tuple[Case, list[Run], list[float], float]:
-    """As soon as possible and FlexLon: the case, the runs, the seconds they took, the cap (kg; 0: none)."""
+) -> tuple[Case, list[Run], list[float], Saying, float]:
+    """As soon as possible and FlexLon: case, runs, the seconds they took, FlexLon, the cap (kg; 0: none)."""
     wait, power = flexibility(trace, seed=1), PowerCoefficients(kw_per_node=BATCH_KW)
     nodes = float(BATCH_NODES + INFERENCE_NODES)
     runs: list[Run] = []
@@ -221,9 +253,10 @@ def both(
         cap = options.cap * float(usual[1 : options.days].mean())
         settings, runtimes = PlanningSettings(carbon_cap_kg_per_day=cap), "actual"
     horizon = 48 * 3600 // options.slot
-    run(Flexlon(known, power, runtimes=runtimes, settings=settings, horizon_slots=horizon))
+    ours = Saying(known, power, runtimes=runtimes, settings=settings, horizon_slots=horizon)
+    run(ours)
     case = Case(trace, wait, known, power, study_grid(trace, runs, options.slot), nodes)
-    return case, runs, took, settings.carbon_cap_kg_per_day
+    return case, runs, took, ours, settings.carbon_cap_kg_per_day
 
 
 def main() -> None:
@@ -254,7 +287,7 @@ def main() -> None:
         trace = mixed(options.days, latency, shared=options.shared)
         assert trace.said is not None
         serves = np.isfinite(trace.said.latency)
-        case, runs, took, cap = both(trace, known, options)
+        case, runs, took, ours, cap = both(trace, known, options)
         rows = compare(case, runs)
         base = figures(rows[0].metrics)
         for run, row, seconds in zip(runs, rows, took, strict=True):
@@ -276,6 +309,11 @@ def main() -> None:
                     f"{np.round(100 * (days[over] / cap - 1), 1).tolist()} %; of these "
                     f"{int((cannot & over).sum())} in days that no schedule keeps under it"
                 )
+                if run is runs[1] and over.any():
+                    print(
+                        f"         hours before their end from when on the plans said so: "
+                        f"{hours_ahead(ours, case, over)}"
+                    )
 
 
 if __name__ == "__main__":

@@ -126,12 +126,12 @@ def test_a_meter_that_dies_is_said_and_changes_no_hold(
     assert power()["other_kw"] is not None
 
 
-def test_a_window_is_judged_by_the_meter(
+def test_a_window_is_judged_by_the_meter_and_says_where_it_was_stale(
     scene: Any, meter: Any, flexlonctl: Callable[..., Any]
 ) -> None:
     scene.sbatch("alice", "--ntasks=10", wrap="sleep 600")
     scene.act([100.0] * 180, meter=METER)
-    added = flexlonctl("window", "add", "--from", "now", "--to", "now+40seconds", "--cap", "50kW")
+    added = flexlonctl("window", "add", "--from", "now", "--to", "now+110seconds", "--cap", "50kW")
     assert added["added"], added
     number = str(added["window"]["window_id"])
 
@@ -149,3 +149,16 @@ def test_a_window_is_judged_by_the_meter(
         if slot["observed_source"] == "metered" and slot["metered_share"] > 0.9:
             assert abs(slot["observed_kw"] - site) < 0.1 * site
             assert slot["planned_kw"] is None or slot["planned_kw"] != slot["observed_kw"]
+
+    meter.kill("KILL", revive=True)
+    before = [slot["start"] for slot in slots() if slot["observed_source"] == "metered"][:3]
+    scene.wait_for(
+        lambda: flexlonctl("window", "show", number)["state"] == "ended", 120, what="it is over"
+    )
+    scene.cycles(4)  # its last slot is settled
+    found = {slot["start"]: slot for slot in slots()}
+    # What was metered stays so; what was not is modelled, and the record says which.
+    assert {found[start]["observed_source"] for start in before} == {"metered"}
+    for slot in list(found.values())[-2:]:
+        assert (slot["observed_source"], slot["metered_share"]) == ("modelled", 0.0)
+        assert slot["observed_kw"] is not None

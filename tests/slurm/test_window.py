@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -119,3 +120,46 @@ def test_a_cancelled_window_gives_its_jobs_back(scene: Any) -> None:
     assert scene.ctl("window", "cancel", "1")["state"] == "cancelled"
     scene.wait_for(lambda: scene.job(job).state != "PENDING", 40, what="it starts before the end")
     assert scene.job(job).start < end
+
+
+def test_what_waits_of_an_array_is_deferred_whole_and_its_pace_is_its_owners(scene: Any) -> None:
+    scene.act(FLAT, slot=SLOT, power=SITE)
+    words = ("--array=1-20%4", f"--comment={FLEX}")
+    array = scene.sbatch("alice", "-t1", *words, wrap="sleep 25")
+    scene.wait_for(lambda: len(tasks(array, "R")) == 4, 40, what="four of its tasks run")
+    first = min(start for start, _ in tasks(array, "R"))
+    begin, end = order(scene, "5kW")  # no task of 10 kW fits under it
+    scene.wait_for(
+        lambda: not tasks(array, "R"), 40, what="those that ran have ended by themselves"
+    )
+    assert time.time() <= begin + 25
+    waiting = len(tasks(array, "PD"))
+    assert waiting >= 8
+    while time.time() < end:
+        assert tasks(array, "R") == []
+        found = tasks(array, "PD")
+        assert len(found) == waiting, "none of them has left the queue"
+        assert len({eligible for _, eligible in found}) == 1, "none is split off"
+        time.sleep(1)
+    assert "%4" in scene.line(array)["array"], scene.line(array)
+    scene.wait_for(lambda: tasks(array, "R"), 60, what="it goes on")
+    assert max(eligible for _, eligible in tasks(array, "R")) >= end
+    latest, last = first + 15 * 60, first  # what was agreed to, for its last task too
+    while tasks(array, "R,PD"):
+        assert time.time() < latest + 60
+        now = tasks(array, "R")
+        assert len(now) <= 4
+        last = max([last, *(start for start, _ in now)])
+        time.sleep(1)
+    print(f"its last task started {last - first} s after its first")
+    assert last <= latest
+
+
+def tasks(array: int, states: str) -> list[tuple[int, int]]:
+    """Start and begin time of each task of an array in these states (a start is foreseen while it waits)."""
+    columns = "StartTime:~,EligibleTime:~"
+    argv = ["squeue", "-h", "-r", "-j", str(array), "-t", states, "-O", columns]
+    environment = {**os.environ, "SLURM_TIME_FORMAT": "%s", "TZ": "UTC"}
+    out = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False).stdout
+    rows = [line.rstrip("~").split("~") for line in out.split()]
+    return [tuple(int(word) if word.isdigit() else 0 for word in row) for row in rows]  # type: ignore[misc]

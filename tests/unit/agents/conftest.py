@@ -21,7 +21,7 @@ from flexlond.model.licence import Reserved, StretchResult, kw_of, without_kw
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.model.settings import Feed, Settings
 from flexlond.slurm.command import SlurmCommandError
-from flexlond.slurm.helper_client import HelperUnavailable
+from flexlond.slurm.helper_client import HelperStatus, HelperUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +47,7 @@ class SimSlurm:
     saved: dict[int, Job] = field(default_factory=dict)
     reader_down: bool = False
     helper_down: bool = False
+    helper_starts: int = 1
     complete: bool = True
     answers_lost: bool = False
     refuses: str = ""  # the code with which stops are refused
@@ -140,10 +141,10 @@ class SimSlurm:
         alive = [j for j in self.jobs.values() if j.state is not JobState.ENDED]
         return Snapshot(self.now, tuple(alive), "squeue", "24.11.5", complete=self.complete)
 
-    async def status(self) -> object:
+    async def status(self) -> HelperStatus:
         if self.helper_down:
             raise HelperUnavailable("no socket")
-        return object()
+        return HelperStatus("test", "24.11.5", (), 1000, f"start {self.helper_starts}")
 
     async def reserve(self, wanted: Sequence[Stretch], reason: str) -> Reserved:  # the port's
         if self.helper_down:

@@ -57,6 +57,17 @@ def test_a_stop_that_may_still_come_is_left_open_for_a_while(verb: Verb) -> None
     assert end[0] is Outcome.SUPERSEDED
 
 
+def test_a_stop_whose_helper_was_restarted_is_not_coming() -> None:
+    for changes, outcome in (
+        ({"state": JobState.RUNNING}, Outcome.SUPERSEDED),
+        ({"state": JobState.PENDING, "restarts": 1}, Outcome.APPLIED),  # it came before
+    ):
+        asked = intent(Verb.REQUEUE_UNTIL)
+        end = end_of(asked, job(**changes), GRACE, START + 5, orphaned=True)
+        assert end is not None
+        assert end[0] is outcome
+
+
 @pytest.mark.parametrize("verb", list(Verb))
 def test_a_job_that_has_gone_ends_every_intent(verb: Verb) -> None:
     end = end_of(intent(verb), None, GRACE, START + 5)

@@ -202,6 +202,37 @@ async def test_a_stop_of_which_nothing_is_known_is_not_sent_again(
     assert bench.slurm.jobs[job].begin >= END
 
 
+async def test_i7_a_helper_restarted_in_the_grace_is_asked_again_within_three_cycles(
+    bench: Bench,
+) -> None:
+    (job,) = await run(bench, f"{REQUEUE} checkpoint=USR1@60")
+    await order(bench, 5.0)
+    bench.slurm.checkpointing = True
+    while not stops(bench):
+        bench.slurm.advance(10)
+        await bench.cycle()
+    bench.slurm.helper_down = True
+    await bench.cycle()
+    bench.slurm.helper_down, bench.slurm.helper_starts = False, 2
+    for _ in range(3):
+        await bench.cycle()
+    assert len(stops(bench)) == 2
+    # It is the new helper's now, and stays that: one restart is noticed once.
+    bench.slurm.advance(30)
+    await bench.cycle()
+    assert len(stops(bench)) == 2
+    bench.slurm.requeue(job, bench.slurm.effects[-1].not_before)
+    await live(bench, END)
+    view = bench.agent.show_window(1)
+    assert view is not None
+    assert [(one.state, one.detail) for one in view.stops] == [
+        ("superseded", "the helper was restarted before it was done: the next plan decides"),
+        ("applied", "seen requeued"),
+    ]
+    assert len(stops(bench)) == 2
+    assert bench.slurm.jobs[job].begin >= END
+
+
 async def test_killed_after_the_order_the_next_daemon_does_not_send_it_again(bench: Bench) -> None:
     (job,) = await run(bench, f"{REQUEUE} max-preempts=3 checkpoint=USR1@60")
     await order(bench, 5.0)

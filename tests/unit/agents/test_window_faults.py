@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,25 @@ async def bench(tmp_path: Path, settings: Settings) -> Iterator[Bench]:
     made.store.close()
 
 
+async def above_the_cap(bench: Bench) -> int:
+    """A minute into the window, with a plain job of 13 kW that nobody may stop: it ends with the first slot."""
+    while bench.slurm.now < BEGIN:
+        await bench.cycle()
+        bench.slurm.advance(60)
+    plain = bench.slurm.submit(cpus=1, minutes=25, gpus=(("", 32),))
+    bench.slurm.advance(10)
+    await bench.cycle()
+    bench.slurm.advance(50)
+    return plain
+
+
+def over(bench: Bench) -> list[bool]:
+    """Of each slot of the window, whether its record says that more than the cap was drawn."""
+    view = bench.agent.show_window(1)
+    assert view is not None
+    return [slot.observed_kw > slot.cap_kw and slot.shortfall_kw > 0 for slot in view.slots]
+
+
 def late(bench: Bench) -> list[int]:
     started = bench.slurm.started.items()
     return [job for job, at in started if at > bench.slurm.jobs[job].submit + 8 * 3600]
@@ -48,7 +68,8 @@ async def run_on(bench: Bench, seconds: int) -> None:
 async def test_a_clock_step_of_ten_minutes_in_the_window_loses_nobody_and_makes_nobody_late(
     bench: Bench, step: int
 ) -> None:
-    bench.slurm.advance(FIRST * SLOT + 900)
+    plain = await above_the_cap(bench)
+    bench.slurm.advance(900 - 60)
     jobs = [bench.slurm.submit(FLEX, cpus=1, minutes=30) for _ in range(3)]
     await bench.cycle()
     held = {job: bench.begin(job) for job in jobs}
@@ -57,13 +78,18 @@ async def test_a_clock_step_of_ten_minutes_in_the_window_loses_nobody_and_makes_
     sentence = await bench.cycle()
     assert "window 1" in sentence
     assert {job: bench.begin(job) for job in jobs} == held
+    assert over(bench) == [True, False, False]
     await run_on(bench, 4 * 3600)
+    del bench.slurm.started[plain]
     assert set(bench.slurm.started) == set(jobs)
     assert min(bench.slurm.started.values()) >= END
     assert late(bench) == []
     view = bench.agent.show_window(1)
     assert view is not None
-    assert view.state == "ended"
+    assert (view.state, view.short_slots) == ("ended", 1)
+    # What was above the cap before the step is on record after it, and each slot is accounted for.
+    assert over(bench) == [True, False, False]
+    assert all(math.isfinite(slot.observed_kw) for slot in view.slots)
 
 
 async def test_a_window_that_begins_while_slurmctld_is_down_is_kept_by_what_is_held_already(
@@ -107,7 +133,7 @@ async def test_i7_holds_that_slurmctld_forgot_in_the_window_are_put_back(bench: 
 async def test_i2_a_full_store_in_the_window_sends_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.slurm.advance(FIRST * SLOT + 60)
+    await above_the_cap(bench)
     first = bench.slurm.submit(FLEX, cpus=1)
     await bench.cycle()
     until, effects = bench.begin(first), len(bench.slurm.effects)
@@ -119,11 +145,26 @@ async def test_i2_a_full_store_in_the_window_sends_nothing(
     with monkeypatch.context() as patched:
         for name in ("record_intents", "save_records", "add_samples", "add_cycle"):
             patched.setattr(bench.store, name, full)
-        with pytest.raises(sqlite3.OperationalError):
-            await bench.cycle()
+        patched.setattr(bench.store.power, "add", full)
+        for _ in range(5):
+            with pytest.raises(sqlite3.OperationalError):
+                await bench.cycle()
+            bench.slurm.advance(60)
+        assert over(bench) == [True, False, False]  # what is on record can still be read
     assert bench.begin(first) == until
     assert bench.begin(second) <= bench.slurm.now
     assert len(bench.slurm.effects) == effects
+    # There is room again: held by the next cycle that sees it, and the record has the slot.
+    third = bench.slurm.submit(FLEX, cpus=1)
+    await bench.cycle()
+    assert bench.begin(third) >= END
+    await run_on(bench, LAST * SLOT)
+    # The second job ran into the next slot: said, not hidden.
+    assert over(bench) == [True, True, False]
+    view = bench.agent.show_window(1)
+    assert view is not None
+    assert all(math.isfinite(slot.observed_kw) for slot in view.slots)
+    assert all(one.outcome is not None for one in bench.store.all_intents())
 
 
 async def test_i9_a_dead_helper_in_the_window_makes_no_new_holds_and_keeps_old_ones(

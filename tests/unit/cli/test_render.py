@@ -96,9 +96,13 @@ def test_plan_says_what_a_unit_costs_and_what_became_of_carbon_caps() -> None:
     view = fake_agent().plan()
     assert view is not None
     caps = (
-        CarbonCapView("carbon cap of 2026-11-28 (site)", 500.0, 212.4, 267.72, 84.2, kept=True),
-        CarbonCapView("carbon cap of 2026-11-29 (site)", 500.0, 0.0, 100.0, 0.0, kept=True),
-        CarbonCapView("carbon cap of 2026-11-28 (account a)", 1.0, 0.5, 2.0, 900.0, kept=False),
+        CarbonCapView(
+            "carbon cap of 2026-11-28 (site)", 500.0, 212.4, 0.0, 267.72, 84.2, kept=True
+        ),
+        CarbonCapView("carbon cap of 2026-11-29 (site)", 500.0, 0.0, 40.0, 100.0, 0.0, kept=True),
+        CarbonCapView(
+            "carbon cap of 2026-11-28 (account a)", 1.0, 0.5, 0.0, 2.0, 900.0, kept=False
+        ),
     )
     units = (UnitCostView("inference", 3, 1500.0, 0.48e-3, 4.8e-3, 0.48, 4.8),)
     reply = wire.plan(replace(view, carbon_caps=caps, units=units), 0)
@@ -108,8 +112,8 @@ def test_plan_says_what_a_unit_costs_and_what_became_of_carbon_caps() -> None:
         "under it is worth £84.20/t (shadow price)" in output
     )
     assert (
-        "carbon cap of 2026-11-29 (site): 100.00 of 500.00 kg (0.00 emitted or under way)\n"
-        in output
+        "carbon cap of 2026-11-29 (site): 100.00 of 500.00 kg (0.00 emitted or under way), 40.00 "
+        "kept for jobs yet to come\n" in output
     )
     assert "(account a): 2.50 of 1.00 kg (0.50 emitted or under way): it is not kept" in output
     assert (

@@ -179,7 +179,8 @@ def one(state: dict[str, Any], verb: str, number: str, at: int) -> str:
         job |= {"state": "PD", "restarts": job["restarts"] + 1, "start": "N/A"}
         job |= {"submit": state["now"], "begin": state["now"] + 121}
     elif verb == "suspend":
-        job["state"] = "S"
+        if number not in state["forgotten"]:
+            job["state"] = "S"
     elif job["state"] != "S":
         return f"Job is not suspended for job {number}"
     else:

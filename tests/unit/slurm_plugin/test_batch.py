@@ -440,6 +440,13 @@ def test_a_suspension_stays_armed_while_its_effect_is_unknown(fake: Any, helper:
     assert len(helper.parts.book.entries()) == 1
 
 
+def test_a_suspension_stays_armed_where_slurmctld_has_forgotten_it(fake: Any, helper: Any) -> None:
+    fake.put(7, **RUNNING, comment=SUSPEND)
+    fake.set(forgotten=["7"])  # its processes stand still all the same: the timer wakes it
+    assert helper.do(7, Verb.SUSPEND, NOW + HOUR) == ("unknown", "forgotten")
+    assert [entry.job_id for entry in helper.parts.book.entries()] == [7]
+
+
 def test_what_others_suspended_is_not_resumed(fake: Any, helper: Any) -> None:
     fake.put(7, **RUNNING | {"state": "S"}, comment=SUSPEND)
     assert helper.do(7, Verb.RESUME) == ("refused", "not-ours")

@@ -101,6 +101,18 @@ async def test_from_client_to_slurm_and_back(
     await asked.close()
 
 
+async def test_each_start_of_the_helper_says_that_it_is_another(
+    configured: Path, munge_socket: str
+) -> None:
+    asked, seen = client(configured, munge_socket), []
+    for _ in range(2):
+        with process(configured):
+            seen += [(await asked.status()).instance for _ in range(2)]
+    await asked.close()
+    assert seen[0] == seen[1] != ""
+    assert seen[2] == seen[3] != seen[0]
+
+
 async def test_reservations_are_remembered_over_a_kill(
     configured: Path, fake: Any, munge_socket: str
 ) -> None:

@@ -13,7 +13,7 @@ from flexlond.model.settings import SlurmSettings
 from slurm_plugin import config
 from slurm_plugin.config import HelperConfigError
 from slurm_plugin.lineage import KEPT_BEGINS, Record
-from slurm_plugin.resume import ResumeEntry, resume_due
+from slurm_plugin.resume import SENT_BY, ResumeEntry, resume_due
 from slurm_plugin.slurm_calls import SlurmCalls, slurm_time
 from slurm_plugin.state import KEEP, State, StateError
 
@@ -97,25 +97,67 @@ def test_what_is_due_is_resumed_without_helper_and_daemon(fake: Any, helper: Any
         fake.put(number, **running)
     for number, at in ((7, NOW), (8, NOW + 60), (9, NOW - 5)):
         helper.parts.book.arm(ResumeEntry(number, NOW - 60, 0, at, NOW - 30))
-    fake.change(9, state="R")  # somebody resumed it
+    fake.change(9, state="CG")  # it has ended
     summary = due(helper, fake)
     assert (summary.resumed, summary.gone, summary.failed, summary.waiting) == ((7,), (9,), (), 1)
-    assert [fake.job(n)["state"] for n in (7, 8, 9)] == ["R", "S", "R"]
+    assert [fake.job(n)["state"] for n in (7, 8, 9)] == ["R", "S", "CG"]
     assert [entry.job_id for entry in helper.parts.book.entries()] == [8]
     assert fake.changes() == [["scontrol", "resume", "7"]]
 
 
 def test_an_entry_stays_until_its_job_was_seen_running(fake: Any, helper: Any) -> None:
     fake.put(7, state="S", start=NOW - 60)
-    helper.parts.book.arm(ResumeEntry(7, NOW - 60, 0, NOW, NOW - 30))
+    helper.parts.book.arm(ResumeEntry(7, NOW - 60, 0, NOW, NOW - SENT_BY))
     fake.set(denied=["7"])
     assert due(helper, fake).failed == (7,)
     fake.set(denied=[], down=["squeue"])
     assert due(helper, fake).failed == (7,)  # resumed all the same, but not seen
     assert fake.job(7)["state"] == "R"
     fake.set(down=[])
-    assert due(helper, fake).gone == (7,)
+    assert due(helper, fake).woken == (7,)  # by its entry it might stand still
+    assert fake.job(7)["state"] == "R"
     assert helper.parts.book.entries() == []
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_a_job_whose_suspend_was_forgotten_is_woken(fake: Any, helper: Any, *, over: bool) -> None:
+    # slurmctld was killed right after it: the job is RUNNING and its processes stand still.
+    fake.put(7, state="R", start=NOW - 60)
+    end = NOW - 1 if over else NOW + 3600
+    helper.parts.book.arm(ResumeEntry(7, NOW - 60, 0, end, NOW - SENT_BY + 1))
+    assert due(helper, fake).waiting == 1  # the suspend may still be on its way
+    assert fake.changes() == []
+    fake.at(NOW + 1)
+    assert due(helper, fake).woken == (7,)
+    assert fake.changes() == [["scontrol", "suspend", "7"], ["scontrol", "resume", "7"]]
+    assert fake.job(7)["state"] == "R"
+    assert helper.parts.book.entries() == []
+
+
+def test_a_wake_that_goes_half_way_is_finished_when_due(fake: Any, helper: Any) -> None:
+    fake.put(7, state="R", start=NOW - 60)
+    helper.parts.book.arm(ResumeEntry(7, NOW - 60, 0, NOW + 60, NOW - SENT_BY))
+    fake.change(7, state="S")  # killed after its suspend
+    assert due(helper, fake).waiting == 1
+    fake.at(NOW + 60)
+    assert due(helper, fake).resumed == (7,)
+
+
+@pytest.mark.parametrize("changes", [{"submit": NOW - 50}, {"restarts": 1}])
+def test_another_run_or_job_is_never_woken(fake: Any, helper: Any, changes: dict[str, int]) -> None:
+    fake.put(7, state="R", start=NOW - 60, **changes)
+    helper.parts.book.arm(ResumeEntry(7, NOW - 60, 0, NOW, NOW - 2 * SENT_BY))
+    assert due(helper, fake).gone == (7,)
+    assert fake.changes() == []
+
+
+def test_a_running_job_with_a_broken_entry_is_left_alone(
+    fake: Any, helper: Any, tmp_path: Path
+) -> None:
+    fake.put(7, state="R", start=NOW - 60)
+    (tmp_path / "state/resume/7.json").write_text("{")
+    assert due(helper, fake).gone == (7,)
+    assert fake.changes() == []
 
 
 def test_a_reused_id_is_not_resumed(fake: Any, helper: Any) -> None:

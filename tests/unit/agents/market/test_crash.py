@@ -202,6 +202,27 @@ def test_sigkill_between_confirm_and_its_answer_leaves_one_window_in_the_store(
     asyncio.run(after())
 
 
+async def test_works_that_fail_have_the_order_refused_in_time_and_not_the_seller_ended(
+    tmp_path: Path, settings: Settings
+) -> None:
+    shop = Shop()
+    deal = Deal(tmp_path, settings, shop)
+
+    def fault() -> None:
+        raise RuntimeError("a fault of the works")
+
+    shop.tick = fault
+    txn = await deal.order([24.0])
+    assert deal.states(txn) == ("CONFIRMING", "CONFIRMING")
+    deal.bench.slurm.now += 130
+    await deal.turn()
+    assert deal.states(txn) == ("CANCELLED", "CANCELLED")
+    assert deal.buyer.error("on_confirm") == "BIZ_FULFILLMENT_UNAVAILABLE"
+    assert deal.bpp.journal.book.held(txn) == {}
+    deal.close()
+    deal.bench.store.close()
+
+
 async def test_works_that_forget_are_told_again_after_a_start(
     tmp_path: Path, settings: Settings
 ) -> None:
