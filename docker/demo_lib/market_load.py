@@ -2,8 +2,9 @@
 
 Law: pure. What can be sold of a queue is what the queue has: the flexible batch is submitted early with a begin
 time of its users' own (--begin), so the plan knows what it would draw in the window, and each of its jobs runs
-longer than the window, so what its delay gives is certain. Until then plain jobs keep the same GPUs busy;
-others run from the begin to after the window. Seconds; time limits are in Slurm's whole minutes.
+longer than the window, so what its delay gives is certain. Until then other flexible jobs keep the same GPUs
+busy; plain ones run from the begin to after the window, and no more come: FlexLon counts with as many plain
+jobs as it saw of late, so a stream of them could not be sold against. Seconds; time limits are in Slurm's whole minutes.
 """
 
 from __future__ import annotations
@@ -76,11 +77,12 @@ def _before(timing: Timing) -> list[Submission]:
             name=f"before-{number + 1}",
             at=0.0,
             user=USERS[number % len(USERS)],
-            kind=Kind.PLAIN,
+            kind=Kind.ANNOTATED,
             cpus=2,
             runtime=limit * 60 - draw,
             gpus=1,
             minutes=limit,
+            comment=f"flex: max-delay={timing.clock(PATIENCE)}",
         )
         for number, draw in enumerate(range(8, 8 + BATCH))
     ]
