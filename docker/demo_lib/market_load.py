@@ -4,7 +4,7 @@ Law: pure. What can be sold of a queue is what the queue has: the flexible batch
 time of its users' own (--begin), so the plan knows what it would draw in the window, and each of its jobs runs
 longer than the window, so what its delay gives is certain. Until then other flexible jobs keep the same GPUs
 busy; plain ones run from the begin to after the window, and no more come: FlexLon counts with as many plain
-jobs as it saw of late, so a stream of them could not be sold against. Seconds; time limits are in Slurm's whole minutes.
+jobs as it saw of late, so what they draw cannot be sold. Seconds; time limits are in Slurm's whole minutes.
 """
 
 from __future__ import annotations
