@@ -36,6 +36,7 @@ pytestmark = pytest.mark.slurm
 
 SLOT = 20
 WINDOW = 4
+NOTICE = 2 * SLOT
 FLEX = "flex: max-delay=15:00 power=10kW"
 JOBS = 3  # of a node each, longer than the window: what their delay gives is certain
 DELIVERED = 0.95
@@ -81,7 +82,7 @@ def selling() -> dict[str, Any]:
     sell = {
         "least_kw": 1.0,
         "least_jobs": 1,
-        "notice": float(SLOT),
+        "notice": float(NOTICE),
         "max_slots": 12,
         "refresh": 5.0,
         "stale": 120.0,
@@ -145,6 +146,19 @@ def ordered(buyer: GridAgent, key: str) -> LotView | None:
     return next((one for one in need_of(buyer, key).orders if one.state == "ORDERED"), None)
 
 
+def batch(scene: Any, begin: int, minutes: int, seconds: int, count: int) -> list[int]:
+    """Flexible jobs of a node each that their user wants to begin at a moment."""
+    at = f"--begin={datetime.fromtimestamp(begin, UTC):%Y-%m-%dT%H:%M:%S}"
+    words = (f"-t{minutes}", "-c32", at, f"--comment={FLEX}")
+    return [scene.sbatch("alice", *words, wrap=f"sleep {seconds}") for _ in range(count)]
+
+
+def window_of(scene: Any, order_id: str) -> dict[str, Any]:
+    """The window that keeps an order."""
+    found: list[dict[str, Any]] = scene.ctl("window", "list")["windows"]
+    return next(one for one in found if one.get("order_id") == order_id)
+
+
 async def refused_beyond_capacity(buyer: GridAgent, start: int) -> str:
     """The code of an init for more than is left; by hand, for the buyer itself would not ask for it."""
     node = buyer.place.node
@@ -178,7 +192,7 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
     scene: Any, trust: Path
 ) -> None:
     envelope = {
-        "windows": 16,
+        "windows": 20,
         "window_slots": 1,
         "depths": [0.3, 0.4],
         "seconds": 30.0,
@@ -192,59 +206,50 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
         market=selling(),
     )
     plain = scene.sbatch("bob", "-t1", wrap="sleep 15")
-    start = (int(time.time()) // SLOT + 8) * SLOT
-    begin = f"--begin={datetime.fromtimestamp(start - 10, UTC):%Y-%m-%dT%H:%M:%S}"
-    flexible = [
-        scene.sbatch("alice", "-t4", "-c32", begin, f"--comment={FLEX}", wrap="sleep 235")
-        for _ in range(JOBS)
-    ]
-    promised = dict.fromkeys(flexible, start - 10 + 15 * 60)
+    early = (int(time.time()) // SLOT + 9) * SLOT  # of the order that is cancelled
+    start = early + 6 * SLOT
+    promised = {
+        job: at - 10 + 15 * 60
+        for at, minutes, seconds, count in ((early, 1, 55, 2), (start, 4, 235, JOBS))
+        for job in batch(scene, at - 10, minutes, seconds, count)
+    }
     parts = await compose(buying(trust))
     try:
         buyer = await buyer_of(parts)
 
-        async def on_offer() -> Any:
-            view = await buyer.would_pick("price", 0.0, 0, 0, -1.0)
-            return view if view.offers and view.offers[0].kwh > 0 else None
+        async def on_offer(slots: set[int]) -> bool:
+            await buyer.would_pick("price", 0.0, 0, 0, -1.0)
+            listings = buyer.work.buyer.listings.values()
+            return any(all(one.kw.get(at, 0.0) >= 1.0 for at in slots) for one in listings)
 
-        while await on_offer() is None:
-            assert time.time() < start - 2 * SLOT, str(scene.ctl("envelope"))
+        wanted = {early, early + SLOT, start}
+        while not await on_offer(wanted):
+            assert time.time() < early - 3 * SLOT, str(scene.ctl("envelope"))
             await asyncio.sleep(2)
-        assert time.time() < start - 2 * SLOT, "the offer came too late"
+
+        # One that is cancelled inside its notice, before it begins, releases its window.
+        other = buyer.add_need(5.0, early, early + 2 * SLOT, 500.0, "price").key
+        cancelled = await wait_for(
+            lambda: ordered(buyer, other), 2 * SLOT, lambda: f"{need_of(buyer, other)}"
+        )
+        assert window_of(scene, cancelled.order_id)["state"] == "planned"
         key = buyer.add_need(8.0, start, start + WINDOW * SLOT, 500.0, "price").key
         first = await wait_for(
             lambda: ordered(buyer, key), 3 * SLOT, lambda: f"{need_of(buyer, key)}"
         )
-        windows = [one for one in scene.ctl("window", "list")["windows"] if one.get("order_id")]
-        assert [one["order_id"] for one in windows] == [first.order_id]
-        number = str(windows[0]["window_id"])
+        await wait_for(lambda: time.time() >= early - NOTICE + 2, 9 * SLOT, lambda: "time")
+        assert buyer.cancel(cancelled.order_id) == ""
+        with buyer.place.node.journal.transaction():  # else it would be bought again
+            buyer.work.buyer.records.want(other, (0.0, 0.0), "not wanted any more")
+        await wait_for(
+            lambda: window_of(scene, cancelled.order_id)["state"] == "cancelled",
+            early - time.time(),
+            lambda: f"{need_of(buyer, other)}",
+        )
+        assert {one.state for one in need_of(buyer, other).orders} == {"LOST"}
 
         # What is sold is sold.
         assert await refused_beyond_capacity(buyer, start) == "BIZ_QUANTITY_UNAVAILABLE"
-
-        # A second order, for later; cancelled inside its notice, before it begins.
-        later = start + (WINDOW + 1) * SLOT
-        other = buyer.add_need(5.0, later, later + 2 * SLOT, 500.0, "price").key
-        second = await wait_for(
-            lambda: ordered(buyer, other), later - time.time(), lambda: f"{need_of(buyer, other)}"
-        )
-        assert buyer.cancel(second.order_id) == ""
-        # The need would be bought again; it is not wanted any more.
-        place = buyer.place.node
-        with place.journal.transaction():
-            buyer.work.buyer.records.want(other, (0.0, 0.0), "not wanted any more")
-
-        def released() -> bool:
-            found = [
-                one
-                for one in scene.ctl("window", "list")["windows"]
-                if one.get("order_id") == second.order_id
-            ]
-            return bool(found) and found[0]["state"] == "cancelled"
-
-        await wait_for(released, 40, lambda: str(scene.ctl("window", "list")))
-        assert time.time() < later
-        assert {one.state for one in need_of(buyer, other).orders} == {"LOST"}
 
         # Delivered, told, complete, rated.
         await wait_for(
@@ -253,6 +258,7 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
             lambda: f"{need_of(buyer, key)}",
         )
         (done,) = [one for one in need_of(buyer, key).orders if one.state == "DONE"]
+        number = str(window_of(scene, first.order_id)["window_id"])
         ramp = int(scene.ctl("window", "show", number)["ramp_slots"])
         print("sold", done.kw, "delivered", done.delivered_kw)
         for sold, delivered in list(zip(done.kw, done.delivered_kw, strict=True))[ramp:]:
@@ -264,7 +270,6 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
 
     # Consent and deadlines.
     assert scene.line(plain).get("touched") in {None, False}
-    for job in flexible:
+    for job, latest in promised.items():
         record = scene.job(job)
-        assert record.state == "PENDING" or record.start <= promised[job]
-        assert record.state != "PENDING" or record.begin <= promised[job]
+        assert (record.begin if record.state == "PENDING" else record.start) <= latest
