@@ -11,6 +11,7 @@ import json
 import math
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from demo_lib import market_wire
@@ -37,9 +38,15 @@ class MarketRun(WindowRun):
     wire: Wire = field(default_factory=Wire)
     wanted_kw: float = math.nan
     _looked: float = 0.0
+    _told: int = 0  # windows
 
     def _step(self) -> bool:
         self._listen()
+        now = time.time()
+        more = self.ordered is not None and now < self.slot_start(self.timing.end)
+        if more and now - self._looked >= _EVERY:  # what was still open may be bought later
+            self._looked = now
+            self.ordered = self._window() or self.ordered
         going = WindowRun._step(self)  # noqa: SLF001 -- super() does not know a class with slots
         if going or self._settled():
             return going
@@ -82,18 +89,26 @@ class MarketRun(WindowRun):
         )
 
     def _window(self) -> Ordered | None:
-        """The window that FlexLon made of the order."""
+        """What FlexLon made of the orders: the lowest cap of each slot, should there be several windows."""
         ctl = str(PREFIX / "flexlonctl")
-        listed = json.loads(run([ctl, "window", "list", "--json"]))
-        for window in listed["windows"]:
+        caps: dict[int, float] = {}
+        ramp, numbers = 0, []
+        for window in json.loads(run([ctl, "window", "list", "--json"]))["windows"]:
             if not window.get("order_id") or window["state"] == "cancelled":
                 continue
             shown = json.loads(run([ctl, "window", "show", str(window["window_id"]), "--json"]))
-            caps = tuple(float(slot["cap_kw"]) for slot in shown["slots"])
-            if caps:
-                number = int(window["window_id"])
-                self.said.append(f"the order has become window {number}")
-                start = self.slot_start(self.timing.begin)
-                mean = math.fsum(caps) / len(caps)
-                return Ordered(number, start, caps, int(shown["ramp_slots"]), mean)
-        return None
+            numbers.append(int(window["window_id"]))
+            ramp = max(ramp, int(shown["ramp_slots"]))
+            for slot in shown["slots"]:
+                at = int(datetime.fromisoformat(slot["start"]).timestamp())
+                caps[at] = min(caps.get(at, math.inf), float(slot["cap_kw"]))
+        if not caps:
+            return None
+        for number in numbers[self._told :]:
+            self.said.append(f"an order has become window {number}")
+        self._told = len(numbers)
+        first, last = min(caps), max(caps)
+        slots = tuple(
+            caps.get(at, math.nan) for at in range(first, last + 1, self.day.slot_seconds)
+        )
+        return Ordered(numbers[0], first, slots, ramp, math.fsum(caps.values()) / len(caps))

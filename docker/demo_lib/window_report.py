@@ -78,7 +78,7 @@ class SlotRow:
     @property
     def judged(self) -> bool:
         """Whether it has to be kept."""
-        return self.phase is Phase.WINDOW and not self.ramp_in
+        return self.phase is Phase.WINDOW and not self.ramp_in and math.isfinite(self.cap_kw)
 
     @property
     def kept(self) -> bool:
