@@ -207,12 +207,9 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
     )
     plain = scene.sbatch("bob", "-t1", wrap="sleep 15")
     early = (int(time.time()) // SLOT + 11) * SLOT  # of the order that is cancelled
-    start = early + 6 * SLOT
-    promised = {
-        job: at - 10 + 15 * 60
-        for at, minutes, seconds, count in ((early, 10, 110, 2), (start, 20, 235, JOBS))
-        for job in batch(scene, at - 10, minutes, seconds, count)
-    }
+    start = early + 5 * SLOT
+    flexible = batch(scene, early - 10, 20, 420, JOBS)
+    promised = dict.fromkeys(flexible, early - 10 + 15 * 60)
     parts = await compose(buying(trust))
     try:
         buyer = await buyer_of(parts)
@@ -222,13 +219,13 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
             listings = buyer.work.buyer.listings.values()
             return any(all(one.kw.get(at, 0.0) >= 1.0 for at in slots) for one in listings)
 
-        wanted = {early, early + SLOT, start}
+        wanted = {early, early + SLOT, *range(start, start + WINDOW * SLOT, SLOT)}
         while not await on_offer(wanted):
             assert time.time() < early - NOTICE - 15, str(scene.ctl("envelope"))
             await asyncio.sleep(2)
 
         # One that is cancelled inside its notice, before it begins, releases its window.
-        other = buyer.add_need(5.0, early, early + 2 * SLOT, 500.0, "price").key
+        other = buyer.add_need(8.0, early, early + 2 * SLOT, 500.0, "price").key
         cancelled = await wait_for(
             lambda: ordered(buyer, other), 2 * SLOT, lambda: f"{need_of(buyer, other)}"
         )

@@ -198,8 +198,8 @@ async def test_an_operator_cancels_an_order_in_two_phases() -> None:
     assert world.agent.cancel("no such", T0) == "there is no such order"
 
 
-async def test_nothing_is_bought_too_late_or_above_its_worth_or_without_certainty() -> None:
-    world = World(Shop(1, [50.0, 50.0], 0.10, noticePeriod="PT10H"), Shop(2, [50.0, 50.0], 1.5))
+async def test_nothing_is_bought_above_its_worth_or_without_certainty() -> None:
+    world = World(Shop(1, [0.0, 0.0], 0.10), Shop(2, [50.0, 50.0], 1.5))
     world.need(50.0)
     await world.go(T0, 20.0)
     assert world.lots() == []
