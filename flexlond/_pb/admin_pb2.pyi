@@ -524,7 +524,7 @@ class WindowMove(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., kw: _Optional[float] = ...) -> None: ...
 
 class Window(_message.Message):
-    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops")
+    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops", "order_id")
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
@@ -543,6 +543,7 @@ class Window(_message.Message):
     REBOUND_KW_FIELD_NUMBER: _ClassVar[int]
     REBOUND_END_FIELD_NUMBER: _ClassVar[int]
     STOPS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     start: int
     end: int
@@ -561,7 +562,8 @@ class Window(_message.Message):
     rebound_kw: float
     rebound_end: int
     stops: _containers.RepeatedCompositeFieldContainer[WindowStop]
-    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ...) -> None: ...
+    order_id: str
+    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ..., order_id: _Optional[str] = ...) -> None: ...
 
 class WindowStop(_message.Message):
     __slots__ = ("job_id", "verb", "at", "until", "kw", "cost_gbp", "state", "detail")
@@ -584,7 +586,7 @@ class WindowStop(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., verb: _Optional[str] = ..., at: _Optional[int] = ..., until: _Optional[int] = ..., kw: _Optional[float] = ..., cost_gbp: _Optional[float] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class WindowSlot(_message.Message):
-    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share")
+    __slots__ = ("start", "cap_kw", "planned_kw", "observed_kw", "shortfall_kw", "ramp_in", "observed_source", "metered_share", "baseline_kw")
     START_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
@@ -593,6 +595,7 @@ class WindowSlot(_message.Message):
     RAMP_IN_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_SOURCE_FIELD_NUMBER: _ClassVar[int]
     METERED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_KW_FIELD_NUMBER: _ClassVar[int]
     start: int
     cap_kw: float
     planned_kw: float
@@ -601,7 +604,8 @@ class WindowSlot(_message.Message):
     ramp_in: bool
     observed_source: str
     metered_share: float
-    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ..., observed_source: _Optional[str] = ..., metered_share: _Optional[float] = ...) -> None: ...
+    baseline_kw: float
+    def __init__(self, start: _Optional[int] = ..., cap_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., observed_kw: _Optional[float] = ..., shortfall_kw: _Optional[float] = ..., ramp_in: _Optional[bool] = ..., observed_source: _Optional[str] = ..., metered_share: _Optional[float] = ..., baseline_kw: _Optional[float] = ...) -> None: ...
 
 class ListWindowsReply(_message.Message):
     __slots__ = ("windows",)
@@ -768,3 +772,125 @@ class EnvelopeSlot(_message.Message):
     up_kw: float
     cap_kw: float
     def __init__(self, start: _Optional[int] = ..., planned_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., up_kw: _Optional[float] = ..., cap_kw: _Optional[float] = ...) -> None: ...
+
+class OfferSlot(_message.Message):
+    __slots__ = ("start", "kw", "left_kw", "gbp_per_kwh", "order_by")
+    START_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    LEFT_KW_FIELD_NUMBER: _ClassVar[int]
+    GBP_PER_KWH_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    kw: float
+    left_kw: float
+    gbp_per_kwh: float
+    order_by: int
+    def __init__(self, start: _Optional[int] = ..., kw: _Optional[float] = ..., left_kw: _Optional[float] = ..., gbp_per_kwh: _Optional[float] = ..., order_by: _Optional[int] = ...) -> None: ...
+
+class OffersReply(_message.Message):
+    __slots__ = ("made_at", "slot_seconds", "why_none", "notice_seconds", "shortest_seconds", "longest_seconds", "certainty", "slots")
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WHY_NONE_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SHORTEST_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CERTAINTY_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    made_at: int
+    slot_seconds: int
+    why_none: str
+    notice_seconds: float
+    shortest_seconds: int
+    longest_seconds: int
+    certainty: float
+    slots: _containers.RepeatedCompositeFieldContainer[OfferSlot]
+    def __init__(self, made_at: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., why_none: _Optional[str] = ..., notice_seconds: _Optional[float] = ..., shortest_seconds: _Optional[int] = ..., longest_seconds: _Optional[int] = ..., certainty: _Optional[float] = ..., slots: _Optional[_Iterable[_Union[OfferSlot, _Mapping]]] = ...) -> None: ...
+
+class OrderSlot(_message.Message):
+    __slots__ = ("start", "sold_kw", "gbp_per_kwh", "baseline_kw", "planned_kw", "delivered_kw", "source")
+    START_FIELD_NUMBER: _ClassVar[int]
+    SOLD_KW_FIELD_NUMBER: _ClassVar[int]
+    GBP_PER_KWH_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_KW_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_KW_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_KW_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    sold_kw: float
+    gbp_per_kwh: float
+    baseline_kw: float
+    planned_kw: float
+    delivered_kw: float
+    source: str
+    def __init__(self, start: _Optional[int] = ..., sold_kw: _Optional[float] = ..., gbp_per_kwh: _Optional[float] = ..., baseline_kw: _Optional[float] = ..., planned_kw: _Optional[float] = ..., delivered_kw: _Optional[float] = ..., source: _Optional[str] = ...) -> None: ...
+
+class OrderEvent(_message.Message):
+    __slots__ = ("at", "kind", "what", "detail")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    at: int
+    kind: str
+    what: str
+    detail: str
+    def __init__(self, at: _Optional[int] = ..., kind: _Optional[str] = ..., what: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Order(_message.Message):
+    __slots__ = ("order_id", "buyer", "contract", "state", "start", "end", "slot_seconds", "created", "decide_by", "kept_by", "gbp", "sold_kwh", "delivered_kwh", "rating", "detail", "slots", "events")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    BUYER_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    DECIDE_BY_FIELD_NUMBER: _ClassVar[int]
+    KEPT_BY_FIELD_NUMBER: _ClassVar[int]
+    GBP_FIELD_NUMBER: _ClassVar[int]
+    SOLD_KWH_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_KWH_FIELD_NUMBER: _ClassVar[int]
+    RATING_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    buyer: str
+    contract: str
+    state: str
+    start: int
+    end: int
+    slot_seconds: int
+    created: int
+    decide_by: int
+    kept_by: str
+    gbp: float
+    sold_kwh: float
+    delivered_kwh: float
+    rating: float
+    detail: str
+    slots: _containers.RepeatedCompositeFieldContainer[OrderSlot]
+    events: _containers.RepeatedCompositeFieldContainer[OrderEvent]
+    def __init__(self, order_id: _Optional[str] = ..., buyer: _Optional[str] = ..., contract: _Optional[str] = ..., state: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., created: _Optional[int] = ..., decide_by: _Optional[int] = ..., kept_by: _Optional[str] = ..., gbp: _Optional[float] = ..., sold_kwh: _Optional[float] = ..., delivered_kwh: _Optional[float] = ..., rating: _Optional[float] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[OrderSlot, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[OrderEvent, _Mapping]]] = ...) -> None: ...
+
+class OrdersReply(_message.Message):
+    __slots__ = ("orders",)
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedCompositeFieldContainer[Order]
+    def __init__(self, orders: _Optional[_Iterable[_Union[Order, _Mapping]]] = ...) -> None: ...
+
+class OrderRequest(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    def __init__(self, order_id: _Optional[str] = ...) -> None: ...
+
+class DecideOrderRequest(_message.Message):
+    __slots__ = ("order_id", "accept")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    accept: bool
+    def __init__(self, order_id: _Optional[str] = ..., accept: _Optional[bool] = ...) -> None: ...

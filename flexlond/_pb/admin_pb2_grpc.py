@@ -119,6 +119,26 @@ class AdminStub:
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.FromString,
                 _registered_method=True)
+        self.Offers = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/Offers',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.OffersReply.FromString,
+                _registered_method=True)
+        self.Orders = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/Orders',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.OrdersReply.FromString,
+                _registered_method=True)
+        self.ShowOrder = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/ShowOrder',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.OrderRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Order.FromString,
+                _registered_method=True)
+        self.DecideOrder = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/DecideOrder',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DecideOrderRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
+                _registered_method=True)
 
 
 class AdminServicer:
@@ -226,6 +246,30 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Offers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Orders(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowOrder(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideOrder(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -313,6 +357,26 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.Envelope,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.SerializeToString,
+            ),
+            'Offers': grpc.unary_unary_rpc_method_handler(
+                    servicer.Offers,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.OffersReply.SerializeToString,
+            ),
+            'Orders': grpc.unary_unary_rpc_method_handler(
+                    servicer.Orders,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.OrdersReply.SerializeToString,
+            ),
+            'ShowOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowOrder,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.OrderRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Order.SerializeToString,
+            ),
+            'DecideOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideOrder,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DecideOrderRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -774,6 +838,114 @@ class Admin:
             '/flexlon.admin.v1.Admin/Envelope',
             flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.SerializeToString,
             flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Offers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/Offers',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.OffersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Orders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/Orders',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.OrdersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/ShowOrder',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.OrderRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/DecideOrder',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.DecideOrderRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
             options,
             channel_credentials,
             insecure,

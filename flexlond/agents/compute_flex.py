@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flexlond.agents.envelope_ports import EnvelopeView, NoEnvelope
+    from flexlond.agents.planning_step import Trial
     from flexlond.agents.ports import ExplainView, JobView, PlanView, SignalsView, StatusView
     from flexlond.agents.window_ports import WindowOrder, WindowView
     from flexlond.model.action import Result
@@ -157,6 +158,8 @@ class ComputeFlex(Loop):
         """What it costs and moves; stored, then in force with the next plan, unless `dry_run`."""
         async with self._lock:
             now = self._clock()
+            if made_before := self.window_of(order.order_id):
+                return self._made_before(made_before)
             grid = self.settings.grid
             ahead = TimeGrid.covering(now, grid.slot_seconds, grid.horizon_slots)
             if why := windows.why_not(order, ahead, now):
@@ -186,6 +189,8 @@ class ComputeFlex(Loop):
                 make=make,
             )
             window = made[0]
+            if order.order_id and (why := self._unkept(order, window, trial)):
+                return refused(why)
             if not dry_run:
                 window = self._store.add_window(window, order.replaces)
                 ended = () if replaced is None else (replace(replaced, cancelled=now),)
@@ -231,6 +236,43 @@ class ComputeFlex(Loop):
                 self.windows = tuple(ended if one is found else one for one in self.windows)
                 found = ended
             return self._window_view(found)
+
+    def window_of(self, order_id: str) -> Window | None:
+        """The window that keeps an order of the market."""
+        return next((one for one in self.windows if order_id and one.order_id == order_id), None)
+
+    def why_not_keeping(self) -> str:
+        """Why no window could be kept now; "" when one could."""
+        if self.draining:
+            return "draining"
+        return "" if self._may_hold() and self.actuator.answering else because(self)
+
+    def _unkept(self, order: WindowOrder, window: Window, trial: Trial) -> str:
+        """Why an order of the market is refused after the trial; "" when it is kept."""
+        if why := self.why_not_keeping():
+            return f"for now nothing is held for it: {why}"
+        shown = windows.view(
+            window,
+            (),
+            trial.problem,
+            trial.under,
+            self._clock(),
+            power={},
+            tail=stop_views.tail(self.settings, trial.stopping),
+        )
+        return windows.unkept(order, window, shown)
+
+    def _made_before(self, window: Window) -> AddedView:
+        """The answer to an order that has its window already."""
+        return AddedView(
+            self._window_view(window),
+            added=not window.cancelled,
+            cost_gbp=0.0,
+            carbon_gbp=0.0,
+            delay_gbp=0.0,
+            moves=(),
+            detail=f"window {window.window_id} is there already",
+        )
 
     async def envelope(self, span: tuple[int, int] | None) -> EnvelopeView | NoEnvelope:
         """What the queue can give and take, from the plan in force; takes no turn, the beats go on."""

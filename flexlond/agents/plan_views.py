@@ -152,10 +152,11 @@ def _power_cap(agent: LoopState, plan: Plan) -> tuple[NDArray[np.float64], NDArr
 
 def signal_lines(agent: LoopState) -> tuple[SignalLine, ...]:
     """Where the series come from and how good they are."""
-    return tuple(_signal_line(kind, series) for kind, series in agent.series.items())
+    return tuple(signal_line(kind, series) for kind, series in agent.series.items())
 
 
-def _signal_line(kind: Kind, series: Series) -> SignalLine:
+def signal_line(kind: Kind, series: Series) -> SignalLine:
+    """Where one series comes from and how good it is."""
     known = np.flatnonzero(~np.isnan(series.values))
     grid = series.grid
     first = grid.slot_start(int(known[0])) if known.size else 0

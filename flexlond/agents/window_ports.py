@@ -6,6 +6,7 @@ unknown figure is NaN. Observed power says whether it is metered or modelled; fo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -19,6 +20,12 @@ class WindowOrder:
     down_kw: float
     by: str
     replaces: int = 0  # the window that it takes the place of
+    order_id: str = (
+        ""  # of the market: asked for again it is the same window, and it is kept or refused
+    )
+    by_slot: tuple[
+        float, ...
+    ] = ()  # the reduction slot by slot from `start` on, instead of `down_kw`
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class WindowSlotView:
     ramp_in: bool
     observed_source: str = ""  # metered | modelled; "" before it was looked at
     metered_share: float = 0.0  # the part of it that a usable reading covers
+    baseline_kw: float = math.nan  # planned without the window, where it keeps an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class WindowView:
     detail: str  # why it is not kept, or what it does
     slots: tuple[WindowSlotView, ...]
     stops: tuple[StopView, ...] = ()
+    order_id: str = ""  # of the market, if it keeps one
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,9 @@ def make(
     planned = plan.kw[first:last]
     if math.isnan(order.down_kw):
         ordered = [order.cap_kw] * len(planned)
+    elif order.by_slot:
+        down = np.array(order.by_slot[len(order.by_slot) - len(planned) :])
+        ordered = np.maximum(0.0, planned - down).tolist()
     else:
         ordered = np.maximum(0.0, planned - order.down_kw).tolist()
     before = float(plan.kw[max(0, first - 1)])
@@ -94,7 +97,25 @@ def make(
         created_by=order.by,
         rebound_kw=settings.rebound_cap * usual if settings.rebound_cap else math.inf,
         rebound_end=min(grid.end, end + REBOUND_SECONDS),
+        order_id=order.order_id,
+        baseline=tuple(planned.tolist()) if order.order_id else (),
     )
+
+
+def unkept(order: WindowOrder, window: Window, shown: WindowView) -> str:
+    """Why an order of the market cannot be kept by its window; "" when it can, and for any other window."""
+    if not order.order_id:
+        return ""
+    sold = order.by_slot or (order.down_kw,) * len(window.baseline)
+    sold = sold[len(sold) - len(window.baseline) :]
+    short = max(kw - least for kw, least in zip(sold, window.baseline, strict=True))
+    if short > _NEAR:
+        return f"{short:.4g} kW more are sold in a slot than the plan draws in it"
+    if window.ramp_slots == len(window.caps):
+        return "the ramp cap lets the power not fall so far within it"
+    if shown.shortfall_kw > _NEAR:
+        return f"it {shown.detail}" if shown.detail else "the plan does not keep it"
+    return ""
 
 
 def rise(trial: Trial, settings: PlanningSettings) -> tuple[float, float, float]:
@@ -188,6 +209,7 @@ def view(
         detail=detail,
         slots=slots,
         stops=stops,
+        order_id=window.order_id,
     )
 
 
@@ -263,6 +285,7 @@ def _slot_view(
         number < window.ramp_slots,
         observed_source=drawn.source.value if drawn and math.isfinite(observed) else "",
         metered_share=drawn.coverage if drawn else 0.0,
+        baseline_kw=window.baseline[number] if window.baseline else math.nan,
     )
 
 

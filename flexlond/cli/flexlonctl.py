@@ -27,6 +27,8 @@ from flexlond.cli.client import (
     Endpoint,
 )
 from flexlond.cli.ledger import app as ledger_app
+from flexlond.cli.market import app as market_app
+from flexlond.cli.market import offers, order, orders
 from flexlond.cli.settle import settle, statement
 from flexlond.cli.window import app as window_app
 
@@ -45,6 +47,10 @@ app = typer.Typer(
 
 app.add_typer(window_app, name="window")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(market_app, name="market")
+app.command("offers")(offers)
+app.command("orders")(orders)
+app.command("order")(order)
 
 
 @app.callback()

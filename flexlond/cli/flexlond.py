@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flexlond.cli.backtest import backtest
+from flexlond.cli.keygen import keygen
 
 if TYPE_CHECKING:
     from flexlond.model.settings import Settings
@@ -62,7 +63,9 @@ def check_config(config: Config = DEFAULT_CONFIG) -> None:
     carbon = ", ".join(feed.source for feed in signals.carbon) or "none: carbon is not planned by"
     print(f"  price: {price}")
     print(f"  carbon: {carbon}")
-    if not signals.price and not signals.carbon:
+    for name, one in settings.market.identity.items():
+        print(f"  market: {name} is {one.subscriber} ({one.role}) for {one.agent}")
+    if settings.agents.compute_flex and not signals.price and not signals.carbon:
         print("  note: without a price or carbon feed no job is ever moved")
 
 
@@ -102,6 +105,7 @@ def lua(
         _fail(str(error))
 
 
+app.command("keygen")(keygen)
 app.command("backtest")(backtest)
 
 

@@ -25,6 +25,7 @@ from flexlond.agents.envelope_ports import NoEnvelope
 from flexlond.agents.window_ports import WindowOrder
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
+from flexlond.daemon.admin_market import MarketCalls
 from flexlond.daemon.authority import is_operator, user_name
 from flexlond.daemon.check import Submission, check
 
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from flexlond.agents.ports import AgentView
+    from flexlond.daemon.market import Market
     from flexlond.daemon.shell import Shell
 
 _log = structlog.get_logger()
 
 
-class AdminService(admin_pb2_grpc.AdminServicer):
+class AdminService(MarketCalls, admin_pb2_grpc.AdminServicer):
     """Answers the calls of admin.proto from an AgentView and the shell."""
 
     def __init__(
@@ -49,6 +51,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         tz: ZoneInfo,
         reload: Callable[[], Awaitable[str]],
         poke: Callable[[], None],
+        market: Market | None = None,
     ) -> None:
         """`reload` reads the configuration again; `poke` makes the loop's next cycle come at once."""
         self._agent = agent
@@ -56,6 +59,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         self._tz = tz
         self._reload = reload
         self._poke = poke
+        self._market = market
 
     async def Status(self, request: pb.Empty, context: Any) -> pb.StatusReply:
         """The state of the loop: open to everyone, it names no job."""

@@ -14,6 +14,7 @@ from flexlond._pb import admin_pb2 as pb
 if TYPE_CHECKING:
     from flexlond.agents.asset_ports import AssetsView
     from flexlond.agents.envelope_ports import EnvelopeView
+    from flexlond.agents.market_ports import OffersView, OrderView
     from flexlond.agents.ports import (
         DrainView,
         ExplainView,
@@ -148,6 +149,21 @@ def envelope(view: EnvelopeView) -> pb.EnvelopeReply:
             for curve in view.curves
         ],
         slots=[pb.EnvelopeSlot(**_plain(slot)) for slot in view.slots],
+    )
+
+
+def offers(view: OffersView) -> pb.OffersReply:
+    """OffersReply."""
+    slots = [pb.OfferSlot(**_plain(slot)) for slot in view.slots]
+    return pb.OffersReply(**_plain(view, without={"slots"}), slots=slots)
+
+
+def order(view: OrderView) -> pb.Order:
+    """Order."""
+    return pb.Order(
+        **_plain(view, without={"slots", "events"}),
+        slots=[pb.OrderSlot(**_plain(slot)) for slot in view.slots],
+        events=[pb.OrderEvent(**_plain(event)) for event in view.events],
     )
 
 

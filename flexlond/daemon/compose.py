@@ -19,10 +19,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 import flexlond
+from flexlond.agents.asset_site import AssetSite
 from flexlond.agents.assets import AssetDesk
 from flexlond.agents.compute_flex import ComputeFlex
+from flexlond.agents.idle import Idle
 from flexlond.agents.learning import Learner
+from flexlond.agents.market.battery import BatteryWorks
 from flexlond.assets.drivers.choose import drivers_of
+from flexlond.daemon.market import Market
+from flexlond.daemon.market_agents import makers
 from flexlond.daemon.store import SqliteStore, StoreError
 from flexlond.daemon.witness import LedgerWitness, catch_up, open_ledger, since
 from flexlond.host import notify as sd
@@ -39,6 +44,7 @@ from flexlond.slurm.reader import QueueReader, choose_reader
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from flexlond.agents.ports import AgentView
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings, SignalSettings
     from flexlond.model.timegrid import TimeGrid
@@ -85,35 +91,43 @@ class LiveHub:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a daemon is made of."""
+    """What a daemon is made of; without Slurm there is no helper and no learner."""
 
-    agent: ComputeFlex
+    agent: AgentView
     hub: LiveHub
     store: SqliteStore
-    helper: HelperClient
-    learner: Learner
     meter: SiteMeter
     tz: ZoneInfo
+    market: Market
+    desk: AssetDesk | None = None
+    helper: HelperClient | None = None
+    learner: Learner | None = None
     witness: LedgerWitness | None = None  # None: no ledger is kept
 
     async def close(self) -> None:
         """End everything; holds stay in Slurm, assets are left to themselves."""
-        if self.agent.assets is not None:
-            await self.agent.assets.close(int(time.time()))
+        if self.desk is not None:
+            await self.desk.close(int(time.time()))
+        if isinstance(self.agent, AssetSite):
+            await self.agent.works.close(int(time.time()))
         await self.hub.close()
         await self.meter.close()
-        await self.helper.close()
-        try:
-            self.learner.save(int(time.time()))
-        except sqlite3.Error as error:
-            _log.warning("what was learned is not stored; it is learned again", error=str(error))
+        if self.helper is not None:
+            await self.helper.close()
+        if self.learner is not None:
+            try:
+                self.learner.save(int(time.time()))
+            except sqlite3.Error as error:
+                _log.warning(
+                    "what was learned is not stored; it is learned again", error=str(error)
+                )
         if self.witness is not None:
             await self.witness.close()
         self.store.close()
 
 
 async def compose(settings: Settings) -> Parts:
-    """Build the parts for `settings`, waiting for Slurm as long as it takes.
+    """Build the parts for `settings`, waiting for Slurm as long as it takes where there is to be one.
 
     StoreError when the store or the ledger cannot be used.
     """
@@ -122,37 +136,15 @@ async def compose(settings: Settings) -> Parts:
     witness: LedgerWitness | None = None
     try:
         witness = _witness(settings, store)
-        reader, reason = await _reader(settings)
-        tz = local_zone()
         hub = LiveHub(settings.signals, state_dir / SIGNALS_DIR)
-        helper = HelperClient(
-            settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket
-        )
-        learner = Learner(settings, store)
-        desk = AssetDesk(settings.assets, drivers_of(settings.assets)) if settings.assets else None
-        meter = SiteMeter(settings.meter)
-        agent = ComputeFlex(
-            settings=settings,
-            store=store,
-            reader=reader,
-            reader_reason=reason,
-            helper=helper,
-            hub=hub,
-            read_cluster=functools.partial(read_cluster, settings.slurm),
-            tz=tz,
-            clock=lambda: int(time.time()),
-            version=flexlond.__version__,
-            learner=learner,
-            assets=desk,
-            meter=meter,
-            witness=witness,
-        )
+        if settings.agents.compute_flex:
+            return await _with_slurm(settings, store, hub, witness)
+        return _without_slurm(settings, store, hub, witness)
     except BaseException:
         if witness is not None:
             await witness.close()
         store.close()
         raise
-    return Parts(agent, hub, store, helper, learner, meter, tz, witness)
 
 
 def _witness(settings: Settings, store: SqliteStore) -> LedgerWitness | None:
@@ -176,6 +168,61 @@ def _witness(settings: Settings, store: SqliteStore) -> LedgerWitness | None:
     if late:
         _log.warning("recorded late in the ledger, after a crash", entries=late)
     return LedgerWitness(ledger, settings, lambda: int(time.time()))
+
+
+async def _with_slurm(
+    settings: Settings, store: SqliteStore, hub: LiveHub, witness: LedgerWitness | None
+) -> Parts:
+    reader, reason = await _reader(settings)
+    tz = local_zone()
+    helper = HelperClient(settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket)
+    learner = Learner(settings, store)
+    desk = AssetDesk(settings.assets, drivers_of(settings.assets)) if settings.assets else None
+    meter = SiteMeter(settings.meter)
+    agent = ComputeFlex(
+        settings=settings,
+        store=store,
+        reader=reader,
+        reader_reason=reason,
+        helper=helper,
+        hub=hub,
+        read_cluster=functools.partial(read_cluster, settings.slurm),
+        tz=tz,
+        clock=_clock,
+        version=flexlond.__version__,
+        learner=learner,
+        assets=desk,
+        meter=meter,
+        witness=witness,
+    )
+    market = Market(settings)
+    market.makers = makers(agent, hub, market.poke)
+    return Parts(agent, hub, store, meter, tz, market, desk, helper, learner, witness)
+
+
+def _without_slurm(
+    settings: Settings, store: SqliteStore, hub: LiveHub, witness: LedgerWitness | None
+) -> Parts:
+    agent: Idle
+    if settings.agents.asset_site:
+        works = BatteryWorks(
+            settings.assets,
+            drivers_of(settings.assets),
+            settings.market.sell,
+            settings.grid.slot_seconds,
+        )
+        agent = AssetSite(settings, hub, works, clock=_clock, version=flexlond.__version__)
+    else:
+        agent = Idle(settings, hub, clock=_clock, version=flexlond.__version__)
+    market = Market(settings)
+    market.makers = makers(agent, hub, market.poke)
+    return Parts(
+        agent, hub, store, SiteMeter(settings.meter), local_zone(), market, witness=witness
+    )
+
+
+def _clock() -> int:
+    return int(time.time())
 
 
 async def _reader(settings: Settings) -> tuple[QueueReader, str]:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_checks_assets import assets
 from flexlond.daemon.config_checks_ledger import ledger
+from flexlond.daemon.config_checks_market import agents, market
 from flexlond.daemon.config_checks_planning import (
     envelope,
     licence,
@@ -272,5 +273,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     licence,
     ledger,
     settlement,
+    agents,
+    market,
     _admin,
 )

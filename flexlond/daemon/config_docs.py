@@ -7,6 +7,7 @@ loader quotes the example when it refuses a value. An example is written as TOML
 
 from __future__ import annotations
 
+from flexlond.daemon.config_docs_market import MARKET_DOCS, MARKET_SECTIONS
 from flexlond.daemon.config_docs_settlement import SETTLEMENT, SETTLEMENT_SECTIONS
 from flexlond.daemon.config_key_doc import KeyDoc
 
@@ -21,6 +22,7 @@ _REGISTERS = {
 }
 
 SECTIONS = {
+    "agents": "Which agents this process runs: any of them, also without Slurm.",
     "daemon": "The loop and its places.",
     "slurm": "How the queue is read.",
     "grid": "The time grid on which everything is planned.",
@@ -73,6 +75,7 @@ SECTIONS = {
         "nothing is held that could not be recorded first. Changes need a restart."
     ),
     **SETTLEMENT_SECTIONS,
+    **MARKET_SECTIONS,
     "admin": "Who may ask what of the daemon.",
 }
 
@@ -570,4 +573,5 @@ DOCS: dict[str, KeyDoc] = {
     "admin.operator_group": KeyDoc(
         "", "A group whose members are operators too.", '"flexlon-admin"'
     ),
+    **MARKET_DOCS,
 }

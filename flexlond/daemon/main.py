@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from flexlond.agents.ports import AgentView
+    from flexlond.daemon.market import Market
     from flexlond.model.settings import MeterSettings, Settings, SignalSettings
 
 EXIT_OK = 0
@@ -89,6 +90,11 @@ class DaemonParts(Protocol):
         """The zone in which Slurm reads times."""
         ...
 
+    @property
+    def market(self) -> Market:
+        """The agents of the market."""
+        ...
+
     async def close(self) -> None:
         """End everything."""
         ...
@@ -111,7 +117,12 @@ class Daemon:
             meter=parts.meter,
         )
         service = AdminService(
-            parts.agent, self._shell, tz=parts.tz, reload=self.reload, poke=self._runner.poke
+            parts.agent,
+            self._shell,
+            tz=parts.tz,
+            reload=self.reload,
+            poke=self._runner.poke,
+            market=parts.market,
         )
         self._server = AdminServer(
             service, Path(settings.daemon.admin_socket), munge_socket=settings.slurm.munge_socket
@@ -144,6 +155,8 @@ class Daemon:
             detail += "; signals taken over"
         if await self._parts.meter.exchange(settings.meter):
             detail += "; meter taken over"
+        if said := await self._parts.market.reload(settings):
+            detail += f"; {said}"
         logs.configure(settings.daemon.log_level)
         shell.settings, shell.config_error = settings, ""
         _log.info("configuration reloaded", detail=detail)
@@ -154,6 +167,7 @@ class Daemon:
         """Serve and beat until `stopped`. AdminSocketError when the socket cannot be had."""
         await self._server.start()
         try:
+            self._parts.market.start(self._shell.warn, self._runner.poke)
             sd.notify_ready("serving; the first cycle is to come")
             _log.info(
                 "flexlond serves",
@@ -174,6 +188,7 @@ class Daemon:
             with contextlib.suppress(asyncio.CancelledError):
                 await beating
         finally:
+            await self._parts.market.close()
             await self._server.stop()
 
     async def _on_health(self, healthy: bool) -> None:  # noqa: FBT001 -- a callback's one argument

@@ -1,9 +1,9 @@
 """Windows in the store: what was ordered, and what was seen of it by slot.
 
-Law: a window is on disk before it binds anything. What was ordered never changes but for the one moment at
-which it was cancelled; what was seen is appended and never rewritten. The tables came later than the others: an
-older FlexLon opens the file and passes them by. Times are epoch seconds (UTC), kW; NaN is stored as NULL, as
-is a rebound cap that there is not.
+Law: a window is on disk before it binds anything, and an order of the market has one for good. What was ordered
+never changes but for the one moment at which it was cancelled; what was seen is appended and never rewritten.
+The tables came later than the others: an older FlexLon opens the file and passes them by. Times are epoch
+seconds (UTC), kW; NaN is stored as NULL, as is a rebound cap that there is not.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _SAMPLE = """CREATE TABLE IF NOT EXISTS window_sample (
   seq INTEGER PRIMARY KEY, window_id INTEGER NOT NULL, slot INTEGER NOT NULL, at INTEGER NOT NULL,
   cap_kw REAL NOT NULL, planned_kw REAL NOT NULL, observed_kw REAL NOT NULL
 ) STRICT"""
+_ORDER = """CREATE TABLE IF NOT EXISTS window_order (
+  window_id INTEGER PRIMARY KEY, order_id TEXT NOT NULL UNIQUE, baseline TEXT NOT NULL
+) STRICT"""
 _BY_WINDOW = "CREATE INDEX IF NOT EXISTS window_sample_window ON window_sample (window_id)"
 
 
@@ -37,14 +40,16 @@ class WindowTable:
     def __init__(self, db: sqlite3.Connection) -> None:
         """Make the tables where they are missing."""
         self._db = db
-        for statement in (_WINDOW, _SAMPLE, _BY_WINDOW):
+        for statement in (_WINDOW, _SAMPLE, _ORDER, _BY_WINDOW):
             db.execute(statement)
 
     def all(self) -> Sequence[Window]:
         """Every window, oldest first."""
         rows = self._db.execute(
             "SELECT window_id, begins, ends, slot_seconds, cap_kw, down_kw, caps, ramp_slots, created,"
-            " created_by, cancelled, rebound_kw, rebound_end FROM power_window ORDER BY window_id"
+            " created_by, cancelled, rebound_kw, rebound_end, coalesce(order_id, ''),"
+            " coalesce(baseline, '') FROM power_window LEFT JOIN window_order USING (window_id)"
+            " ORDER BY window_id"
         )
         return [
             Window(
@@ -61,6 +66,8 @@ class WindowTable:
                 cancelled=row[10],
                 rebound_kw=math.inf if row[11] is None else row[11],
                 rebound_end=row[12],
+                order_id=row[13],
+                baseline=tuple(float(word) for word in row[14].split()),
             )
             for row in rows
         ]
@@ -84,7 +91,13 @@ class WindowTable:
                 window.rebound_end,
             ),
         ).fetchall()
-        return replace(window, window_id=number[0][0])
+        made = replace(window, window_id=number[0][0])
+        if made.order_id:  # once: a second window for an order is an error, whoever asks
+            self._db.execute(
+                "INSERT INTO window_order VALUES (?,?,?)",
+                (made.window_id, made.order_id, " ".join(repr(float(kw)) for kw in made.baseline)),
+            )
+        return made
 
     def cancel(self, window_id: int, at: int) -> None:
         """The first time counts."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from flexlond.model.market_settings import AgentsSettings, MarketSettings
 from flexlond.model.settlement_settings import SettlementSettings
 
 
@@ -316,6 +317,7 @@ class AdminSettings(_Base, frozen=True):
 class Settings(_Base, frozen=True):
     """The whole file."""
 
+    agents: AgentsSettings = AgentsSettings()
     daemon: DaemonSettings = DaemonSettings()
     slurm: SlurmSettings = SlurmSettings()
     grid: GridSettings = GridSettings()
@@ -332,4 +334,5 @@ class Settings(_Base, frozen=True):
     licence: LicenceSettings = LicenceSettings()
     ledger: LedgerSettings = LedgerSettings()
     settlement: SettlementSettings = SettlementSettings()
+    market: MarketSettings = MarketSettings()
     admin: AdminSettings = AdminSettings()

@@ -62,6 +62,10 @@ class Window:
     cancelled: int = 0
     rebound_kw: float = math.inf  # what comes back after it stays under this
     rebound_end: int = 0  # so long
+    order_id: str = ""  # the market's order that it keeps
+    baseline: tuple[
+        float, ...
+    ] = ()  # kW by slot that were planned without it, where it keeps an order
 
     def state(self, now: int) -> WindowState:
         """Where it is at `now`."""

@@ -10,6 +10,7 @@ statuses are those of Beckn 2.0.0 LTS.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from flexlond.beckn.node.limits import Buckets
 from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flexlond.beckn.node.node import Node
     from flexlond.beckn.trust.registry import Registry
@@ -114,9 +115,18 @@ class Front:
         return b"".join(chunks)
 
 
+class Guest(uvicorn.Server):
+    """A server in a process that is not its own: signals are left to whoever has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take none."""
+        yield
+
+
 def server(front: Front, host: str, port: int) -> uvicorn.Server:
     """A server for `front`; `await server.serve()` runs it until `should_exit` is set."""
-    return uvicorn.Server(
+    return Guest(
         uvicorn.Config(
             front.app,
             host=host,
@@ -127,6 +137,7 @@ def server(front: Front, host: str, port: int) -> uvicorn.Server:
             log_level="warning",
             server_header=False,
             timeout_keep_alive=30,
+            timeout_graceful_shutdown=3,
             h11_max_incomplete_event_size=16 * 1024,
         )
     )

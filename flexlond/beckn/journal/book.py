@@ -74,6 +74,16 @@ class Book:
             )
         self._db.run("UPDATE hold SET until=0 WHERE transaction_id=?", transaction_id)
 
+    def restore(self, transaction_id: str, watts: Mapping[int, int]) -> None:
+        """Hold firmly, uncounted, what a transaction held before: or a part of what it holds.
+
+        For an update: both are held until it is known which one is in force.
+        """
+        with self._db.transaction():
+            self.release(transaction_id)
+            for slot, held in watts.items():
+                self._db.run("INSERT INTO hold VALUES (?, ?, ?, 0)", transaction_id, slot, held)
+
     def release(self, transaction_id: str) -> None:
         """Give up whatever a transaction holds."""
         self._db.run("DELETE FROM hold WHERE transaction_id=?", transaction_id)

@@ -108,6 +108,16 @@ class Inbox:
         """It has been handled."""
         self._db.run("UPDATE inbox SET handled=? WHERE seq=?", now, seq)
 
+    def put_aside(self, seq: int) -> None:
+        """It is not handled until it is taken up again; others are meanwhile."""
+        self._db.run("UPDATE inbox SET handled=-1 WHERE seq=?", seq)
+
+    def take_up(self, transaction_id: str) -> int:
+        """What was put aside of a transaction is open again; how many messages."""
+        return self._db.run(
+            "UPDATE inbox SET handled=0 WHERE handled<0 AND transaction_id=?", transaction_id
+        )
+
     def answered(self, seq: int) -> None:
         """Its callback has arrived, or was given up."""
         self._db.run("UPDATE inbox SET answered=1 WHERE seq=?", seq)

@@ -32,6 +32,11 @@ class Journal:
         self.contracts = Contracts(self._db, us)
         self.book = Book(self._db)
 
+    @property
+    def database(self) -> Database:
+        """The file, for tables of an agent's own that change together with the rest."""
+        return self._db
+
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing."""
         return self._db.transaction()

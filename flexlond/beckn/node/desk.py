@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto, unique
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flexlond.beckn.contract.machine import LocalViolation, event_named, event_of, wire_status
@@ -47,10 +48,19 @@ class Answer:
     schema_context: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not yet: the request is put aside until `inbox.take_up`, then it is decided anew.
+
+    What the business wrote meanwhile stands. For a confirm, an update and a cancel: the other side may wait for
+    those; a draft's clock would end the others.
+    """
+
+
 class Business(Protocol):
     """What an agent decides. Called within the journal's transaction; it must not wait for anything."""
 
-    def answer(self, message: Message, standing: Standing, now: float) -> Answer:
+    def answer(self, message: Message, standing: Standing, now: float) -> Answer | Later:
         """Decide a request. Raises Refusal with a BIZ or POL code to say no."""
         ...
 
@@ -64,6 +74,14 @@ class Business(Protocol):
         What the peer's callback ends is told to `heard`.
         """
         ...
+
+
+@unique
+class Decided(Enum):
+    """Whether a request has its answer."""
+
+    NOW = auto()
+    LATER = auto()
 
 
 class Desk:
@@ -100,7 +118,9 @@ class Desk:
                 incoming.transaction_id, incoming.peer
             )
             if message.action.is_request:
-                self._decide(message, incoming, standing, now)
+                if self._decide(message, incoming, standing, now) is Decided.LATER:
+                    self._journal.inbox.put_aside(incoming.seq)
+                    return True
             else:
                 self._listen(message, standing, now)
             self._journal.inbox.handled(incoming.seq, now)
@@ -115,14 +135,16 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - a fault of the business must not stop the desk
             self._fault(message.action.name, error)
 
-    def _decide(self, message: Message, incoming: Incoming, standing: Standing, now: float) -> None:
+    def _decide(
+        self, message: Message, incoming: Incoming, standing: Standing, now: float
+    ) -> Decided:
         refusal = None
         if incoming.refusal:
             refusal = Refusal(Code(incoming.refusal), incoming.refusal_text)
         else:
             try:
                 with self._journal.transaction():
-                    self._grant(message, incoming, standing, now)
+                    return self._grant(message, incoming, standing, now)
             except Refusal as no:
                 refusal = no
             except LocalViolation as late:
@@ -130,11 +152,12 @@ class Desk:
             except Exception as error:  # noqa: BLE001 - as above: an error answer, never silence
                 self._fault(message.action.name, error)
                 refusal = Refusal(Code.NET_INTERNAL_ERROR, "the request could not be handled")
-            else:
-                return
         self._refuse(message, incoming, standing, refusal, now)
+        return Decided.NOW
 
-    def _grant(self, message: Message, incoming: Incoming, standing: Standing, now: float) -> None:
+    def _grant(
+        self, message: Message, incoming: Incoming, standing: Standing, now: float
+    ) -> Decided:
         action = message.action
         asked = event_of(message) if action.contractual else None
         waited = next((state for state, event in WAITING.items() if event is asked), None)
@@ -146,6 +169,8 @@ class Desk:
                 f"the contract has become {standing.state.value} meanwhile",
             )
         answer = self._business.answer(message, standing, now)
+        if isinstance(answer, Later):
+            return Decided.LATER
         body = dict(answer.message)
         after = standing
         if action.contractual:
@@ -171,6 +196,7 @@ class Desk:
                 after = replace(after, preview=action.name, preview_digest=digest(raw))
             self._journal.contracts.save(after)
             self._end(standing, after, now)
+        return Decided.NOW
 
     def _note(self, after: Standing, body: dict[str, Any], event: Event) -> Standing:
         contract = body.get("contract")

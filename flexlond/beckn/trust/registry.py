@@ -106,6 +106,7 @@ class TrustFile:
             raise TrustFileError(f"{path}: {error}") from None
         self._found: dict[tuple[str, str], Subscriber] = {}
         self._ids: set[str] = set()
+        self.all: tuple[Subscriber, ...] = ()  # every key, in the order of the file
         for at, entry in enumerate(read.participant, 1):
             where = f"{path}: participant#{at} ({entry.id})"
             made = _subscriber(entry, where)
@@ -115,6 +116,7 @@ class TrustFile:
                 if key[1]:
                     self._found[key] = made
             self._ids.add(entry.id)
+            self.all = (*self.all, made)
 
     async def find(self, subscriber: str, key_id: str, now: float) -> Subscriber:  # noqa: ARG002 - the port's
         """Look into the file."""

@@ -1,0 +1,1 @@
+"""Agents on the market: what they offer and promise, and how a promise becomes a window."""

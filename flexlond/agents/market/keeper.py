@@ -1,0 +1,213 @@
+"""What a seller does by itself: put sold orders into force, follow them, tell the buyer, end them.
+
+Law: level-triggered. Each turn compares the sales with what is in force and does the next thing; each thing is
+done in an order that a kill at any point leaves for the next turn: first what is promised to the works
+(idempotent by key), then the row and the answer in one transaction. A shortfall is told when it is foreseen,
+not when it is over. What was delivered is told once a slot, from the power log, and only where it is known.
+Epoch seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from flexlond.agents.market.sales import Row, Sale, SaleState
+from flexlond.agents.market.works import Kept, NotYet
+from flexlond.beckn.contract.table import LIVE, State
+from flexlond.beckn.wire.codes import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flexlond.agents.market.seller import Seller
+    from flexlond.agents.market.works import Slot, Unkept
+    from flexlond.beckn.journal.contracts import Standing
+
+PATIENCE = 90.0  # seconds that a slot's usage may come late
+TOLD_EVERY = 30.0  # seconds between two forecasts of one order at least
+_SHORT = 0.05  # share of what was sold from which on a shortfall is told
+
+_log = structlog.get_logger()
+
+
+class Keeper:
+    """Carries out what a seller sold."""
+
+    def __init__(self, seller: Seller) -> None:
+        self._seller = seller
+        self._told: dict[str, float] = {}  # when a forecast was pushed last, by transaction
+
+    async def turn(self, now: float) -> bool:
+        """Everything that is next; whether something was written for the node."""
+        seller = self._seller
+        done = False
+        for sale in seller.sales.of(SaleState.PENDING):
+            done |= self._expire(sale, now)
+        for sale in seller.sales.of(SaleState.SOLD):
+            done |= await self._carry(sale, now)
+        for sale in seller.sales.of(SaleState.RELEASING):
+            await self._release(sale, now)
+        for sale in seller.sales.of(SaleState.KEPT):
+            done |= self._follow(sale, now)
+        return done
+
+    async def restore(self, now: float) -> None:
+        """After a start: what was in force is so again, where the works forgot it."""
+        for sale in self._seller.sales.of(SaleState.KEPT):
+            if now < sale.end and math.isinf(self._seller.works.keeps_since(sale.key)):
+                try:
+                    await self._seller.works.restore(sale.promise, now)
+                except NotYet as reason:
+                    _log.warning(
+                        "an order is not kept yet", order=sale.order_id, reason=str(reason)
+                    )
+
+    # ---- into force
+
+    def _expire(self, sale: Sale, now: float) -> bool:
+        if now < sale.until:
+            return False
+        self.refuse(sale, Code.POL_ENGAGEMENT_REFUSED, "nobody accepted the order in time")
+        return True
+
+    def refuse(self, sale: Sale, code: Code, why: str) -> None:
+        """Answer the confirm with no."""
+        with self._seller.node.journal.transaction():
+            self._seller.sales.move(sale, SaleState.REFUSED, why=f"{code.value}: {why}")
+            self._seller.node.journal.inbox.take_up(sale.transaction_id)
+        _log.info("order refused", order=sale.order_id, why=why)
+
+    async def _carry(self, sale: Sale, now: float) -> bool:
+        """SOLD to KEPT, or back."""
+        works = self._seller.works
+        if now >= sale.start and math.isinf(works.keeps_since(sale.key)):
+            self._unkept(sale, "its first slot has begun before it could be put into force")
+            return True
+        try:
+            made = await works.make(sale.promise, now)
+        except NotYet as reason:
+            if now < sale.until:
+                return False
+            self._unkept(sale, f"it could not be put into force in time: {reason}")
+            return True
+        if isinstance(made, Kept):
+            with self._seller.node.journal.transaction():
+                if sale.before:
+                    self._seller.node.journal.book.restore(sale.transaction_id, sale.watts)
+                self._seller.sales.move(sale, SaleState.KEPT, name=made.name, before={}, why="")
+                self._seller.node.journal.inbox.take_up(sale.transaction_id)
+            _log.info("order in force", order=sale.order_id, by=made.name)
+        else:
+            self._unkept(sale, _without_names(made))
+        return True
+
+    def _unkept(self, sale: Sale, why: str) -> None:
+        """A confirm is refused; an update too, and what was before it stays."""
+        if not sale.before:
+            self.refuse(sale, Code.BIZ_FULFILLMENT_UNAVAILABLE, why)
+            return
+        journal = self._seller.node.journal
+        with journal.transaction():
+            journal.book.restore(sale.transaction_id, sale.before)
+            self._seller.sales.move(
+                sale,
+                SaleState.KEPT,
+                watts=sale.before,
+                before={},
+                revision=sale.revision - 1,
+                why=why,
+            )
+            journal.inbox.take_up(sale.transaction_id)
+
+    async def _release(self, sale: Sale, now: float) -> None:
+        try:
+            await self._seller.works.release(sale.key, now)
+        except NotYet as reason:
+            _log.warning("an order is not released yet", order=sale.order_id, reason=str(reason))
+            return
+        self._seller.sales.move(sale, SaleState.RELEASED)
+        _log.info("order released", order=sale.order_id, why=sale.why)
+
+    # ---- in force
+
+    def _follow(self, sale: Sale, now: float) -> bool:
+        seller = self._seller
+        standing = seller.node.journal.contracts.get(sale.transaction_id)
+        if standing is None or standing.state not in LIVE:
+            return False  # its confirm is about to be answered
+        if now < sale.end and math.isinf(seller.works.keeps_since(sale.key)):
+            return self._lost(sale, standing, now)
+        slots = seller.works.progress(sale.promise, now)
+        rows = {**sale.rows, **_over(sale, slots, now)}
+        short = _short(sale, slots, now)
+        late = now >= sale.end + PATIENCE
+        over = now >= sale.end and (late or all(at in rows for at in sale.watts))
+        news = len(rows) > len(sale.rows)
+        changed = (
+            short != sale.said and now - self._told.get(sale.transaction_id, 0.0) >= TOLD_EVERY
+        )
+        if not (news or over or changed):
+            return False
+        said = replace(sale, rows=rows, said=short)
+        if over:
+            said = replace(said, state=SaleState.OVER)
+        why = seller.works.why_short(sale.key, now) if short else ""
+        contract = seller.contract(said, json.loads(standing.body), now, why=why, over=over)
+        contract["status"] = {"code": "COMPLETE" if over else "ACTIVE"}
+        with seller.node.journal.transaction():
+            seller.sales.save(said)
+            seller.node.push("on_status", sale.transaction_id, {"contract": contract}, now)
+        self._told[sale.transaction_id] = now
+        return True
+
+    def _lost(self, sale: Sale, standing: Standing, now: float) -> bool:
+        """Somebody ended what kept it: say so, and cancel the order."""
+        if standing.state is not State.ACTIVE:
+            return False
+        why = "what kept it was ended by the site"
+        contract = self._seller.contract(sale, json.loads(standing.body), now, why=why)
+        contract["status"] = {"code": "ACTIVE"}
+        with self._seller.node.journal.transaction():
+            self._seller.sales.save(replace(sale, why=why))
+            self._seller.node.push("on_status", sale.transaction_id, {"contract": contract}, now)
+            ended = {**contract, "descriptor": {"code": "SITE_UNAVAILABLE", "shortDesc": why}}
+            self._seller.node.push("on_cancel", sale.transaction_id, {"contract": ended}, now)
+        _log.warning("order cancelled by us", order=sale.order_id, why=why)
+        return True
+
+
+def _over(sale: Sale, slots: Sequence[Slot], now: float) -> dict[int, Row]:
+    """The slots that are over and known, and were not told."""
+    return {
+        slot.start: Row(slot.baseline_kw, slot.usage_kw, slot.source)
+        for slot in slots
+        if slot.start in sale.watts
+        and slot.start not in sale.rows
+        and slot.start + sale.slot_seconds <= now
+        and math.isfinite(slot.baseline_kw)
+        and math.isfinite(slot.usage_kw)
+    }
+
+
+def _short(sale: Sale, slots: Sequence[Slot], now: float) -> str:
+    """The slots to come that are foreseen to fall short, each with whole tenths of what was sold."""
+    found = []
+    for slot in slots:
+        sold = sale.watts.get(slot.start, 0) / 1000.0
+        if slot.start + sale.slot_seconds <= now or not sold:
+            continue
+        missing = sold - (slot.baseline_kw - slot.planned_kw)
+        if missing > _SHORT * sold:
+            found.append(f"{slot.start}:{math.ceil(10 * missing / sold)}")
+    return " ".join(found)
+
+
+def _without_names(made: Unkept) -> str:
+    """Why, for a stranger: its kind only. The whole reason is in the log."""
+    _log.info("the works refused an order", why=made.why)
+    return "the site cannot keep it"
