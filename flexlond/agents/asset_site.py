@@ -13,6 +13,7 @@ from flexlond.agents.idle import Idle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flexlond.agents.asset_ports import AssetsView
     from flexlond.agents.market.battery import BatteryWorks
     from flexlond.agents.planning_step import Hub
     from flexlond.model.settings import Settings
@@ -32,6 +33,10 @@ class AssetSite(Idle):
     ) -> None:
         super().__init__(settings, hub, clock=clock, version=version)
         self.works = works
+
+    def show_assets(self) -> AssetsView:
+        """The batteries."""
+        return self.works.view(self._clock())
 
     async def cycle(self, now: int) -> str:
         """Look, set, say what was done."""

@@ -46,11 +46,11 @@ app = typer.Typer(
 )
 
 app.add_typer(window_app, name="window")
-app.add_typer(ledger_app, name="ledger")
 app.add_typer(market_app, name="market")
 app.command("offers")(offers)
 app.command("orders")(orders)
 app.command("order")(order)
+app.add_typer(ledger_app, name="ledger")
 
 
 @app.callback()

@@ -35,6 +35,7 @@ MOMENTS = frozenset(
         "metered_at",
         "must_start_by",
         "not_before",
+        "decide_by",
         "order_by",
         "peak_at",
         "planned_at",

@@ -89,6 +89,10 @@ def shown(out: Console, window: Any) -> None:
     """The slots of one window."""
     out.print(Text(f"{_head(window)}: {window.state}"))
     out.print(Text(f"ordered {moment(window.created)} by {safe(window.created_by)}"))
+    if window.order_id:
+        out.print(
+            Text(f"it keeps the market's order {safe(window.order_id)}: flexlonctl order shows it")
+        )
     if window.cancelled:
         out.print(Text(f"cancelled {moment(window.cancelled)}"))
     _short(out, window)

@@ -1,6 +1,6 @@
 """What goes into the ledger besides intents: messages, signals, forecasts, readings, settlements.
 
-Law: of a message its digest and moment, never its body; no id of a message or a transaction in clear, no name of
+Law: of a message its digest and moment, never its body; no id of a message or transaction in clear, no name of
 a job or a person. Each is recorded once: what the ledger has of late is read at the start, what it does not
 take is handed over again. Nothing waits for a note. Epoch seconds.
 """

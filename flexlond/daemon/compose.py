@@ -30,10 +30,9 @@ from flexlond.daemon.books import Books
 from flexlond.daemon.market import Market
 from flexlond.daemon.market_agents import makers
 from flexlond.daemon.store import SqliteStore, StoreError
-from flexlond.daemon.witness import LedgerWitness, catch_up, open_ledger, since
+from flexlond.daemon.witness import LedgerWitness, open_ledger, take_up
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
-from flexlond.settlement.ledger.entry import Record
 from flexlond.settlement.ledger.problem import LedgerError
 from flexlond.signals.feeds import SignalHub
 from flexlond.signals.meter import SiteMeter
@@ -136,39 +135,16 @@ async def compose(settings: Settings) -> Parts:
     store = SqliteStore(state_dir / STORE_NAME)
     witness: LedgerWitness | None = None
     try:
-        witness = _witness(settings, store)
         hub = LiveHub(settings.signals, state_dir / SIGNALS_DIR)
-        if settings.agents.compute_flex:
-            return await _with_slurm(settings, store, hub, witness)
-        return _without_slurm(settings, store, hub, witness)
+        if not settings.agents.compute_flex:
+            return _without_slurm(settings, store, hub)
+        witness = _witness(settings, store)
+        return await _with_slurm(settings, store, hub, witness)
     except BaseException:
         if witness is not None:
             await witness.close()
         store.close()
         raise
-
-
-def _witness(settings: Settings, store: SqliteStore) -> LedgerWitness | None:
-    """The ledger, caught up with the store; None where none is kept."""
-    now = int(time.time())
-    try:
-        ledger = open_ledger(settings)
-        if ledger is None:
-            return None
-        try:
-            # A new ledger does not speak of what was before it.
-            lines = store.intents_since(since(now)) if ledger.size else ()
-            late = catch_up(ledger, lines)
-            body = {"version": flexlond.__version__, "mode": settings.daemon.mode}
-            ledger.append([Record("configuration", now, body)])
-        except BaseException:
-            ledger.close()
-            raise
-    except LedgerError as error:
-        raise StoreError(str(error)) from error
-    if late:
-        _log.warning("recorded late in the ledger, after a crash", entries=late)
-    return LedgerWitness(ledger, settings, lambda: int(time.time()))
 
 
 async def _with_slurm(
@@ -201,9 +177,7 @@ async def _with_slurm(
     return Parts(agent, hub, store, meter, tz, market, desk, helper, learner, witness)
 
 
-def _without_slurm(
-    settings: Settings, store: SqliteStore, hub: LiveHub, witness: LedgerWitness | None
-) -> Parts:
+def _without_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Parts:
     agent: Idle
     if settings.agents.asset_site:
         works = BatteryWorks(
@@ -215,11 +189,9 @@ def _without_slurm(
         agent = AssetSite(settings, hub, works, clock=_clock, version=flexlond.__version__)
     else:
         agent = Idle(settings, hub, clock=_clock, version=flexlond.__version__)
-    market = Market(settings, books=_books(settings, agent, witness))
-    market.makers = makers(agent, hub, market.poke, witness)
-    return Parts(
-        agent, hub, store, SiteMeter(settings.meter), local_zone(), market, witness=witness
-    )
+    market = Market(settings, books=_books(settings, agent, None))
+    market.makers = makers(agent, hub, market.poke)
+    return Parts(agent, hub, store, SiteMeter(settings.meter), local_zone(), market)
 
 
 def _books(settings: Settings, agent: AgentView, witness: LedgerWitness | None) -> Books | None:
@@ -230,6 +202,26 @@ def _books(settings: Settings, agent: AgentView, witness: LedgerWitness | None) 
 
 def _clock() -> int:
     return int(time.time())
+
+
+def _witness(settings: Settings, store: SqliteStore) -> LedgerWitness | None:
+    """The ledger, caught up with the store; None where none is kept."""
+    now = int(time.time())
+    try:
+        ledger = open_ledger(settings)
+        if ledger is None:
+            return None
+        try:
+            in_force = {"version": flexlond.__version__, "mode": settings.daemon.mode}
+            late = take_up(ledger, store.intents_since, in_force, now)
+        except BaseException:
+            ledger.close()
+            raise
+    except LedgerError as error:
+        raise StoreError(str(error)) from error
+    if late:
+        _log.warning("recorded late in the ledger, after a crash", entries=late)
+    return LedgerWitness(ledger, settings, _clock)
 
 
 async def _reader(settings: Settings) -> tuple[QueueReader, str]:

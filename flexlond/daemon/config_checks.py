@@ -271,9 +271,9 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     assets,
     _helper,
     licence,
-    ledger,
-    settlement,
     agents,
     market,
+    ledger,
+    settlement,
     _admin,
 )

@@ -69,13 +69,13 @@ SECTIONS = {
         "partitions that take part the licence `kw`, and a window is a reservation of it. Read by flexlond, "
         "flexlon-helper and `flexlond lua`."
     ),
+    **MARKET_SECTIONS,
     "ledger": (
         "The record of intents and effects that a stranger can verify "
         "([what it proves](../explanation/ledger.md), [how](../how-to/prove-a-delivery.md)). With a name, "
         "nothing is held that could not be recorded first. Changes need a restart."
     ),
     **SETTLEMENT_SECTIONS,
-    **MARKET_SECTIONS,
     "admin": "Who may ask what of the daemon.",
 }
 

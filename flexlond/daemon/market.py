@@ -34,7 +34,7 @@ _log = structlog.get_logger()
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
-PATIENCE = 5.0
+PATIENCE = 3.0
 PRUNE_EVERY = 86_400.0
 _TAKEN_OVER = ("key", "key_file", "key_id", "trust_file", "keep_days")
 
@@ -165,7 +165,8 @@ class Market:
                 text = str(error)
                 _log.error("market agent not at its stalls", agent=agent, error=text)
             except Exception as error:  # noqa: BLE001 -- whatever it is, the loop of holds goes on
-                text = f"{type(error).__name__}: {error}"
+                inner = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+                text = f"{type(inner).__name__}: {inner}"
                 _log.error("market agent failed", agent=agent, exc_info=True)
             if time.monotonic() - began > LONGEST_WAIT:
                 wait = FIRST_WAIT

@@ -53,6 +53,21 @@ def open_ledger(settings: Settings) -> Ledger | None:
     return Ledger(path, NoteSigner.of_file(chosen.name, _key_file(chosen.key)), second)
 
 
+def take_up(
+    ledger: Ledger,
+    intents_since: Callable[[int], Sequence[IntentLine]],
+    configuration: Mapping[str, str],
+    now: int,
+) -> int:
+    """At each start, before anything is intended: catch up, and say what is in force; how many were late.
+
+    A new ledger does not speak of what was before it. Its first entry is on disk before the first intent.
+    """
+    late = catch_up(ledger, intents_since(now - _LOOK_BACK)) if ledger.size else 0
+    ledger.append([Record("configuration", now, configuration)])
+    return late
+
+
 def catch_up(ledger: Ledger, lines: Sequence[IntentLine]) -> int:
     """Record what the store knows of recent intents and the ledger does not; how many entries."""
     intents, effects = _recorded(ledger, min((line.created for line in lines), default=0))
@@ -97,6 +112,11 @@ class LedgerWitness:
     def problem(self) -> str:
         """Why nothing can be recorded; "" while it can."""
         return self._recorder.problem
+
+    @property
+    def recorder(self) -> Recorder:
+        """Where other parts of the daemon record theirs (readings, messages, settlements)."""
+        return self._recorder
 
     async def intents(self, actions: Sequence[Action], jobs: Mapping[int, Job], now: int) -> bool:
         """True when all of them are on record, durably."""
@@ -173,8 +193,9 @@ class LedgerWitness:
             try:
                 await self.checkpoint()
                 await self._keep_up(self._clock())
-            except LedgerError as error:
-                _log.error("no checkpoint was signed", error=str(error))
+            except Exception as error:  # noqa: BLE001 -- the next period tries again, whatever it was
+                known = isinstance(error, LedgerError)
+                _log.error("no checkpoint was signed", error=str(error), exc_info=not known)
             now = self._clock()
             await asyncio.sleep(self._period - now % self._period)
 
@@ -192,11 +213,6 @@ class LedgerWitness:
             steps = upkeep.compacting(self._ledger, oldest, now)
             while await self._recorder.within(lambda: next(steps, None)) is not None:
                 pass  # intents go between two steps
-
-
-def since(now: int) -> int:
-    """From when on a start looks for what a crash left out."""
-    return now - _LOOK_BACK
 
 
 def _key_file(key: str) -> Path:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flexlond.agents.ports import AgentView
+    from flexlond.daemon.market import Market
 
 NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
 
@@ -132,7 +133,11 @@ def fake_agent(*held: JobView, **changes: Any) -> FakeAgent:
 
 @contextlib.contextmanager
 def served(
-    agent: AgentView, folder: Path, munge_socket: str, shell: Shell | None = None
+    agent: AgentView,
+    folder: Path,
+    munge_socket: str,
+    shell: Shell | None = None,
+    market: Market | None = None,
 ) -> Iterator[Path]:
     """The admin service over a Unix socket, on an event loop of its own thread."""
     path = folder / "admin.sock"
@@ -146,7 +151,9 @@ def served(
         return await agent.reload(Settings())
 
     async def start() -> AdminServer:
-        service = AdminService(agent, shell, tz=ZoneInfo("UTC"), reload=reload, poke=lambda: None)
+        service = AdminService(
+            agent, shell, tz=ZoneInfo("UTC"), reload=reload, poke=lambda: None, market=market
+        )
         server = AdminServer(service, path, munge_socket=munge_socket)
         await server.start()
         return server

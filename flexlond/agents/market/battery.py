@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from flexlond.agents.asset_ports import AssetsView, AssetView
 from flexlond.agents.market.offering import Offering, OfferSlot, Step
 from flexlond.agents.market.works import Kept, Slot, Unkept
 from flexlond.assets.configured import plant_of
@@ -48,6 +49,7 @@ class BatteryWorks:
         plants = (plant_of(one) for one in chosen)
         self._plants = {plant.name: plant for plant in plants if isinstance(plant, Battery)}
         self._drivers = {name: drivers[name] for name in self._plants}
+        self._kinds = {one.name: one.driver for one in chosen}
         self._slot = slot_seconds
         self._readings: dict[str, Reading] = {}
         self._drawn: list[tuple[int, float]] = []  # moment, kW of all of them
@@ -99,6 +101,34 @@ class BatteryWorks:
     def set_kw(self) -> float:
         """What is set now, positive into the assets."""
         return sum(self._set.values())
+
+    def view(self, now: int) -> AssetsView:
+        """The batteries as read and as set; nothing is planned here."""
+        fresh = self._fresh(now)
+        return AssetsView(
+            tuple(
+                AssetView(
+                    name=name,
+                    kind="battery",
+                    driver=self._kinds[name],
+                    unit="kWh",
+                    read_at=reading.at if (reading := self._readings.get(name)) else 0,
+                    level=reading.level if reading else math.nan,
+                    kw=reading.kw if reading else math.nan,
+                    planned_kw=math.nan,
+                    setpoint_kw=self._set.get(name, math.nan),
+                    setpoint_at=self._looked if name in self._set else 0,
+                    writes=driver.writes,
+                    detail=self.faults.get(name, "" if name in fresh else "not read of late"),
+                    slots=(),
+                )
+                for name, driver in self._drivers.items()
+            ),
+            planned_at=0,
+            cost_gbp=math.nan,
+            proven=False,
+            problems=(),
+        )
 
     # ---- the port of the market
 

@@ -90,10 +90,12 @@ class Keeper:
             return True
         try:
             made = await works.make(sale.promise, now)
-        except NotYet as reason:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the order has its answer in time
+            if not isinstance(error, NotYet):
+                _log.error("order not put into force", order=sale.order_id, exc_info=True)
             if now < sale.until:
                 return False
-            self._unkept(sale, f"it could not be put into force in time: {reason}")
+            self._unkept(sale, "it could not be put into force in time")
             return True
         if isinstance(made, Kept):
             with self._seller.node.journal.transaction():
@@ -139,7 +141,9 @@ class Keeper:
         seller = self._seller
         standing = seller.node.journal.contracts.get(sale.transaction_id)
         if standing is None or standing.state not in LIVE:
-            return False  # its confirm is about to be answered
+            if standing is not None and standing.state is State.CANCELLED:
+                self._seller.sales.move(sale, SaleState.RELEASING)
+            return False  # or its confirm is about to be answered
         if now < sale.end and math.isinf(seller.works.keeps_since(sale.key)):
             return self._lost(sale, standing, now)
         slots = seller.works.progress(sale.promise, now)

@@ -73,9 +73,17 @@ class Offering:
 
 
 def from_envelope(
-    view: EnvelopeView, sell: SellSettings, *, rebound: int, curtailment: tuple[str, ...]
+    view: EnvelopeView,
+    sell: SellSettings,
+    *,
+    horizon: int,
+    rebound: int,
+    curtailment: tuple[str, ...],
 ) -> Offering:
-    """The offering of an envelope; it may have no slots."""
+    """The offering of an envelope; it may have no slots.
+
+    Work is put off within the plan's `horizon`, and comes back under a cap for `rebound` (seconds both).
+    """
     slots: dict[int, OfferSlot] = {}
     notices = []
     for curve in view.curves:
@@ -98,8 +106,8 @@ def from_envelope(
         notice=min(notices, default=0.0),
         shortest=sell.min_slots * view.slot_seconds,
         longest=sell.max_slots * view.slot_seconds,
-        deferral=rebound,
-        rebound=rebound,
+        deferral=horizon,
+        rebound=min(rebound, horizon),
         certainty=view.level,
         rated_kw=math.ceil(max(planned.values(), default=0.0)),
         floor_kw=math.floor(

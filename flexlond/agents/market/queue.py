@@ -55,9 +55,14 @@ class QueueWorks:
             return
         stops = self._agent.settings.windows.stop_running
         curtailment = ("HOLD_PENDING", *(("REQUEUE_CHECKPOINTABLE", "SUSPEND") * stops))
-        self._offering, self._why = (
-            from_envelope(view, self.sell, rebound=REBOUND_SECONDS, curtailment=curtailment),
-            "",
+        grid = self._agent.settings.grid
+        self._why = ""
+        self._offering = from_envelope(
+            view,
+            self.sell,
+            horizon=grid.slot_seconds * grid.horizon_slots,
+            rebound=REBOUND_SECONDS,
+            curtailment=curtailment,
         )
 
     def offering(self, now: float) -> Offering | None:

@@ -12,7 +12,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flexlond.agents.market import papers
+from flexlond.agents.market import papers, quotes
 from flexlond.agents.market.offering import capacity
 from flexlond.agents.market.sales import Sale, Sales, SaleState
 from flexlond.beckn.contract.table import LIVE, State
@@ -139,29 +139,29 @@ class Seller:
     def _select(self, message: Message, standing: Standing, now: float) -> Answer:
         """Price and what is left, of the longest run of slots that has anything."""
         offering = self._offering(now)
-        wanted = self._wanted(message, offering)
+        wanted = quotes.wanted(message, offering)
         left = self.left(offering, now, standing.transaction_id)
         least = self.sell.least_kw * 1000.0
         there = {at: min(watts, left.get(at, 0)) for at, watts in wanted.items()}
-        run = _longest_run(
+        run = quotes.longest_run(
             {at: watts for at, watts in there.items() if watts >= min(least, wanted[at])},
             offering.slot_seconds,
             offering.longest // offering.slot_seconds,
         )
         if len(run) * offering.slot_seconds < offering.shortest:
             raise Refusal(Code.BIZ_QUANTITY_UNAVAILABLE, "nothing is left of what was asked for")
-        return self._quote(message, run, self._prices(offering, run), offering.slot_seconds)
+        return self._quote(message, run, quotes.prices(offering, run), offering.slot_seconds)
 
     def _init(self, message: Message, standing: Standing, now: float) -> Answer:
         """Reserve for as long as a quote stands."""
         offering = self._offering(now)
-        wanted = self._wanted(message, offering)
-        self._check_run(wanted, offering)
+        wanted = quotes.wanted(message, offering)
+        quotes.check_run(wanted, offering)
         self._check_id(standing)
         self._check_day(wanted, standing)
         until = now + self.node.settings.quote_seconds
         self._reserve(standing, wanted, offering, now, until)
-        price = self._prices(offering, wanted)
+        price = quotes.prices(offering, wanted)
         slots = [slot for slot in (offering.at(at) for at in wanted) if slot is not None]
         self.sales.save(
             Sale(
@@ -269,9 +269,9 @@ class Seller:
                 Code.POL_UPDATE_NOT_ALLOWED, "the notice has begun: nothing is changed any more"
             )
         offering = self._offering(now)
-        wanted = self._wanted(message, offering)
-        self._check_run(wanted, offering)
-        price = self._prices(offering, wanted, sale.price)
+        wanted = quotes.wanted(message, offering)
+        quotes.check_run(wanted, offering)
+        price = quotes.prices(offering, wanted, sale.price)
         if message.envelope.try_:
             left = self.left(offering, now, sale.transaction_id)
             if any(watts > left.get(at, 0) for at, watts in wanted.items()):
@@ -339,30 +339,6 @@ class Seller:
             raise Refusal(Code.BIZ_ORDER_NOT_FOUND, "nothing was sold in this transaction")
         return sale
 
-    def _wanted(self, message: Message, offering: Offering) -> dict[int, int]:
-        wanted, seconds = papers.asked(message)
-        if seconds != offering.slot_seconds:
-            raise Refusal(
-                Code.BIZ_GENERIC_ERROR,
-                f"slots of {seconds} s; expected {offering.slot_seconds} s, as in the catalogue",
-            )
-        if not wanted:
-            raise Refusal(Code.BIZ_QUANTITY_UNAVAILABLE, "no kW are asked for")
-        return wanted
-
-    @staticmethod
-    def _check_run(wanted: Mapping[int, int], offering: Offering) -> None:
-        span = max(wanted) - min(wanted) + offering.slot_seconds
-        if span != len(wanted) * offering.slot_seconds:
-            raise Refusal(
-                Code.BIZ_GENERIC_ERROR, "slots with a gap; order each run of slots by itself"
-            )
-        if not offering.shortest <= span <= offering.longest:
-            raise Refusal(
-                Code.BIZ_GENERIC_ERROR,
-                f"{span} s; expected {offering.shortest} to {offering.longest} s, as in the offer",
-            )
-
     def _check_id(self, standing: Standing) -> None:
         name = standing.contract_id
         other = self.sales.of_order(name)
@@ -403,24 +379,6 @@ class Seller:
         most = capacity(offering, self.kept_watts(offering), now)
         self.node.journal.book.reserve(standing.transaction_id, wanted, most, now, until)
 
-    @staticmethod
-    def _prices(
-        offering: Offering, watts: Mapping[int, int], agreed: Mapping[int, float] | None = None
-    ) -> dict[int, float]:
-        """By slot; of a slot that is not on offer any more what was agreed before."""
-        found = {}
-        for at, value in watts.items():
-            slot = offering.at(at)
-            if slot is None:
-                if agreed and at in agreed:
-                    found[at] = agreed[at]
-                    continue
-                raise Refusal(
-                    Code.BIZ_QUANTITY_UNAVAILABLE, f"nothing is offered in the slot from {at}"
-                )
-            found[at] = slot.price(value / 1000.0)
-        return found
-
     def _quote(
         self,
         message: Message,
@@ -441,15 +399,3 @@ class Seller:
 
 
 _CLOSED = frozenset({SaleState.RELEASING, SaleState.RELEASED, SaleState.OVER})
-
-
-def _longest_run(watts: Mapping[int, int], slot_seconds: int, most: int) -> dict[int, int]:
-    """The run of slots without a gap, of at most `most`, that has the most energy; the first of equals."""
-    best: list[int] = []
-    run: list[int] = []
-    for at in sorted(watts):
-        run = [*run, at] if run and at == run[-1] + slot_seconds else [at]
-        run = run[-most:]
-        if sum(watts[one] for one in run) > sum(watts[one] for one in best):
-            best = run
-    return {at: watts[at] for at in best}

@@ -137,7 +137,7 @@ def server(front: Front, host: str, port: int) -> uvicorn.Server:
             log_level="warning",
             server_header=False,
             timeout_keep_alive=30,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=16 * 1024,
         )
     )

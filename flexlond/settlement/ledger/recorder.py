@@ -124,10 +124,13 @@ class Recorder:
                 batch = [self._waiting[k] for k in range(min(MAX_BATCH, len(self._waiting)))]
                 try:
                     await self.within(functools.partial(self._ledger.append, batch))
-                except LedgerError as error:
+                except Exception as error:  # noqa: BLE001 -- whatever it is, whoever waits must be told
+                    known = isinstance(error, LedgerError)
                     if not self.problem:
-                        _log.error("the ledger cannot be written", error=str(error))
-                    self.problem = str(error)
+                        _log.error(
+                            "the ledger cannot be written", error=str(error), exc_info=not known
+                        )
+                    self.problem = str(error) if known else f"{type(error).__name__}: {error}"
                     await self._tell(0)
                     await asyncio.sleep(pause)
                     pause = min(_LAST_RETRY, pause * 2)

@@ -2,7 +2,7 @@
 """flexlon-verify: check a FlexLon ledger's export, or one proof, with nothing but the public key.
 
 Needs Python 3.10 or later and PyNaCl (pip install pynacl), and no part of FlexLon. Read it before you trust
-it: everything it knows of the format is in this file.
+it: everything it knows of the format is in this one file, which is meant to be handed over.
 
     flexlon-verify --key KEY ledger.jsonl
     flexlon-verify --key KEY ledger.jsonl --checkpoint what-you-were-sent.note

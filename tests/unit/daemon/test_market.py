@@ -13,6 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from flexlond.agents.idle import Idle
+from flexlond.agents.market.agent import SellerAgent
+from flexlond.agents.market.battery import BatteryWorks
+from flexlond.assets.drivers.choose import drivers_of
 from flexlond.beckn.contract.table import State
 from flexlond.beckn.wire.actions import Role
 from flexlond.cli.flexlond import app
@@ -20,8 +23,15 @@ from flexlond.daemon.compose import compose
 from flexlond.daemon.config import parse
 from flexlond.daemon.config_problem import ConfigError
 from flexlond.daemon.market import Market
-from flexlond.model.market_settings import AgentsSettings, IdentitySettings, MarketSettings
-from flexlond.model.settings import DaemonSettings, Settings
+from flexlond.model.market_settings import (
+    AgentsSettings,
+    IdentitySettings,
+    MarketSettings,
+    SellSettings,
+)
+from flexlond.model.settings import AssetSettings, DaemonSettings, Settings
+from tests.unit.agents.conftest import replace_struct
+from tests.unit.agents.market.kit import need
 from tests.unit.beckn.kit import Buyer, Seller, contract
 
 if TYPE_CHECKING:
@@ -291,6 +301,57 @@ def test_keygen_writes_once_for_the_owner_only(tmp_path: Path) -> None:
     again = CliRunner().invoke(app, words)
     assert again.exit_code == 1
     assert file.read_bytes() == before
+
+
+async def test_a_battery_site_sells_over_real_sockets_until_the_order_is_complete(
+    tmp_path: Path,
+) -> None:
+    slot = 4
+    chosen = AssetSettings(
+        name="b1",
+        kind="battery",
+        driver="simulated",
+        charge_kw=50.0,
+        discharge_kw=50.0,
+        capacity_kwh=100.0,
+        start_level=100.0,
+    )
+    settings = Town(tmp_path).settings()
+    sell = SellSettings(notice=1.0, max_slots=3)
+    settings = replace_struct(settings, market=replace_struct(settings.market, sell=sell))
+    works = BatteryWorks((chosen,), drivers_of((chosen,)), sell, slot)
+    fair = Fair()
+    makers = {**fair.makers(), "asset_site": lambda given: SellerAgent(given, works)}
+    market = Market(settings, makers)
+    await opened(fair, market, "grid_orchestrator", "asset_site")
+
+    async def beat() -> None:
+        while True:
+            await works.look(int(time.time()))
+            await works.act(int(time.time()), allowed=True)
+            await asyncio.sleep(0.5)
+
+    beating = asyncio.create_task(beat())
+    place, txn = fair.places["grid"], str(uuid.uuid4())
+    (fair.buyer.seller,) = place.peers(Role.BPP, time.time())
+    first = int(time.time()) // slot * slot + 2 * slot
+    body = {"contract": need([20.0], first, slot)}
+    place.node.ask("select", fair.buyer.seller, txn, body, time.time())
+    place.wake()
+
+    def complete() -> bool:
+        found = place.node.journal.contracts.get(txn)
+        assert found is None or found.state is not State.CANCELLED, fair.buyer.errors
+        return found is not None and found.state is State.COMPLETE
+
+    await until(complete)
+    seller = market.agents["asset_site"]
+    assert isinstance(seller, SellerAgent)
+    (order,) = seller.orders()
+    assert order.state == "over"
+    assert order.delivered_kwh == pytest.approx(20.0 * slot / 3600, rel=0.5)
+    beating.cancel()
+    await market.close()
 
 
 async def test_a_process_without_slurm_is_composed_and_says_so(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ async def test_what_cannot_be_recorded_is_not_held_and_what_lets_run_goes_on(
     held = [bench.slurm.submit(FLEX) for _ in range(3)]
     await bench.cycle()
     assert all(bench.begin(job) > bench.slurm.now for job in held)
-    await bench.witness._recorder.settled()
+    await bench.witness.recorder.settled()
     bench.witness._ledger.db.execute("PRAGMA busy_timeout=10")
     holder = sqlite3.connect(with_ledger.ledger.path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -194,6 +194,9 @@ async def test_retention_runs_beside_the_writing(
     witness = LedgerWitness(ledger, made, lambda: now)
     assert await witness.intents([action(k) for k in range(40)], {}, now)
     await witness.checkpoint()
+    async with asyncio.timeout(10):
+        while not witness._kept_up:  # the daemon's own first look  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     now += 5 * 86_400
     asked = asyncio.create_task(witness._keep_up(now))
     assert await witness.intents([action(k) for k in range(40, 50)], {}, now)

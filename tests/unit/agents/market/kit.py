@@ -245,10 +245,10 @@ class Deal:
         return self.seller.sales.get(txn)
 
 
-def columns(values: dict[str, list[float]], start: int) -> dict[str, Any]:
+def columns(values: dict[str, list[float]], start: int, slot: int = SLOT) -> dict[str, Any]:
     units = {"PRICE": "GBP_PER_KWH"}
     return {
-        "intervalPeriod": {"start": moment_of(start), "duration": duration_of(SLOT)},
+        "intervalPeriod": {"start": moment_of(start), "duration": duration_of(slot)},
         "payloadDescriptors": [
             {
                 "objectType": "EVENT_PAYLOAD_DESCRIPTOR",
@@ -270,7 +270,7 @@ def columns(values: dict[str, list[float]], start: int) -> dict[str, Any]:
     }
 
 
-def need(kw: list[float], start: int) -> dict[str, Any]:
+def need(kw: list[float], start: int, slot: int = SLOT) -> dict[str, Any]:
     """The contract of a select."""
     return {
         "status": {"code": "DRAFT"},
@@ -285,7 +285,9 @@ def need(kw: list[float], start: int) -> dict[str, Any]:
                         "resourceAttributes": {
                             "@context": f"{SCHEMA}DemandFlexNeed/v2.0/context.jsonld",
                             "@type": "DemandFlexNeed",
-                            **columns({"CAPACITY_REQUESTED": kw, "PRICE": [1.0] * len(kw)}, start),
+                            **columns(
+                                {"CAPACITY_REQUESTED": kw, "PRICE": [1.0] * len(kw)}, start, slot
+                            ),
                         },
                     }
                 ],

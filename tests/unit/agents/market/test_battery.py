@@ -73,6 +73,9 @@ async def test_an_order_is_discharged_slot_by_slot_and_what_is_left_stays(
     assert given[FIRST + SLOT] == pytest.approx(20.0, rel=0.05)
     assert works._readings["b1"].level == pytest.approx(70.0, abs=2.0)
     assert works.set_kw() == 0.0
+    (shown,) = agent.show_assets().assets
+    assert (shown.name, shown.driver, shown.detail) == ("b1", "simulated", "")
+    assert shown.level == works._readings["b1"].level
     assert "kW sold now" in agent.status().last_cycle
     deal.close()
     deal.bench.store.close()

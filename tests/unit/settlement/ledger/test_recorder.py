@@ -19,6 +19,8 @@ from tests.unit.settlement.ledger.kit import KEYS, T0, opened
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flexlond.settlement.ledger.entry import Record
+
 
 def jobs(path: Path) -> list[int]:
     with Reader(path) as reader:
@@ -94,6 +96,32 @@ async def test_a_disk_that_fails_is_told_and_nothing_is_lost_doubled_or_reordere
     await recorder.settled()
     await recorder.close()
     assert jobs(ledger.path) == list(range(44))
+
+
+async def test_a_fault_of_our_own_is_told_like_one_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "_FIRST_RETRY", 0.05)
+    ledger = opened(tmp_path)
+    append, calls = ledger.append, 0
+
+    def faulty(batch: list[Record]) -> range:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ZeroDivisionError("a fault")
+        return append(batch)
+
+    monkeypatch.setattr(ledger, "append", faulty)
+    recorder = Recorder(ledger)
+    hand(recorder, 0, 3)
+    with pytest.raises(LedgerError, match="ZeroDivisionError: a fault"):
+        await recorder.settled()
+    async with asyncio.timeout(10):
+        while recorder.waiting:  # noqa: ASYNC110 -- it tells nobody else
+            await asyncio.sleep(0.01)
+    await recorder.close()
+    assert jobs(ledger.path) == [0, 1, 2]
 
 
 async def test_what_cannot_be_recorded_is_refused_at_once_and_holds_nobody_up(
