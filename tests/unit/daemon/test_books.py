@@ -1,8 +1,9 @@
-"""From a sold order to its settlement: a metered site, the file, the ledger, kills; and claims never above the meter."""
+"""From a sold order to its settlement: meter, file, ledger, kills; claims never above the meter (I6)."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import math
 import tempfile
@@ -139,14 +140,10 @@ def deal(tmp_path: Path, settings: Settings) -> Iterator[Deal]:
     made.bench.store.close()
 
 
-async def test_an_order_is_sold_delivered_metered_settled_and_exported(deal: Deal) -> None:
-    """The figures of statement and buyer are those of an independent reckoning from what the exporter said."""
+async def deliver(deal: Deal, books_of: Callable[[], Books]) -> tuple[str, dict[int, float]]:
+    """Sell to a buyer, keep it, with a meter behind a real socket; the transaction, and what the meter said."""
     slurm = deal.bench.slurm
-
-    def kw() -> tuple[int, float]:
-        return slurm.now, 0.4 + 13.5 * len(slurm.started)
-
-    exporter = Exporter(kw)
+    exporter = Exporter(lambda: (slurm.now, 0.4 + 13.5 * len(slurm.started)))
     chosen = replace_struct(
         deal.settings.meter, source="prometheus", url=exporter.url, query="site_kw", max_age=120.0
     )
@@ -154,8 +151,7 @@ async def test_an_order_is_sold_delivered_metered_settled_and_exported(deal: Dea
     deal.bench.settings = deal.settings
     meter = SiteMeter(chosen)
     deal.metered(meter)
-    notary = Noted()
-    books = Books(deal.settings, deal.bench.agent, notary, deal.folder / "settlement.db")
+    books = books_of()
     try:
         await meter.refresh(deal.now)
         await deal.cycle()
@@ -164,75 +160,84 @@ async def test_an_order_is_sold_delivered_metered_settled_and_exported(deal: Dea
         while deal.now < END + 240:
             slurm.advance(60)
             await meter.refresh(deal.now)
-            if deal.now % 300 == 0 or deal.now in {END + 60, END + 120, END + 180}:
+            if deal.now % 300 == 0 or deal.now > END:
                 await deal.cycle(fresh=False)
                 await turn(books, deal)
     finally:
         exporter.close()
         await meter.close()
         await books.close()
+    return txn, exporter.said
+
+
+def used(said: Mapping[int, float], start: int) -> float:
+    """The mean kW of a slot by the raw readings: each stands until the next."""
+    moments = sorted(said)
+    parts = [
+        said[at] * max(0, min(until, start + SLOT) - max(at, start))
+        for at, until in itertools.pairwise(moments)
+    ]
+    return math.fsum(parts) / SLOT
+
+
+def reckoned(sale: Sale, baseline: Sequence[float], drawn: Sequence[float]) -> float:
+    """GBP, by the contract's words alone."""
+    total = 0.0
+    for base, kw, sold, price in zip(baseline, drawn, SOLD, sale.price.values(), strict=True):
+        delivered = max(0.0, base - kw)
+        short = max(0.0, sold - delivered)
+        total += (min(delivered, sold) * price - short * PENALTY) * 0.5
+    return total
+
+
+def as_the_buyer(sale: Sale, columns: Mapping[str, Mapping[int, float]]) -> Decimal:
+    """GBP, by DEG's rules from what the buyer was told."""
+    slots, seen = [], []
+    for number, (at, price) in enumerate(sale.price.items()):
+        kw, rate = Decimal(str(SOLD[number])), Decimal(str(round(price, 6)))
+        slots.append(deg.DegSlot(number, Decimal("0.5"), kw, rate, Decimal(str(PENALTY))))
+        told_kw = [Decimal(str(columns[name][at])) for name in ("BASELINE", "USAGE")]
+        seen.append(deg.MeterKw(*told_kw))
+    outcome = deg.settle(slots, {"site": seen})
+    assert outcome.seller is not None
+    return outcome.seller
+
+
+async def test_an_order_is_sold_delivered_metered_settled_and_exported(deal: Deal) -> None:
+    """The figures of statement and buyer are those of a reckoning from what the exporter said."""
+    notary, path = Noted(), deal.folder / "settlement.db"
+    txn, said = await deliver(deal, lambda: Books(deal.settings, deal.bench.agent, notary, path))
     assert deal.states(txn) == ("COMPLETE", "COMPLETE")
     sale = deal.sale(txn)
     window = deal.bench.agent.window_of(sale.order_id)
     assert window is not None
+    drawn = [used(said, at) for at in (BEGIN, BEGIN + SLOT)]
+    pay = reckoned(sale, window.baseline, drawn)
+    full, short = (base - kw for base, kw in zip(window.baseline, drawn, strict=True))
+    assert full > SOLD[0]
+    assert 0 < short < SOLD[1]  # a shortfall is among it
 
-    # The reckoning: each reading stands until the next one; nothing of FlexLon's.
-    moments = sorted(exporter.said)
-
-    def used(start: int) -> float:
-        parts = []
-        for number, at in enumerate(moments):
-            until = moments[number + 1] if number + 1 < len(moments) else at
-            inside = min(until, start + SLOT) - max(at, start)
-            parts.append(exporter.said[at] * max(0, inside))
-        return math.fsum(parts) / SLOT
-
-    expected_pay = 0.0
-    for number, at in enumerate((BEGIN, BEGIN + SLOT)):
-        delivered = max(0.0, window.baseline[number] - used(at))
-        pay = min(delivered, SOLD[number]) * sale.price[at]
-        short = max(0.0, SOLD[number] - delivered) * PENALTY
-        expected_pay += (pay - short) * 0.5
-
-    # What the buyer reckons by DEG's rules from what it was told.
     columns = told(deal.buyer.last("on_status"))
-    slots, seen = [], []
-    for number, at in enumerate((BEGIN, BEGIN + SLOT)):
-        assert columns["USAGE"][at] == pytest.approx(used(at), abs=1e-5)
-        assert columns["BASELINE"][at] == pytest.approx(window.baseline[number], abs=1e-5)
-        price = Decimal(str(round(sale.price[at], 6)))
-        slots.append(
-            deg.DegSlot(
-                number, Decimal("0.5"), Decimal(str(SOLD[number])), price, Decimal(str(PENALTY))
-            )
-        )
-        seen.append(
-            deg.MeterKw(Decimal(str(columns["BASELINE"][at])), Decimal(str(columns["USAGE"][at])))
-        )
-    outcome = deg.settle(slots, {"site": seen})
-    assert outcome.seller is not None
-    assert float(outcome.seller) == pytest.approx(expected_pay, abs=0.006)
+    assert list(columns["USAGE"].values()) == pytest.approx(drawn, abs=1e-5)
+    assert list(columns["BASELINE"].values()) == pytest.approx(window.baseline, abs=1e-5)
+    assert float(as_the_buyer(sale, columns)) == pytest.approx(pay, abs=0.006)
 
-    # The site's own settlement.
-    store = SettlementStore(deal.folder / "settlement.db")
+    store = SettlementStore(path)
     day = date_of(BEGIN)
     ((result, run),) = runs.settle_range(store, day, day, terms(), deal.now)
-    mine = [one for one in result.records if one.order == sale.order_id]
-    assert [one.state for one in mine] == ["settled", "settled"], [one.problems for one in mine]
-    for number, one in enumerate(mine):
-        assert one.metered_wh == pytest.approx(used(one.start) * 500, abs=1)
-        assert one.nominated_wh == pytest.approx(window.baseline[number] * 500, abs=1)
-        assert one.claimed_wh <= max(0.0, window.baseline[number] - used(one.start)) * 500 + 1
-    assert sum(Decimal(one.net) for one in mine) == pytest.approx(
-        Decimal(expected_pay), abs=Decimal("0.002")
-    )
+    assert run.new
+    assert [one.problems for one in result.records] == [[], []]
+    for one, base, kw, sold in zip(result.records, window.baseline, drawn, SOLD, strict=True):
+        assert (one.order, one.state, one.quality) == (sale.order_id, "settled", "measured")
+        assert one.metered_wh == pytest.approx(kw * 500, abs=1)
+        assert one.nominated_wh == pytest.approx(base * 500, abs=1)
+        assert one.claimed_wh == pytest.approx(min(base - kw, sold) * 500, abs=1)
+    assert sum(float(one.net) for one in result.records) == pytest.approx(pay, abs=0.002)
     made = statement(runs.month_inputs(store, day), terms())
-    assert float(made.revenue["GBP"]) == pytest.approx(expected_pay, abs=0.006)
+    assert float(made.revenue["GBP"]) == pytest.approx(pay, abs=0.006)
     assert sale.order_id in to_csv(result.records)
     fixed = store.nominations(BEGIN, END)
-    assert [one.start for one in fixed] == [BEGIN, BEGIN + SLOT]
-    assert all(one.in_time for one in fixed)
-    assert run.new
+    assert [(one.start, one.in_time) for one in fixed] == [(BEGIN, True), (BEGIN + SLOT, True)]
     store.close()
     assert notary.kinds() == {"message", "signal", "reading", "baseline"}
     assert txn not in repr(notary.notes)
@@ -248,7 +253,7 @@ async def test_killed_at_every_write_the_records_are_the_same(
     def rows(path: Path) -> dict[str, Any]:
         db = Database(path)
         names = [n for (n,) in db.rows("SELECT name FROM sqlite_master WHERE type='table'")]
-        found = {name: db.rows(f"SELECT * FROM {name}") for name in names}
+        found = {name: db.rows(f"SELECT * FROM {name}") for name in names}  # noqa: S608 - its own
         db.close()
         return found
 
@@ -382,6 +387,7 @@ def settle_sale(sale: Sale, *, final: bool = False) -> list[Any]:
         max_size=4,
     )
 )
+@tries(max_examples=40, deadline=None)
 def test_slots_of_a_minute_settle_as_deg_says_and_only_metered_ones_are_claimed(
     seen: list[tuple[float, float, str]],
 ) -> None:
@@ -551,3 +557,24 @@ def test_what_is_claimed_is_never_more_than_what_the_meter_shows(deal: Deal) -> 
 
     run()
     assert claims > 10
+
+
+async def test_the_newest_checkpoint_goes_along_in_on_status_in_place_of_an_older_one(
+    deal: Deal,
+) -> None:
+    notary = Noted()
+    deal.metered(NodesMeter(deal.bench.slurm))
+    deal.agent.seller._notary = notary
+    await deal.cycle()
+    txn = await deal.order(SOLD, BEGIN)
+    found = []
+    for size in (3, 4):
+        notary.latest = {"origin": "hpc.test/ledger", "size": size, "note": "signed"}
+        while deal.now < BEGIN + (size - 2) * SLOT + 300:
+            deal.bench.slurm.advance(300)
+            await deal.cycle(fresh=False)
+        found.append(deal.buyer.last("on_status")["message"]["contract"]["settlements"])
+    for (one,), size in zip(found, (3, 4), strict=True):
+        assert one["id"] == "ledger-checkpoint"
+        assert one["settlementAttributes"]["size"] == size
+    assert deal.states(txn) == ("COMPLETE", "COMPLETE")
