@@ -12,7 +12,7 @@ planning/problem.py.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from flexlond.agents.outlook import Draw, Outlook
 from flexlond.agents.reserved import reserved, together
 from flexlond.model.job import ACTIVE_STATES, JobState
 from flexlond.model.power import base_kw
+from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.dependencies import edges, predecessors
 from flexlond.planning.pools import demand_of, room_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from flexlond.model.series import Series
     from flexlond.model.settings import Settings
     from flexlond.model.timegrid import TimeGrid
+    from flexlond.planning.in_the_way import Sizes
     from flexlond.planning.pools import Room
 
 
@@ -67,12 +69,14 @@ def build(
     stated: Mapping[int, PowerSpec] | None = None,
     mean: MeanJob | None = None,
     caps: NDArray[np.float64] | None = None,
+    sizes: Sizes | None = None,
 ) -> Question:
     """The planning question of this moment. A signal that is not configured (None) counts as zero.
 
     `outlook` None: nothing is learnt, every job counts for its time limit. `stated` has the directive's
     power of running jobs by job id. `mean` remembers the mean job from one moment to the next. `caps` (S,) are
-    those of the windows in force, inf where there is none.
+    those of the windows in force, inf where there is none. `sizes` remembers what jobs ask for; None: no job
+    is in the way of newcomers.
     """
     mean = MeanJob() if mean is None else mean
     outlook = Outlook() if outlook is None else outlook
@@ -91,6 +95,7 @@ def build(
     rows = {job.job_id: row for row, job in enumerate(pending)}
     directives = [flex[job.job_id].directive if job.job_id in flex else None for job in pending]
     bounds, movable = _latest(pending, flex, _awaited_by_absent(jobs, rows))
+    promised = np.array([_promised(flex.get(job.job_id)) for job in pending], np.int64)
     expected, kept = outlook.runs_of(pending)
     whole, counted = _draw(
         groups, [d.power if d else None for d in directives], outlook, settings, cluster
@@ -130,11 +135,25 @@ def build(
         depends=_depends(pending, rows, parts),
         occupancy=kept,
         limit=np.array([float(job.time_limit or UNLIMITED_SECONDS) for job in pending]),
+        promised=promised,
         site_kw=site_cap(planning.site_kw, caps, grid.count),
         base_kw=base_kw(cluster.pools, settings.power, power_saving=cluster.power_saving),
         co2_cap_kg=planning.co2_cap_kg if planning.co2_cap_kg > 0 else float("inf"),
         recent=recent,
     )
+    if sizes is not None:
+        there = [*pending, *active]
+        sizes.see(
+            room,
+            [job.job_id for job in there],
+            np.array([room.pool_of(job.partition) for job in there], np.int64),
+            np.array([demand_of(job, room.resources) for job in there]).reshape(
+                len(there), len(room.resources)
+            ),
+        )
+        since = np.array([_since(flex.get(job.job_id), now) for job in pending], np.int64)
+        limit = 0 if caps_wanted(planning) else planning.block_seconds
+        problem = replace(problem, latest=sizes.latest(problem, room, since, limit))
     ids, tasks = [*rows, *(job.job_id for job in active)], np.ones(len(pending) + len(active))
     tasks[: len(pending)] = problem.tasks
     return Question(
@@ -202,6 +221,17 @@ def _latest(
         found.append(NEVER if at is None else at)
     latest = np.array(found, np.int64)
     return latest, latest < NEVER
+
+
+def _promised(known: FlexJob | None) -> int:
+    """Its latest start without the margin."""
+    at = known.latest.at if known and known.latest else None
+    return NEVER if known is None or at is None else at + known.margin
+
+
+def _since(known: FlexJob | None, now: int) -> int:
+    """When it became eligible."""
+    return (known.record.eligible if known and known.record else 0) or now
 
 
 def _awaited_by_absent(jobs: Sequence[Job], rows: Mapping[int, int]) -> frozenset[int]:

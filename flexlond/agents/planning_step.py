@@ -28,6 +28,7 @@ from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, rebound_on
 from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
+from flexlond.planning.in_the_way import Sizes
 from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.rebound import plan_with_rebound, under
 from flexlond.planning.stopping import Stopping, as_before, choose
@@ -95,6 +96,7 @@ class PlanningStep:
         self._carbon = carbon
         self._timer = timer
         self._mean = MeanJob()
+        self._sizes = Sizes()
         self._choose_after = 0
         self._newcomers = Newcomers()
 
@@ -283,6 +285,7 @@ class PlanningStep:
             stated=_stated(state, snapshot),
             mean=self._mean,
             caps=caps,
+            sizes=self._sizes,
         )
         if self._carbon is not None and caps_wanted(settings.planning):
             running = emitters(state, snapshot, question.kw, outlook, now)

@@ -4,7 +4,8 @@ Law: it sees what the daemon would see: the queue, what runs, signals as publish
 from jobs that had ended (or time limits, or with perfect knowledge the true runtimes: that is a bound, and
 named so). New jobs are placed around the plan as they arrive; at each slot everything is planned again from
 the last plan. A job whose begin time has come is Slurm's from there on and is not held again. The latest
-start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size. A
+start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size; a
+job that would stand in the way of large newcomers is not deferred far (planning/in_the_way.py). A
 carbon cap of a day (UTC) counts as the daemon's: new jobs are placed at the last plan's prices of carbon.
 """
 
@@ -18,9 +19,12 @@ import numpy as np
 
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.capacity import blocks_of
 from flexlond.planning.carbon_book import CarbonBook
 from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
 from flexlond.planning.delay import MeanJob
+from flexlond.planning.in_the_way import Sizes
+from flexlond.planning.overtaken import overtaken
 from flexlond.planning.planner import budget_of, place, plan
 from flexlond.planning.problem import NEVER, Plan, Problem, Running
 from flexlond.planning.ranking import run_costs
@@ -83,6 +87,7 @@ class Flexlon:
         self._started: dict[int, int] = {}
         self._waits = RoomWaits()
         self._mean = MeanJob()
+        self._sizes = Sizes()
         self._ran: list[tuple[int, int, int]] = []  # (job, start, end) of flexible jobs since
         self._noted = 0  # the moment until which the book says what was emitted
         self._book = CarbonBook(UTC)
@@ -100,11 +105,13 @@ class Flexlon:
         fixed = np.zeros(problem.jobs, np.int64)
         for row, job in enumerate(problem.job_id.tolist()):
             fixed[row] = state.held.get(job, 0)
+        held = fixed > now
         subset = np.flatnonzero(np.isin(problem.job_id, jobs))
         waiting = np.setdiff1d(np.flatnonzero(fixed == 0), subset)
         fixed[waiting] = self._expected_start(problem, waiting)
         found = place(problem, self.settings, fixed, subset, budget=INSERTION, last=self._last)
-        return self._wanted(found, jobs)
+        back = overtaken(problem, blocks_of(problem), found.start, held | found.moved)
+        return {**self._wanted(found, jobs), **dict.fromkeys(problem.job_id[back].tolist(), 0)}
 
     def tick(self, now: int, state: State) -> Mapping[int, int]:
         """Plan everything again."""
@@ -123,6 +130,8 @@ class Flexlon:
         if begun and trace is not None:
             pool, waited = int(trace.pool[job]), max(0, now - begun)
             self._waits.saw(now, trace.room, pool, trace.demand[job], waited)
+        if trace is not None:
+            self._sizes.came(trace.room, trace.pool[job : job + 1], trace.demand[job : job + 1])
         self._started[job] = now
 
     def ended(self, now: int, job: int) -> None:
@@ -154,7 +163,7 @@ class Flexlon:
         room = trace.room
         kw = trace.nodes[jobs] * self._power.kw_per_node
         self._mean.see(jobs.tolist(), kw * expected[:, 0] / 3600.0, one)
-        return Problem(
+        problem = Problem(
             grid=grid,
             now=now,
             price=price,
@@ -165,6 +174,7 @@ class Flexlon:
             duration=expected[:, 0],
             occupancy=expected[:, 1],
             limit=trace.limit[jobs],
+            promised=np.where(flexibility.flexible[jobs], flexibility.latest[jobs], NEVER),
             tasks=np.ones(len(jobs), np.int64),
             throttle=np.zeros(len(jobs), np.int64),
             kw=kw,
@@ -182,6 +192,9 @@ class Flexlon:
             running=self._running(now, state),
             runtimes=self._quantiles(jobs, np.zeros(len(jobs), np.int64), trace),
         )
+        limit = 0 if caps_wanted(self.settings) else self.settings.block_seconds
+        latest = self._sizes.latest(problem, room, trace.submit[jobs], limit)
+        return replace(problem, latest=latest)
 
     def _caps(self, problem: Problem, state: State) -> tuple[CarbonCap, ...]:
         """The caps of the days ahead, with what flexible jobs have emitted today."""

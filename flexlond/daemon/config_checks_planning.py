@@ -104,6 +104,7 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "delay_price",
         "margin_seconds",
         "default_queue_wait",
+        "block_seconds",
         "ramp_kw_per_5min",
         "dual_steps",
         "search_steps",

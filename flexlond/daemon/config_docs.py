@@ -308,6 +308,12 @@ DOCS: dict[str, KeyDoc] = {
     "planning.default_queue_wait": KeyDoc(
         "s", "The queue wait expected before there is history.", "120"
     ),
+    "planning.block_seconds": KeyDoc(
+        "s",
+        "A job longer than this, beside which a large newcomer finds no room, is deferred no longer; "
+        "0: no limit.",
+        "7200",
+    ),
     "planning.ramp_kw_per_5min": KeyDoc(
         "kW", "The largest change of power commanded in 5 minutes; 0: no cap.", "500.0"
     ),

@@ -164,6 +164,7 @@ class PlanningSettings(_Base, frozen=True):
     min_benefit: float = 0.005  # share of the job's cost that a move must save to be made
     margin_seconds: int = 300  # kept before the latest start, besides the predicted queue wait
     default_queue_wait: int = 120  # before there is history
+    block_seconds: int = 7200  # that a deferred job may keep large newcomers waiting; 0: no limit
     ramp_kw_per_5min: float = 0.0  # 0: no ramp cap
     spread: float = 0.5  # part of a slot over which its begin times are spread
     capacity_margin: float = 0.0  # share of each pool kept free of deferred jobs

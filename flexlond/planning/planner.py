@@ -26,6 +26,8 @@ from flexlond.planning.carbon_caps import keep_caps
 from flexlond.planning.check import check
 from flexlond.planning.dependencies import backward
 from flexlond.planning.listing import Listing
+from flexlond.planning.overtaken import overtaken
+from flexlond.planning.rescue import rescued
 from flexlond.planning.solve import Budget
 
 if TYPE_CHECKING:
@@ -62,8 +64,18 @@ def plan(
     improve: Improve | None = None,
 ) -> Plan:
     """Plan every job of `problem`; `last` is the plan before this one: the search begins from it."""
+    given = budget or budget_of(settings)
+    again = replace(given, dual_steps=0, search_steps=0)  # from the plan's own slots and prices
 
     def once(asked: Problem, before: Plan | None) -> Plan:
+        found = all_of(asked, before, given)
+        back = overtaken(asked, blocks_of(asked), found.start, found.moved)
+        if not back.any():
+            return found
+        rest = replace(asked, latest=np.where(back, asked.now, asked.latest))
+        return all_of(rest, found, again)
+
+    def all_of(asked: Problem, before: Plan | None, budget: Budget) -> Plan:
         return place(
             asked,
             settings,
@@ -77,7 +89,7 @@ def plan(
 
     if not problem.carbon_caps:
         return once(problem, last)
-    found = keep_caps(problem, settings, once, last, budget or budget_of(settings))
+    found = keep_caps(problem, settings, once, last, given)
     # Each plan was checked as it was made, but for the caps, in whose place it had prices.
     wrong = check(problem, settings, found)
     return replace(found, problems=(*found.problems, *wrong[:1])) if wrong else found
@@ -106,11 +118,20 @@ def place(
     others = others[fixed[others] > 0]
     capped = is_capped(problem)
     bare = powerless(blocks, np.ones(problem.jobs, np.bool_)) if capped else blocks
-    asap = Listing(problem, bare, Timeline(problem, bare))
-    asap.adopt(others, fixed[others])
-    asap.first_fit(in_order(problem, subset))
+    empty = Listing(problem, bare, Timeline(problem, bare))
+    empty.adopt(others, fixed[others])
+    asap = empty.copy()
+    order = in_order(problem, subset)
+    asap.first_fit(order)
+    way = rescued(problem, bare, empty, asap, order) if everything and not capped else None
     attempt = Attempt(
-        problem, settings, bare, asap, subset=subset, budget=budget or budget_of(settings)
+        problem,
+        settings,
+        bare,
+        way or asap,
+        subset=subset,
+        budget=budget or budget_of(settings),
+        bare=asap,
     )
     if capped:
         result = _under_the_cap(
@@ -128,7 +149,7 @@ def place(
     # Begin times in force are reconsidered one by one; giving them all back at once would be a step in power.
     in_force = (problem.movable & (problem.current > problem.now))[subset].any()
     free = not in_force and not np.isfinite(problem.co2_cap_kg) and not capped
-    free = free and not len(problem.carbon_extra)
+    free = free and not len(problem.carbon_extra) and way is None
     if free and not no_worse(problem, settings, blocks, result.start, asap.start):
         result = Outcome.as_soon_as_possible(problem, asap, movable, result.proof)
     found = answer(problem, blocks, result, asap)

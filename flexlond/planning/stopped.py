@@ -156,6 +156,8 @@ def _pending(problem: Problem, stops: Sequence[Stop]) -> Problem:
     ):
         if len(getattr(problem, name)) or not problem.jobs:
             added[name] = np.array(values)
+    if len(problem.promised) or not problem.jobs:
+        added["promised"] = added["latest"]
     if len(problem.extra_group):
         added["extra_group"] = np.zeros(count, np.int64)
     longer: dict[str, Any] = {

@@ -77,11 +77,11 @@ class RoomWaits:
         group = np.where(pool >= 0, room.pool_group[pool], -1) if len(pool) else pool
         for index, name in enumerate(room.partitions):
             inside = pool == index
-            share = _shares(demand[inside], room.capacity[index])
+            share = shares(demand[inside], room.capacity[index])
             self.restore(name, now, waits_for_room(share, end[inside], now).tolist())
         for index, name in _shared_groups(room).items():
             inside = group == index
-            share = _shares(demand[inside], room.group_capacity[index])
+            share = shares(demand[inside], room.group_capacity[index])
             self.restore(name, now, waits_for_room(share, end[inside], now).tolist())
 
     def restore(self, key: str, at: int, waits: Sequence[int]) -> None:
@@ -100,7 +100,7 @@ class RoomWaits:
     ) -> None:
         """A job that had been held and asked for `demand` (R,) started `seconds` after its begin time."""
         name = room.partitions[pool]
-        step = int(_steps(_shares(demand[None, :], room.capacity[pool]))[0])
+        step = int(_steps(shares(demand[None, :], room.capacity[pool]))[0])
         seen = self._seen.setdefault(name, deque(maxlen=_KEPT_SEEN))
         seen.append((now, step, seconds))
         while seen[0][0] < now - SEEN_SECONDS:
@@ -123,10 +123,10 @@ class RoomWaits:
             rows = np.flatnonzero(pool == index)
             if not len(rows):
                 continue
-            found[rows] = self._of(name, _shares(demand[rows], room.capacity[index]))
+            found[rows] = self._of(name, shares(demand[rows], room.capacity[index]))
             group = int(room.pool_group[index])
             if group in shared:
-                share = _shares(demand[rows], room.group_capacity[group])
+                share = shares(demand[rows], room.group_capacity[group])
                 found[rows] = np.maximum(found[rows], self._of(shared[group], share))
         return found
 
@@ -158,7 +158,7 @@ def _steps(share: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.searchsorted(np.array(SHARES), np.minimum(share, 1.0) - _EPSILON)
 
 
-def _shares(demand: NDArray[np.float64], capacity: NDArray[np.float64]) -> NDArray[np.float64]:
+def shares(demand: NDArray[np.float64], capacity: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n,) the largest part of any resource that (n, R) `demand` takes of (R,) `capacity`."""
     there = capacity > 0
     share: NDArray[np.float64] = (demand[:, there] / capacity[there]).max(axis=1, initial=0.0)

@@ -213,6 +213,7 @@ def test_the_daemons_plan_and_the_backtests_plan_of_the_same_snapshot_are_identi
 
     settings = PlanningSettings(carbon_price=60.0)
     policy = Flexlon(Wave(), POWER, runtimes="requested", settings=settings, horizon_slots=SLOTS)
+    policy._sizes.see(trace.room, range(JOBS), trace.pool, trace.demand)
     ours = policy.problem(now, [*queued, *waiting], state)
     margins = set(policy._margin(np.array(waiting), trace).tolist())
     assert len(margins) == 1  # the default: nothing was noted yet
@@ -248,11 +249,13 @@ def test_the_daemons_plan_and_the_backtests_plan_of_the_same_snapshot_are_identi
         grid=grid,
         now=now,
         recent=np.zeros((0, 2)),
+        sizes=policy._sizes,
     )
     theirs = question.problem
     for name in ("job_id", "earliest", "duration", "kw", "pool", "movable", "current"):
         assert np.allclose(getattr(ours, name), getattr(theirs, name)), name
     assert np.array_equal(ours.latest[ours.movable], theirs.latest[theirs.movable])
+    assert np.array_equal(ours.promised, theirs.promised)
     assert np.array_equal(ours.demand, theirs.demand)
     assert np.array_equal(ours.running.end, theirs.running.end)
     mine, daemons = (plan(one, settings, budget=budget_of(settings)) for one in (ours, theirs))

@@ -23,7 +23,8 @@ def corrupted(problem: Problem, plan: Plan, rng: np.random.Generator) -> tuple[s
     kind = str(rng.choice(KINDS))
     job = int(rng.integers(problem.jobs))
     start, changes = plan.start.copy(), {}
-    if kind == "seconds" and plan.moved[job]:
+    waits = (problem.depends[:, 0] == job).any()  # may start at any moment until the others' end
+    if kind == "seconds" and (plan.moved[job] or waits):
         return kind, None  # another second of the same slot is another good plan
     if kind in FIELDS:
         values = getattr(plan, kind).copy()

@@ -33,6 +33,7 @@ def random_problem(make_problem: Callable[..., Problem], seed: int) -> Problem:
     capacity = np.array([[4.0, 8.0], [4.0, 6.0], [3.0, 9.0]]) * rng.integers(1, 3)
     movable = rng.random(jobs) < 0.7
     latest = now + rng.integers(-SLOT, SLOT * slots * 2, jobs)
+    promised = np.where(movable, latest + rng.integers(0, 6 * SLOT, jobs), NEVER)
     busy = int(rng.integers(0, 4))
     pairs = rng.integers(0, jobs, (int(rng.integers(0, 6)), 2))
     held = rng.random(jobs) < 0.3
@@ -66,6 +67,7 @@ def random_problem(make_problem: Callable[..., Problem], seed: int) -> Problem:
         running=chosen,
         depends=pairs if rng.random() < 0.4 else np.zeros((0, 2), np.int64),
         site_kw=float(rng.choice([np.inf, 40.0])),
+        promised=promised if rng.random() < 0.7 else np.zeros(0, np.int64),
     )
 
 
@@ -149,6 +151,7 @@ def test_a_first_plan_never_costs_more_than_as_soon_as_possible(
     problem, chosen = random_problem(make_problem, seed), random_settings(seed)
     # A power cap is kept whatever that costs.
     problem = replace(problem, current=np.zeros(problem.jobs, np.int64), site_kw=np.zeros(0))
+    problem = replace(problem, promised=np.zeros(0, np.int64))  # making way may cost, too
     found = plan(problem, chosen)
     rate = chosen.delay_price * problem.delay_weight / 86400
     change = found.cost_gbp - found.cost_asap_gbp

@@ -1,0 +1,98 @@
+"""Long jobs that a large newcomer does not fit beside: they are not deferred far.
+
+Law: pure bookkeeping. A deferred job keeps its nodes from those that come later for as long as it runs beyond
+the end it would have had, and one that needs most of the pool then waits all that time, and all behind it. So a
+job that lasts longer than `limit` seconds (P90), and takes more than half of what large newcomers leave of its
+pool, starts at most `limit` after it was eligible. Large is the 98th
+percentile of the last thousand jobs of the pool; before fifty have come every job counts as large. Shares of a
+pool, epoch seconds.
+Source: own measurements, docs/explanation/backtest-results.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexlond.planning.capacity import ARRAY_SHARE
+from flexlond.planning.waiting import shares
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from flexlond.planning.pools import Room
+    from flexlond.planning.problem import Problem
+
+_REMEMBERED = 1000
+_ENOUGH = 50
+_LARGE = 0.98
+_PART = 0.5  # of what large newcomers leave: a few small ones stand in the way together
+
+
+class Sizes:
+    """The shares of their pool that jobs ask for, learned as they come."""
+
+    def __init__(self) -> None:
+        """Nothing is known before the first job."""
+        self._there: frozenset[int] = frozenset()
+        self._shares: dict[str, deque[float]] = {}
+        self._large: dict[str, float] = {}
+
+    def see(
+        self,
+        room: Room,
+        job_id: Sequence[int],
+        pool: NDArray[np.int64],
+        demand: NDArray[np.float64],
+    ) -> None:
+        """The jobs that wait or run now: `pool` (J,) or -1, `demand` (J, R); new ones are learned from."""
+        new = np.array([job not in self._there for job in job_id], np.bool_)
+        self._there = frozenset(job_id)
+        self.came(room, pool[new], demand[new])
+
+    def came(self, room: Room, pool: NDArray[np.int64], demand: NDArray[np.float64]) -> None:
+        """New jobs: `pool` (J,) or -1, `demand` (J, R)."""
+        for index in np.unique(pool[pool >= 0]).tolist():
+            name = room.partitions[index]
+            known = self._shares.setdefault(name, deque(maxlen=_REMEMBERED))
+            share = shares(demand[pool == index], room.capacity[index])
+            known.extend(np.minimum(share, 1.0).tolist())
+            self._large.pop(name, None)
+
+    def large(self, name: str) -> float:
+        """The share of the pool `name` that large newcomers ask for."""
+        known = self._shares.get(name, ())
+        if len(known) < _ENOUGH:
+            return 1.0
+        if name not in self._large:
+            self._large[name] = float(np.quantile(np.array(known), _LARGE))
+        return self._large[name]
+
+    def latest(
+        self, problem: Problem, room: Room, since: NDArray[np.int64], limit: int
+    ) -> NDArray[np.int64]:
+        """(J,) the problem's latest starts, brought forward where a job would stand in the way too long.
+
+        `since` (J,) is when each job became eligible. A power
+        cap needs who waits as long as they may: under one, and with `limit` 0, nothing is brought forward.
+        """
+        if limit <= 0 or np.isfinite(problem.site_kw).any():
+            return problem.latest
+        share = np.zeros(problem.jobs)
+        spare = np.zeros(problem.jobs)
+        for index in np.unique(problem.pool).tolist():
+            rows = problem.pool == index
+            share[rows] = shares(problem.demand[rows], room.capacity[index])
+            spare[rows] = 1.0 - self.large(room.partitions[index])
+        share = share * np.maximum(problem.tasks, 1)
+        kept = problem.occupancy if len(problem.occupancy) else problem.duration
+        length = kept * np.maximum(1.0, np.where(problem.tasks > 1, share / ARRAY_SHARE, 1.0))
+        stands = problem.movable & (length > limit) & (share > _PART * spare)
+        result: NDArray[np.int64] = np.where(
+            stands, np.minimum(problem.latest, since + limit), problem.latest
+        )
+        return result
