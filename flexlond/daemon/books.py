@@ -87,9 +87,9 @@ class Books:
 
     async def close(self) -> None:
         """What is being written is written first."""
-        if self._store is not None:
-            await self._within(self._store.close)
-            self._store = None
+        store, self._store = self._store, None
+        if store is not None:
+            await self._within(store.close)
         self._thread.shutdown(wait=True)
 
     # ---- what was sold

@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from flexlond.agents.market.sales import Row, Sale, SaleState
 from flexlond.agents.market.settled import deliveries_of, order_of
 from flexlond.agents.power_log import PowerLog
+from flexlond.daemon import market as market_module
 from flexlond.daemon.books import Books
+from flexlond.daemon.market import Market
 from flexlond.model.metering import Modelled, Reading, ReadingQuality, mean_kw
 from flexlond.model.settlement_period import GATE, date_of
 from flexlond.settlement import deg, runs
@@ -578,3 +580,50 @@ async def test_the_newest_checkpoint_goes_along_in_on_status_in_place_of_an_olde
         assert one["id"] == "ledger-checkpoint"
         assert one["settlementAttributes"]["size"] == size
     assert deal.states(txn) == ("COMPLETE", "COMPLETE")
+
+
+# ---- in the daemon
+
+
+async def until(done: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if done():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come")
+
+
+async def test_the_market_keeps_the_books_and_says_what_is_wrong_with_them(
+    deal: Deal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(market_module, "LONGEST_WAIT", 0.05)
+    await deal.cycle()
+    folder = deal.folder / "away"
+    notary = Noted()
+    books = Books(deal.settings, deal.bench.agent, notary, folder / "settlement.db")
+    market, said = Market(deal.settings, books=books), dict[str, str]()
+    market.start(said.__setitem__)
+    await until(lambda: "settlement" in said)
+    assert said["settlement"].startswith("settlement is not fed (SettlementStoreError")
+    folder.mkdir()
+    await until(lambda: not said["settlement"])
+    assert ("signal" in notary.kinds()) and (folder / "settlement.db").exists()
+    await market.close()
+    await market.close()  # what is closed is closed
+
+
+async def test_a_reload_changes_under_which_name_the_daemon_writes(deal: Deal) -> None:
+    deal.metered(NodesMeter(deal.bench.slurm))
+    await deal.cycle()
+    books = Books(deal.settings, deal.bench.agent, None, deal.folder / "settlement.db")
+    market = Market(deal.settings, books=books)
+    chosen = replace_struct(deal.settings.settlement, site_point="mpan-1")
+    await market.reload(replace_struct(deal.settings, settlement=chosen))
+    await deal.order(SOLD, BEGIN)
+    await turn(books, deal)
+    await market.close()
+    store = SettlementStore(deal.folder / "settlement.db")
+    (order,) = store.orders(BEGIN, END)
+    assert order.points == ("mpan-1",)
+    assert {one.point for one in store.nominations(BEGIN, END)} == {"mpan-1"}
+    store.close()
