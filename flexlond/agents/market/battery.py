@@ -132,6 +132,11 @@ class BatteryWorks:
 
     # ---- the port of the market
 
+    @property
+    def meter_seconds(self) -> float:
+        """What was read was read when it was."""
+        return 0.0
+
     async def refresh(self, now: float) -> None:
         """The readings are those of the last cycle."""
 
