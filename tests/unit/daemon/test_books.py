@@ -607,7 +607,8 @@ async def test_the_market_keeps_the_books_and_says_what_is_wrong_with_them(
     assert said["settlement"].startswith("settlement is not fed (SettlementStoreError")
     folder.mkdir()
     await until(lambda: not said["settlement"])
-    assert ("signal" in notary.kinds()) and (folder / "settlement.db").exists()
+    assert "signal" in notary.kinds()
+    assert (folder / "settlement.db").exists()
     await market.close()
     await market.close()  # what is closed is closed
 
