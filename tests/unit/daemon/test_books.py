@@ -607,7 +607,8 @@ async def test_the_market_keeps_the_books_and_says_what_is_wrong_with_them(
     assert said["settlement"].startswith("settlement is not fed (SettlementStoreError")
     folder.mkdir()
     await until(lambda: not said["settlement"])
-    assert ("signal" in notary.kinds()) and (folder / "settlement.db").exists()
+    assert "signal" in notary.kinds()
+    assert (folder / "settlement.db").exists()
     await market.close()
     await market.close()  # what is closed is closed
 
@@ -618,12 +619,13 @@ async def test_a_reload_changes_under_which_name_the_daemon_writes(deal: Deal) -
     books = Books(deal.settings, deal.bench.agent, None, deal.folder / "settlement.db")
     market = Market(deal.settings, books=books)
     chosen = replace_struct(deal.settings.settlement, site_point="mpan-1")
-    await market.reload(replace_struct(deal.settings, settlement=chosen))
     await deal.order(SOLD, BEGIN)
+    await turn(books, deal)
+    await market.reload(replace_struct(deal.settings, settlement=chosen))
     await turn(books, deal)
     await market.close()
     store = SettlementStore(deal.folder / "settlement.db")
     (order,) = store.orders(BEGIN, END)
-    assert order.points == ("mpan-1",)
-    assert {one.point for one in store.nominations(BEGIN, END)} == {"mpan-1"}
+    assert order.points == ("site",)  # it was sold under that name
+    assert {one.point for one in store.nominations(BEGIN, END)} == {"site", "mpan-1"}
     store.close()
