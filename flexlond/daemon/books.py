@@ -183,14 +183,12 @@ class Books:
         point = self.settings.settlement.site_point
         if self._store is not None and point == self._point:
             return
-        store: SettlementStore = self._store or await self._within(self._opened)
-        self._store = store
+        if self._store is None:
+            self._store = await self._within(lambda: SettlementStore(self._path))
+        store = self._store
         found = await self._within(lambda: store.nominations(now - GATE, now + _AHEAD))
         self._fixed = {one.start for one in found if one.point == point}
         self._point, self._read_to = point, 0
-
-    def _opened(self) -> SettlementStore:
-        return SettlementStore(self._path)
 
     async def _use(self, work: Callable[[SettlementStore], _T]) -> _T:
         """Work on the file, in its thread."""
