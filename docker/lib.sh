@@ -154,6 +154,7 @@ build() {
 # ---- a cluster: containers flexlon-NAME-{ctl,n1,n2,n3}, a network, three volumes
 
 HOSTS=(ctl n1 n2 n3)
+MARKET_HOSTS=(grid battery)  # of docker/demo --market, beside the cluster
 
 # container NAME HOST
 container() { echo "flexlon-$1-$2"; }
@@ -164,14 +165,15 @@ check_name() {
 
 cluster_down() {
     local name=$1 host removals=()
-    for host in "${HOSTS[@]}"; do
+    for host in "${HOSTS[@]}" "${MARKET_HOSTS[@]}"; do
         docker rm -f -v "$(container "$name" "$host")" >/dev/null 2>&1 &
         removals+=($!)
     done
     # These only: the engine may be a child of this script too, and it does not end.
     wait "${removals[@]}" || true
     docker network rm "flexlon-$name" >/dev/null 2>&1 || true
-    docker volume rm "flexlon-$name-etc" "flexlon-$name-state" "flexlon-$name-home" >/dev/null 2>&1 || true
+    docker volume rm "flexlon-$name-etc" "flexlon-$name-state" "flexlon-$name-home" \
+        "flexlon-$name-market" >/dev/null 2>&1 || true
 }
 
 cluster_exists() { docker container inspect "$(container "$1" ctl)" >/dev/null 2>&1; }
@@ -202,6 +204,10 @@ cluster_up() {
         # Beside /opt/flexlon-src too, where the tests that can use it look.
         extra+=(-v "$shared:/shared:ro" -v "$shared:/opt/shared:ro")
     fi
+    if [ "${MARKET:-no}" = yes ]; then
+        docker volume create --label "flexlon.cluster=$name" "flexlon-$name-market" >/dev/null
+        extra+=(-v "flexlon-$name-market:/market")
+    fi
     # systemd as the first process: it mounts and makes cgroups inside its own namespaces only.
     run_host "$name" "$image" ctl controller -e "SCHED=$sched" \
         --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
@@ -210,6 +216,22 @@ cluster_up() {
     run_host "$name" "$image" n1 node -e BACKUP=1 || die "n1 did not start"
     run_host "$name" "$image" n2 node || die "n2 did not start"
     run_host "$name" "$image" n3 node || die "n3 did not start"
+}
+
+# market_up NAME VERSION: the hosts of the market beside the cluster, each with one flexlond without Slurm; it
+# starts when its configuration is there.
+market_up() {
+    local name=$1 image host
+    image=$(image_of "$2")
+    for host in "${MARKET_HOSTS[@]}"; do
+        # shellcheck disable=SC2016 # the container's shell expands it
+        docker run -d --name "$(container "$name" "$host")" --label "flexlon.cluster=$name" \
+            --hostname "$host" --network "flexlon-$name" --network-alias "$host" \
+            -v "flexlon-$name-market:/market" --entrypoint /bin/sh "$image" -c \
+            'until [ -s "/market/$0/flexlon.toml" ]; do sleep 0.5; done
+             exec /opt/flexlon/bin/flexlond run --config "/market/$0/flexlon.toml"' "$host" >/dev/null \
+            || die "the container of $host did not start"
+    done
 }
 
 # in_ctl NAME COMMAND...

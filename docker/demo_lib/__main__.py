@@ -18,6 +18,8 @@ from rich.console import Console
 from demo_lib import setup, summary
 from demo_lib.day import DATE, Day, day_from
 from demo_lib.facts import Evidence, collect
+from demo_lib.market_main import run_market
+from demo_lib.market_main import show as show_market
 from demo_lib.product import DemoError
 from demo_lib.run import run_day
 from demo_lib.users import Users
@@ -66,6 +68,7 @@ def main() -> int:
     parser.add_argument("--slot-seconds", type=int, default=7)
     parser.add_argument("--json", type=Path, required=True, help="where the report goes as data")
     parser.add_argument("--window", action="store_true", help="the demo of a window")
+    parser.add_argument("--market", action="store_true", help="the demo of a market")
     parser.add_argument("--requeue", action="store_true", help="of one that requeues jobs")
     parser.add_argument("--seed", type=int, default=SEED, help="of the window's jobs")
     chosen = parser.parse_args()
@@ -73,6 +76,10 @@ def main() -> int:
     if not console.is_terminal:
         console = Console(width=_LOG_WIDTH)
     try:
+        if chosen.market:
+            market = run_market(Order(chosen.slot_seconds, 0.3, False, chosen.seed), console)
+            _write(chosen.json, market.as_data())
+            return show_market(market, console)
         if chosen.window:
             reduction = 0.4 if chosen.requeue else 0.3
             order = Order(chosen.slot_seconds, reduction, chosen.requeue, chosen.seed)

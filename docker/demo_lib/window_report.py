@@ -78,7 +78,7 @@ class SlotRow:
     @property
     def judged(self) -> bool:
         """Whether it has to be kept."""
-        return self.phase is Phase.WINDOW and not self.ramp_in
+        return self.phase is Phase.WINDOW and not self.ramp_in and math.isfinite(self.cap_kw)
 
     @property
     def kept(self) -> bool:
@@ -132,6 +132,7 @@ class WindowReport:
     without_consent: int  # jobs, those that their users hold among them
     changed: tuple[str, ...]  # what was changed in their records
     requeued: int = 0  # jobs that were stopped for the window and ran again
+    least_flexible: float = LEAST_FLEXIBLE  # of the load before the order, for the run to count
 
     def peak(self, *phases: Phase) -> float:
         """The highest metered slot of these phases; 0 when there is none."""
@@ -166,7 +167,7 @@ class WindowReport:
         found = []
         if not self.load > LEAST_LOAD:
             found.append(f"before the order only {self.load:.1%} of the GPUs were busy")
-        if not self.flexible >= LEAST_FLEXIBLE:
+        if not self.flexible >= self.least_flexible:
             found.append(f"only {self.flexible:.1%} of the load was flexible")
         found += [
             f"slot {iso(slot.start)}: {slot.metered_kw:.2f} kW, which is more than 5 % above the cap of "

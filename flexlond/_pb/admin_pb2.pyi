@@ -726,7 +726,7 @@ class EnvelopeCurve(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., direction: _Optional[str] = ..., planned_kw: _Optional[float] = ..., jobs: _Optional[int] = ..., gap: _Optional[float] = ..., improvable_gbp: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[EnvelopeStep, _Mapping]]] = ...) -> None: ...
 
 class EnvelopeStep(_message.Message):
-    __slots__ = ("kw", "certain_kw", "offered_kw", "price_gbp", "uncertainty_gbp", "gbp_per_mwh", "gap", "order_by", "longest_seconds", "rebound_kw", "rebound_at", "peak_kw", "peak_at", "jobs", "why_not")
+    __slots__ = ("kw", "certain_kw", "offered_kw", "price_gbp", "uncertainty_gbp", "gbp_per_mwh", "gap", "order_by", "longest_seconds", "rebound_kw", "rebound_at", "peak_kw", "peak_at", "jobs", "why_not", "stopped_jobs")
     KW_FIELD_NUMBER: _ClassVar[int]
     CERTAIN_KW_FIELD_NUMBER: _ClassVar[int]
     OFFERED_KW_FIELD_NUMBER: _ClassVar[int]
@@ -742,6 +742,7 @@ class EnvelopeStep(_message.Message):
     PEAK_AT_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     WHY_NOT_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_JOBS_FIELD_NUMBER: _ClassVar[int]
     kw: float
     certain_kw: float
     offered_kw: float
@@ -757,7 +758,8 @@ class EnvelopeStep(_message.Message):
     peak_at: int
     jobs: int
     why_not: str
-    def __init__(self, kw: _Optional[float] = ..., certain_kw: _Optional[float] = ..., offered_kw: _Optional[float] = ..., price_gbp: _Optional[float] = ..., uncertainty_gbp: _Optional[float] = ..., gbp_per_mwh: _Optional[float] = ..., gap: _Optional[float] = ..., order_by: _Optional[int] = ..., longest_seconds: _Optional[int] = ..., rebound_kw: _Optional[float] = ..., rebound_at: _Optional[int] = ..., peak_kw: _Optional[float] = ..., peak_at: _Optional[int] = ..., jobs: _Optional[int] = ..., why_not: _Optional[str] = ...) -> None: ...
+    stopped_jobs: int
+    def __init__(self, kw: _Optional[float] = ..., certain_kw: _Optional[float] = ..., offered_kw: _Optional[float] = ..., price_gbp: _Optional[float] = ..., uncertainty_gbp: _Optional[float] = ..., gbp_per_mwh: _Optional[float] = ..., gap: _Optional[float] = ..., order_by: _Optional[int] = ..., longest_seconds: _Optional[int] = ..., rebound_kw: _Optional[float] = ..., rebound_at: _Optional[int] = ..., peak_kw: _Optional[float] = ..., peak_at: _Optional[int] = ..., jobs: _Optional[int] = ..., why_not: _Optional[str] = ..., stopped_jobs: _Optional[int] = ...) -> None: ...
 
 class EnvelopeSlot(_message.Message):
     __slots__ = ("start", "planned_kw", "down_kw", "up_kw", "cap_kw")
@@ -772,6 +774,148 @@ class EnvelopeSlot(_message.Message):
     up_kw: float
     cap_kw: float
     def __init__(self, start: _Optional[int] = ..., planned_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., up_kw: _Optional[float] = ..., cap_kw: _Optional[float] = ...) -> None: ...
+
+class DiscoverRequest(_message.Message):
+    __slots__ = ("goal", "kw", "start", "end", "budget_gbp")
+    GOAL_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_GBP_FIELD_NUMBER: _ClassVar[int]
+    goal: str
+    kw: float
+    start: int
+    end: int
+    budget_gbp: float
+    def __init__(self, goal: _Optional[str] = ..., kw: _Optional[float] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., budget_gbp: _Optional[float] = ...) -> None: ...
+
+class DiscoverReply(_message.Message):
+    __slots__ = ("offers", "start", "slot_seconds", "cost_gbp", "proven", "goal", "open_kw", "skipped")
+    OFFERS_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    PROVEN_FIELD_NUMBER: _ClassVar[int]
+    GOAL_FIELD_NUMBER: _ClassVar[int]
+    OPEN_KW_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    offers: _containers.RepeatedCompositeFieldContainer[RankedOffer]
+    start: int
+    slot_seconds: int
+    cost_gbp: float
+    proven: bool
+    goal: str
+    open_kw: _containers.RepeatedScalarFieldContainer[float]
+    skipped: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, offers: _Optional[_Iterable[_Union[RankedOffer, _Mapping]]] = ..., start: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., cost_gbp: _Optional[float] = ..., proven: _Optional[bool] = ..., goal: _Optional[str] = ..., open_kw: _Optional[_Iterable[float]] = ..., skipped: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RankedOffer(_message.Message):
+    __slots__ = ("seller", "offer", "name", "kwh", "price", "avoided", "certainty", "notice_seconds", "score", "picked_kwh", "picked_kw", "why")
+    SELLER_FIELD_NUMBER: _ClassVar[int]
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KWH_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    AVOIDED_FIELD_NUMBER: _ClassVar[int]
+    CERTAINTY_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    PICKED_KWH_FIELD_NUMBER: _ClassVar[int]
+    PICKED_KW_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    seller: str
+    offer: str
+    name: str
+    kwh: float
+    price: float
+    avoided: float
+    certainty: float
+    notice_seconds: int
+    score: float
+    picked_kwh: float
+    picked_kw: _containers.RepeatedScalarFieldContainer[float]
+    why: str
+    def __init__(self, seller: _Optional[str] = ..., offer: _Optional[str] = ..., name: _Optional[str] = ..., kwh: _Optional[float] = ..., price: _Optional[float] = ..., avoided: _Optional[float] = ..., certainty: _Optional[float] = ..., notice_seconds: _Optional[int] = ..., score: _Optional[float] = ..., picked_kwh: _Optional[float] = ..., picked_kw: _Optional[_Iterable[float]] = ..., why: _Optional[str] = ...) -> None: ...
+
+class NeedRequest(_message.Message):
+    __slots__ = ("kw", "start", "end", "budget_gbp", "goal")
+    KW_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_GBP_FIELD_NUMBER: _ClassVar[int]
+    GOAL_FIELD_NUMBER: _ClassVar[int]
+    kw: float
+    start: int
+    end: int
+    budget_gbp: float
+    goal: str
+    def __init__(self, kw: _Optional[float] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., budget_gbp: _Optional[float] = ..., goal: _Optional[str] = ...) -> None: ...
+
+class BuyingNeed(_message.Message):
+    __slots__ = ("key", "source", "words", "state", "note", "goal", "start", "slot_seconds", "wanted_kw", "bought_kw", "delivered_kw", "budget_gbp", "spent_gbp", "orders")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    GOAL_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    SLOT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WANTED_KW_FIELD_NUMBER: _ClassVar[int]
+    BOUGHT_KW_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_KW_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_GBP_FIELD_NUMBER: _ClassVar[int]
+    SPENT_GBP_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    source: str
+    words: str
+    state: str
+    note: str
+    goal: str
+    start: int
+    slot_seconds: int
+    wanted_kw: _containers.RepeatedScalarFieldContainer[float]
+    bought_kw: _containers.RepeatedScalarFieldContainer[float]
+    delivered_kw: _containers.RepeatedScalarFieldContainer[float]
+    budget_gbp: float
+    spent_gbp: float
+    orders: _containers.RepeatedCompositeFieldContainer[Purchase]
+    def __init__(self, key: _Optional[str] = ..., source: _Optional[str] = ..., words: _Optional[str] = ..., state: _Optional[str] = ..., note: _Optional[str] = ..., goal: _Optional[str] = ..., start: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., wanted_kw: _Optional[_Iterable[float]] = ..., bought_kw: _Optional[_Iterable[float]] = ..., delivered_kw: _Optional[_Iterable[float]] = ..., budget_gbp: _Optional[float] = ..., spent_gbp: _Optional[float] = ..., orders: _Optional[_Iterable[_Union[Purchase, _Mapping]]] = ...) -> None: ...
+
+class Purchase(_message.Message):
+    __slots__ = ("order_id", "seller", "state", "kw", "delivered_kw", "cost_gbp", "rating", "why")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    SELLER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_KW_FIELD_NUMBER: _ClassVar[int]
+    COST_GBP_FIELD_NUMBER: _ClassVar[int]
+    RATING_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    seller: str
+    state: str
+    kw: _containers.RepeatedScalarFieldContainer[float]
+    delivered_kw: _containers.RepeatedScalarFieldContainer[float]
+    cost_gbp: float
+    rating: int
+    why: str
+    def __init__(self, order_id: _Optional[str] = ..., seller: _Optional[str] = ..., state: _Optional[str] = ..., kw: _Optional[_Iterable[float]] = ..., delivered_kw: _Optional[_Iterable[float]] = ..., cost_gbp: _Optional[float] = ..., rating: _Optional[int] = ..., why: _Optional[str] = ...) -> None: ...
+
+class NeedsReply(_message.Message):
+    __slots__ = ("needs", "unknown")
+    NEEDS_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    needs: _containers.RepeatedCompositeFieldContainer[BuyingNeed]
+    unknown: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, needs: _Optional[_Iterable[_Union[BuyingNeed, _Mapping]]] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PurchaseRequest(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    def __init__(self, order_id: _Optional[str] = ...) -> None: ...
 
 class OfferSlot(_message.Message):
     __slots__ = ("start", "kw", "left_kw", "gbp_per_kwh", "order_by")

@@ -119,6 +119,26 @@ class AdminStub:
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.FromString,
                 _registered_method=True)
+        self.Discover = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/Discover',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DiscoverRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DiscoverReply.FromString,
+                _registered_method=True)
+        self.AddNeed = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/AddNeed',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.NeedRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.BuyingNeed.FromString,
+                _registered_method=True)
+        self.ListNeeds = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/ListNeeds',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.NeedsReply.FromString,
+                _registered_method=True)
+        self.CancelPurchase = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/CancelPurchase',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.PurchaseRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
+                _registered_method=True)
         self.Offers = channel.unary_unary(
                 '/flexlon.admin.v1.Admin/Offers',
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
@@ -246,6 +266,30 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Discover(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddNeed(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNeeds(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelPurchase(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Offers(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -357,6 +401,26 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.Envelope,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.SerializeToString,
+            ),
+            'Discover': grpc.unary_unary_rpc_method_handler(
+                    servicer.Discover,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DiscoverRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DiscoverReply.SerializeToString,
+            ),
+            'AddNeed': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddNeed,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.NeedRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.BuyingNeed.SerializeToString,
+            ),
+            'ListNeeds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNeeds,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.NeedsReply.SerializeToString,
+            ),
+            'CancelPurchase': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelPurchase,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.PurchaseRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.SerializeToString,
             ),
             'Offers': grpc.unary_unary_rpc_method_handler(
                     servicer.Offers,
@@ -838,6 +902,114 @@ class Admin:
             '/flexlon.admin.v1.Admin/Envelope',
             flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeRequest.SerializeToString,
             flexlon_dot_admin_dot_v1_dot_admin__pb2.EnvelopeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Discover(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/Discover',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.DiscoverRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.DiscoverReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddNeed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/AddNeed',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.NeedRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.BuyingNeed.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNeeds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/ListNeeds',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.NeedsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelPurchase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/CancelPurchase',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.PurchaseRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,13 +11,15 @@ from typing import Annotated
 
 import typer
 
+from flexlond.cli import market_buy
 from flexlond.cli.asking import Json, ask, messages, say, show
 
 app = typer.Typer(
-    help="Decide orders of the market. For operators.",
+    help="Decide orders of the market, and buy. For operators.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+market_buy.register(app)
 
 Order = Annotated[str, typer.Argument(metavar="ID", help="The order's id, or the beginning of it.")]
 

@@ -25,6 +25,7 @@ from flexlond.agents.envelope_ports import NoEnvelope
 from flexlond.agents.window_ports import WindowOrder
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
+from flexlond.daemon.admin_buying import BuyingCalls
 from flexlond.daemon.admin_market import MarketCalls
 from flexlond.daemon.authority import is_operator, user_name
 from flexlond.daemon.check import Submission, check
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 
-class AdminService(MarketCalls, admin_pb2_grpc.AdminServicer):
+class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
     """Answers the calls of admin.proto from an AgentView and the shell."""
 
     def __init__(

@@ -14,6 +14,7 @@ import grpc
 
 from flexlond._pb import admin_pb2 as pb
 from flexlond.agents.market.agent import SellerAgent
+from flexlond.agents.portfolio.agent import FlexAgent
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
 from flexlond.daemon.authority import user_name
@@ -74,7 +75,8 @@ class MarketCalls:
 
     async def _seller(self, context: Any) -> SellerAgent:
         for agent in self._market.agents.values() if self._market else ():
-            if isinstance(agent, SellerAgent):
-                return agent
+            found = agent.selling if isinstance(agent, FlexAgent) else agent
+            if isinstance(found, SellerAgent):
+                return found
         await context.abort(grpc.StatusCode.FAILED_PRECONDITION, _NOBODY)
         raise AssertionError

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def status(view: StatusView) -> pb.StatusReply:
     """StatusReply."""
-    values = _plain(view, without={"signals", "power"})
+    values = plain_fields(view, without={"signals", "power"})
     return pb.StatusReply(
         **values,
         signals=[signal(line) for line in view.signals],
@@ -42,13 +42,13 @@ def status(view: StatusView) -> pb.StatusReply:
 
 def power(view: PowerView) -> pb.Power:
     """Power."""
-    slots = [pb.ObservedSlot(**_plain(slot)) for slot in view.slots]
-    return pb.Power(**_plain(view, without={"slots"}), slots=slots)
+    slots = [pb.ObservedSlot(**plain_fields(slot)) for slot in view.slots]
+    return pb.Power(**plain_fields(view, without={"slots"}), slots=slots)
 
 
 def job_line(view: JobView) -> pb.JobLine:
     """JobLine."""
-    return pb.JobLine(**_plain(view, without={"uid"}))
+    return pb.JobLine(**plain_fields(view, without={"uid"}))
 
 
 def explain(view: ExplainView) -> pb.ExplainReply:
@@ -57,10 +57,10 @@ def explain(view: ExplainView) -> pb.ExplainReply:
         job=job_line(view.job),
         summary=_text(view.summary),
         steps=[_text(step) for step in view.steps],
-        history=[pb.HistoryLine(**_plain(line)) for line in view.history],
+        history=[pb.HistoryLine(**plain_fields(line)) for line in view.history],
         binding=view.binding,
-        outlook=pb.Outlook(**_plain(view.outlook)) if view.outlook else None,
-        alternatives=[pb.Alternative(**_plain(one)) for one in view.alternatives],
+        outlook=pb.Outlook(**plain_fields(view.outlook)) if view.outlook else None,
+        alternatives=[pb.Alternative(**plain_fields(one)) for one in view.alternatives],
     )
 
 
@@ -68,17 +68,17 @@ def plan(view: PlanView, slots: int) -> pb.PlanReply:
     """PlanReply with the first `slots` slots; 0: all."""
     chosen = view.slots[:slots] if slots else view.slots
     return pb.PlanReply(
-        **_plain(view, without={"slots", "stages", "carbon_caps", "units"}),
+        **plain_fields(view, without={"slots", "stages", "carbon_caps", "units"}),
         slots=[plan_slot(slot) for slot in chosen],
-        stages=[pb.Stage(**_plain(stage)) for stage in view.stages],
-        carbon_caps=[pb.CarbonCap(**_plain(one)) for one in view.carbon_caps],
-        units=[pb.UnitCost(**_plain(one)) for one in view.units],
+        stages=[pb.Stage(**plain_fields(stage)) for stage in view.stages],
+        carbon_caps=[pb.CarbonCap(**plain_fields(one)) for one in view.carbon_caps],
+        units=[pb.UnitCost(**plain_fields(one)) for one in view.units],
     )
 
 
 def plan_slot(view: PlanSlotView) -> pb.PlanSlot:
     """PlanSlot."""
-    return pb.PlanSlot(**_plain(view))
+    return pb.PlanSlot(**plain_fields(view))
 
 
 def signals(view: SignalsView) -> pb.SignalsReply:
@@ -93,81 +93,81 @@ def assets(view: AssetsView) -> pb.AssetsReply:
     """AssetsReply."""
     lines = [
         pb.AssetLine(
-            **_plain(one, without={"slots"}),
-            slots=[pb.AssetSlot(**_plain(slot)) for slot in one.slots],
+            **plain_fields(one, without={"slots"}),
+            slots=[pb.AssetSlot(**plain_fields(slot)) for slot in one.slots],
         )
         for one in view.assets
     ]
-    return pb.AssetsReply(**_plain(view, without={"assets"}), assets=lines)
+    return pb.AssetsReply(**plain_fields(view, without={"assets"}), assets=lines)
 
 
 def signal(view: SignalLine) -> pb.Signal:
     """Signal."""
-    values = _plain(view, without={"from_"})
+    values = plain_fields(view, without={"from_"})
     values["from"] = view.from_
     return pb.Signal(**values)
 
 
 def release_line(view: ReleaseView) -> pb.ReleaseLine:
     """ReleaseLine."""
-    return pb.ReleaseLine(**_plain(view))
+    return pb.ReleaseLine(**plain_fields(view))
 
 
 def drain(view: DrainView) -> pb.DrainReply:
     """DrainReply."""
-    return pb.DrainReply(**_plain(view))
+    return pb.DrainReply(**plain_fields(view))
 
 
 def window(view: WindowView) -> pb.Window:
     """Window."""
     return pb.Window(
-        **_plain(view, without={"slots", "stops"}),
-        stops=[pb.WindowStop(**_plain(stop)) for stop in view.stops],
-        slots=[pb.WindowSlot(**_plain(slot)) for slot in view.slots],
+        **plain_fields(view, without={"slots", "stops"}),
+        stops=[pb.WindowStop(**plain_fields(stop)) for stop in view.stops],
+        slots=[pb.WindowSlot(**plain_fields(slot)) for slot in view.slots],
     )
 
 
 def added(view: AddedView) -> pb.AddWindowReply:
     """AddWindowReply."""
     return pb.AddWindowReply(
-        **_plain(view, without={"window", "moves", "stops"}),
-        stops=[pb.WindowStop(**_plain(stop)) for stop in view.stops],
+        **plain_fields(view, without={"window", "moves", "stops"}),
+        stops=[pb.WindowStop(**plain_fields(stop)) for stop in view.stops],
         window=window(view.window) if view.window else None,
-        moves=[pb.WindowMove(**_plain(move)) for move in view.moves],
+        moves=[pb.WindowMove(**plain_fields(move)) for move in view.moves],
     )
 
 
 def envelope(view: EnvelopeView) -> pb.EnvelopeReply:
     """EnvelopeReply."""
     return pb.EnvelopeReply(
-        **_plain(view, without={"curves", "slots"}),
+        **plain_fields(view, without={"curves", "slots"}),
         curves=[
             pb.EnvelopeCurve(
-                **_plain(curve, without={"steps"}),
-                steps=[pb.EnvelopeStep(**_plain(step)) for step in curve.steps],
+                **plain_fields(curve, without={"steps"}),
+                steps=[pb.EnvelopeStep(**plain_fields(step)) for step in curve.steps],
             )
             for curve in view.curves
         ],
-        slots=[pb.EnvelopeSlot(**_plain(slot)) for slot in view.slots],
+        slots=[pb.EnvelopeSlot(**plain_fields(slot)) for slot in view.slots],
     )
 
 
 def offers(view: OffersView) -> pb.OffersReply:
     """OffersReply."""
-    slots = [pb.OfferSlot(**_plain(slot)) for slot in view.slots]
-    return pb.OffersReply(**_plain(view, without={"slots"}), slots=slots)
+    slots = [pb.OfferSlot(**plain_fields(slot)) for slot in view.slots]
+    return pb.OffersReply(**plain_fields(view, without={"slots"}), slots=slots)
 
 
 def order(view: OrderView) -> pb.Order:
     """Order."""
     return pb.Order(
-        **_plain(view, without={"slots", "events"}),
-        slots=[pb.OrderSlot(**_plain(slot)) for slot in view.slots],
-        events=[pb.OrderEvent(**_plain(event)) for event in view.events],
+        **plain_fields(view, without={"slots", "events"}),
+        slots=[pb.OrderSlot(**plain_fields(slot)) for slot in view.slots],
+        events=[pb.OrderEvent(**plain_fields(event)) for event in view.events],
     )
 
 
-def _plain(view: Any, without: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
+def plain_fields(view: Any, without: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
     """The record's fields by name, text made valid UTF-8."""
     values = {
         field.name: getattr(view, field.name) for field in fields(view) if field.name not in without

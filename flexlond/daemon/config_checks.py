@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_checks_assets import assets
+from flexlond.daemon.config_checks_buy import buy
 from flexlond.daemon.config_checks_ledger import ledger
 from flexlond.daemon.config_checks_market import agents, market
 from flexlond.daemon.config_checks_planning import (
@@ -273,6 +274,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     licence,
     agents,
     market,
+    buy,
     ledger,
     settlement,
     _admin,

@@ -7,6 +7,7 @@ loader quotes the example when it refuses a value. An example is written as TOML
 
 from __future__ import annotations
 
+from flexlond.daemon.config_docs_buy import BUY_DOCS, BUY_SECTIONS
 from flexlond.daemon.config_docs_market import MARKET_DOCS, MARKET_SECTIONS
 from flexlond.daemon.config_docs_settlement import SETTLEMENT, SETTLEMENT_SECTIONS
 from flexlond.daemon.config_key_doc import KeyDoc
@@ -70,6 +71,7 @@ SECTIONS = {
         "flexlon-helper and `flexlond lua`."
     ),
     **MARKET_SECTIONS,
+    **BUY_SECTIONS,
     "ledger": (
         "The record of intents and effects that a stranger can verify "
         "([what it proves](../explanation/ledger.md), [how](../how-to/prove-a-delivery.md)). With a name, "
@@ -466,6 +468,12 @@ DOCS: dict[str, KeyDoc] = {
     "envelope.exact_seconds": KeyDoc(
         "s", "The time the exact solver has for each step; 0: off.", "0.5"
     ),
+    "envelope.stop_plans": KeyDoc(
+        "plans",
+        "How many plans are made at most, shared among the windows, to find which running jobs to stop at "
+        "depths that deferral does not reach; only with `windows.stop_running`. 0: none is counted.",
+        "32",
+    ),
     "envelope.seconds": KeyDoc(
         "s", "After so long the envelope is given up, and the answer says so.", "120.0"
     ),
@@ -580,4 +588,5 @@ DOCS: dict[str, KeyDoc] = {
         "", "A group whose members are operators too.", '"flexlon-admin"'
     ),
     **MARKET_DOCS,
+    **BUY_DOCS,
 }

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from flexlond.agents.asset_site import AssetSite
 from flexlond.agents.compute_flex import ComputeFlex
+from flexlond.agents.grid.agent import GridAgent
 from flexlond.agents.market.agent import SellerAgent
 from flexlond.agents.market.queue import QueueWorks
+from flexlond.agents.portfolio.agent import FlexAgent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 def makers(
     agent: AgentView,
-    hub: Hub,  # noqa: ARG001 - of buyers
+    hub: Hub,
     poke: Callable[[], None],
     notary: Notary | None = None,
 ) -> dict[str, Callable[[Settings], MarketAgent]]:
@@ -34,7 +36,10 @@ def makers(
     They share the loop's view and the signals; `poke` makes the loop's next cycle come at once, `notary` is the
     ledger, where one is kept.
     """
-    found: dict[str, Callable[[Settings], MarketAgent]] = {}
+    found: dict[str, Callable[[Settings], MarketAgent]] = {
+        "grid_orchestrator": lambda settings: GridAgent(settings, hub),
+        "flex_orchestrator": lambda settings: FlexAgent(settings, hub),
+    }
     if isinstance(agent, ComputeFlex):
         loop = agent
         found["compute_flex"] = lambda settings: SellerAgent(

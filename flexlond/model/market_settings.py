@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from flexlond.model.buy_settings import BuySettings
+
 Agent = Literal["compute_flex", "asset_site", "grid_orchestrator", "flex_orchestrator"]
 AgentRole = Literal["BAP", "BPP"]
 
@@ -92,6 +94,7 @@ class MarketSettings(_Base, frozen=True):
 
     identity: dict[str, IdentitySettings] = {}
     sell: SellSettings = SellSettings()
+    buy: BuySettings = BuySettings()
 
     def of(self, agent: str, role: str) -> tuple[str, IdentitySettings] | None:
         """The identity of an agent in a role, with its name."""

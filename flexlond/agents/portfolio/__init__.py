@@ -1,0 +1,1 @@
+"""The Flexibility Orchestrator: several sites sold to the grid as one."""

@@ -1,0 +1,272 @@
+"""A grid buys of the real cluster over signed HTTP: delivered by slot, nothing sold twice, cancelled in time.
+
+The buyer is composed in the test's own process, as a flexlond without Slurm composes it; the seller is the
+installed service. Jobs say what they draw (power=10kW), so the figures are those of the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import subprocess
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flexlond.agents.grid import papers
+from flexlond.agents.grid.agent import GridAgent
+from flexlond.beckn.wire.actions import Role
+from flexlond.daemon.compose import Parts, compose
+from flexlond.model.buy_settings import BuySettings
+from flexlond.model.market_settings import AgentsSettings, IdentitySettings, MarketSettings
+from flexlond.model.settings import DaemonSettings, GridSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flexlond.agents.grid.views import LotView, NeedView
+
+pytestmark = pytest.mark.slurm
+
+SLOT = 20
+WINDOW = 4
+NOTICE = 2 * SLOT
+FLEX = "flex: max-delay=15:00 power=10kW"
+JOBS = 3  # of a node each, longer than the window and with generous limits
+DELIVERED = 0.95
+FLEXLOND = "/opt/flexlon/bin/flexlond"
+KEY, TRUST = Path("/etc/flexlon/market.key"), Path("/etc/flexlon/trust.toml")
+
+
+def keygen(file: Path, name: str, role: str, port: int) -> str:
+    """A key by FlexLon's own command; the entry for the trust file."""
+    file.unlink(missing_ok=True)
+    words = ["--subscriber", name, "--role", role, "--uri", f"http://127.0.0.1:{port}/beckn"]
+    argv = [FLEXLOND, "keygen", str(file), *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def trust(tmp_path: Path) -> Iterator[Path]:
+    """Keys of both; the seller's belong to its service."""
+    entries = [
+        keygen(KEY, "hpc.test", "BPP", 8085),
+        keygen(tmp_path / "grid.key", "grid.test", "BAP", 8095),
+    ]
+    TRUST.write_text("\n".join(entries))
+    TRUST.chmod(0o644)
+    owner = pwd.getpwnam("flexlon")
+    os.chown(KEY, owner.pw_uid, owner.pw_gid)
+    yield tmp_path
+    KEY.unlink()
+    TRUST.unlink()
+
+
+def selling() -> dict[str, Any]:
+    """The seller's configuration."""
+    identity = {
+        "agent": "compute_flex",
+        "role": "BPP",
+        "subscriber": "hpc.test",
+        "uri": "http://127.0.0.1:8085/beckn",
+        "key_id": "key-1",
+        "key_file": str(KEY),
+        "trust_file": str(TRUST),
+    }
+    sell = {
+        "least_kw": 1.0,
+        "least_jobs": 1,
+        "notice": float(NOTICE),
+        "max_slots": 12,
+        "refresh": 5.0,
+        "stale": 120.0,
+    }
+    return {"identity": {"site": identity}, "sell": sell}
+
+
+def buying(folder: Path) -> Settings:
+    """The buyer's configuration."""
+    return Settings(
+        agents=AgentsSettings(compute_flex=False, grid_orchestrator=True),
+        daemon=DaemonSettings(state_dir=str(folder)),
+        grid=GridSettings(slot_seconds=SLOT),
+        market=MarketSettings(
+            identity={
+                "grid": IdentitySettings(
+                    agent="grid_orchestrator",
+                    role="BAP",
+                    subscriber="grid.test",
+                    uri="http://127.0.0.1:8095/beckn",
+                    key_id="key-1",
+                    key_file=str(folder / "grid.key"),
+                    trust_file=str(TRUST),
+                )
+            },
+            buy=BuySettings(
+                goal="price",
+                lead_seconds=5.0,
+                discover_seconds=5.0,
+                refresh_seconds=5.0,
+                silent_seconds=30.0,
+                value_gbp_per_kwh=50.0,
+                budget_gbp=1000.0,
+            ),
+        ),
+    )
+
+
+async def wait_for(what: Callable[[], Any], seconds: float, words: Callable[[], str]) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, words()
+        await asyncio.sleep(0.5)
+    return found
+
+
+async def buyer_of(parts: Parts) -> GridAgent:
+    parts.market.start(lambda _topic, _text: None)
+    found = await wait_for(
+        lambda: parts.market.agents.get("grid_orchestrator"), 30, lambda: "no buyer"
+    )
+    assert isinstance(found, GridAgent)
+    return found
+
+
+def need_of(buyer: GridAgent, key: str) -> NeedView:
+    return next(one for one in buyer.needs() if one.key == key)
+
+
+def ordered(buyer: GridAgent, key: str) -> LotView | None:
+    return next((one for one in need_of(buyer, key).orders if one.state == "ORDERED"), None)
+
+
+def batch(scene: Any, begin: int, minutes: int, seconds: int, count: int) -> list[int]:
+    """Flexible jobs of a node each that their user wants to begin at a moment."""
+    at = f"--begin={datetime.fromtimestamp(begin, UTC):%Y-%m-%dT%H:%M:%S}"
+    words = (f"-t{minutes}", "-c32", at, f"--comment={FLEX}")
+    return [scene.sbatch("alice", *words, wrap=f"sleep {seconds}") for _ in range(count)]
+
+
+def window_of(scene: Any, order_id: str) -> dict[str, Any]:
+    """The window that keeps an order."""
+    found: list[dict[str, Any]] = scene.ctl("window", "list")["windows"]
+    return next(one for one in found if one.get("order_id") == order_id)
+
+
+async def refused_beyond_capacity(buyer: GridAgent, start: int) -> str:
+    """The code of an init for more than is left; by hand, for the buyer itself would not ask for it."""
+    node = buyer.place.node
+    (seller,) = buyer.place.peers(Role.BPP, time.time())
+    listing = next(iter(buyer.work.buyer.listings.values()))
+    txn = str(uuid.uuid4())
+    kw = {start + n * SLOT: 5.0 for n in range(WINDOW)}
+    listing.price.update({at: 1.0 for at in kw if at not in listing.price})
+    node.ask("select", seller, txn, papers.selection(node.us.id, listing, kw, 0.0), time.time())
+    buyer.place.wake()
+
+    def came(action: str) -> dict[str, Any] | None:
+        found = [one for one in node.journal.inbox.of_transaction(txn) if one.action == action]
+        return json.loads(found[-1].body) if found else None
+
+    quote = await wait_for(lambda: came("on_select"), 30, lambda: "no on_select")
+    if "error" in quote:
+        return str(quote["error"]["code"])
+    contract = quote["message"]["contract"]
+    for row in contract["commitments"][0]["commitmentAttributes"]["intervals"]:
+        for payload in row["payloads"]:
+            if payload["type"] == "CAPACITY_OFFERED":
+                payload["values"] = [10_000.0]
+    node.ask("init", seller, txn, {"contract": contract}, time.time())
+    buyer.place.wake()
+    answer = await wait_for(lambda: came("on_init"), 30, lambda: "no on_init")
+    return str(answer["error"]["code"])
+
+
+async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or_cancelled(
+    scene: Any, trust: Path
+) -> None:
+    envelope = {
+        "windows": 12,
+        "window_slots": 2,
+        "level": 0.8,
+        "depths": [0.3, 0.4],
+        "seconds": 30.0,
+    }
+    scene.act(
+        [100.0] * 180,
+        slot=SLOT,
+        power={"pue": 1.0},
+        envelope=envelope,
+        market=selling(),
+    )
+    plain = scene.sbatch("bob", "-t1", wrap="sleep 15")
+    early = (int(time.time()) // SLOT + 11) * SLOT  # of the order that is cancelled
+    start = early + 5 * SLOT
+    flexible = batch(scene, early - 10, 20, 420, JOBS)
+    promised = dict.fromkeys(flexible, early - 10 + 15 * 60)
+    parts = await compose(buying(trust))
+    try:
+        buyer = await buyer_of(parts)
+
+        async def on_offer(slots: set[int]) -> bool:
+            await buyer.would_pick("price", 0.0, 0, 0, -1.0)
+            listings = buyer.work.buyer.listings.values()
+            return any(all(one.kw.get(at, 0.0) >= 1.0 for at in slots) for one in listings)
+
+        wanted = {early, early + SLOT, *range(start, start + WINDOW * SLOT, SLOT)}
+        while not await on_offer(wanted):
+            assert time.time() < early - NOTICE - 15, str(scene.ctl("envelope"))
+            await asyncio.sleep(2)
+
+        # One that is cancelled inside its notice, before it begins, releases its window.
+        other = buyer.add_need(8.0, early, early + 2 * SLOT, 500.0, "price").key
+        cancelled = await wait_for(
+            lambda: ordered(buyer, other), 2 * SLOT, lambda: f"{need_of(buyer, other)}"
+        )
+        assert window_of(scene, cancelled.order_id)["state"] == "planned"
+        key = buyer.add_need(8.0, start, start + WINDOW * SLOT, 500.0, "price").key
+        first = await wait_for(
+            lambda: ordered(buyer, key), 3 * SLOT, lambda: f"{need_of(buyer, key)}"
+        )
+        await wait_for(lambda: time.time() >= early - NOTICE + 2, 9 * SLOT, lambda: "time")
+        assert buyer.cancel(cancelled.order_id) == ""
+        with buyer.place.node.journal.transaction():  # else it would be bought again
+            buyer.work.buyer.records.want(other, (0.0, 0.0), "not wanted any more")
+        await wait_for(
+            lambda: window_of(scene, cancelled.order_id)["state"] == "cancelled",
+            early - time.time(),
+            lambda: f"{need_of(buyer, other)}",
+        )
+        assert {one.state for one in need_of(buyer, other).orders} == {"LOST"}
+
+        # What is sold is sold.
+        assert await refused_beyond_capacity(buyer, start) == "BIZ_QUANTITY_UNAVAILABLE"
+
+        # Delivered, told, complete, rated.
+        await wait_for(
+            lambda: need_of(buyer, key).state == "CLOSED",
+            start + WINDOW * SLOT + 180 - time.time(),
+            lambda: f"{need_of(buyer, key)}",
+        )
+        (done,) = [one for one in need_of(buyer, key).orders if one.state == "DONE"]
+        number = str(window_of(scene, first.order_id)["window_id"])
+        ramp = int(scene.ctl("window", "show", number)["ramp_slots"])
+        print("sold", done.kw, "delivered", done.delivered_kw)
+        for sold, delivered in list(zip(done.kw, done.delivered_kw, strict=True))[ramp:]:
+            assert delivered >= DELIVERED * sold, done
+        assert done.rating == 5
+    finally:
+        await parts.market.close()
+        await parts.close()
+
+    # Consent and deadlines.
+    assert scene.line(plain).get("touched") in {None, False}
+    for job, latest in promised.items():
+        record = scene.job(job)
+        assert (record.begin if record.state == "PENDING" else record.start) <= latest
