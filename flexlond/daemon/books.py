@@ -63,6 +63,7 @@ class Books:
         self._path = path or Path(settings.daemon.state_dir) / FILE_NAME
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="settlement")
         self._store: SettlementStore | None = None
+        self._point = ""  # under which name the next two are
         self._fixed: set[int] = set()  # starts of periods with a forecast
         self._read_to = 0  # readings are on record of the periods before this
         self._put: dict[str, Sale] = {}  # as they are on record, by order
@@ -72,16 +73,15 @@ class Books:
         self, agents: Mapping[str, MarketAgent], journals: Mapping[str, Journal], now: int
     ) -> None:
         """Everything that is not on record yet. Raises SettlementStoreError, sqlite3.Error, LedgerError."""
-        if self._store is None:
-            self._store = await self._within(lambda: self._open(now))
+        await self._open(now)
         for one in agents.values():
             if isinstance(one, SellerAgent):
                 await self._sales(one, now)
         await self._forecasts(now)
         await self._readings(now)
         if self._notes is not None:
-            store, notes = self._store, self._notes
-            kept = await self._within(lambda: notes.kept(store, now))
+            notes = self._notes
+            kept = await self._use(lambda store: notes.kept(store, now))
             series = self._agent.series if isinstance(self._agent, ComputeFlex) else {}
             await notes.turn(kept, journals, series, now)
 
@@ -128,7 +128,7 @@ class Books:
                 store.add_orders(orders, now)
                 store.add_deliveries([one for sale in fresh for one in deliveries_of(sale)], now)
 
-        await self._write(write)
+        await self._use(write)
         self._put.update((sale.order_id, sale) for sale in fresh)
 
     # ---- what was forecast
@@ -141,7 +141,7 @@ class Books:
             self._agent, chosen.site_point, self._fixed, now, chosen.nominate_before
         )
         if made:
-            await self._write(lambda store: store.add_nominations(made, now))
+            await self._use(lambda store: store.add_nominations(made, now))
             self._fixed.update(one.start for one in made)
         self._fixed = {start for start in self._fixed if start > now - GATE}
 
@@ -173,22 +173,28 @@ class Books:
             }
             store.add_readings(not_worse(found, known), now)
 
-        await self._write(write)
+        await self._use(write)
         self._read_to = starts[-1] + LENGTH
 
     # ---- the file
 
-    def _open(self, now: int) -> SettlementStore:
-        store = SettlementStore(self._path)
+    async def _open(self, now: int) -> None:
+        """The file, and what it has of the site's point; again where that has another name."""
         point = self.settings.settlement.site_point
-        found = store.nominations(now - GATE, now + _AHEAD)
+        if self._store is not None and point == self._point:
+            return
+        if self._store is None:
+            self._store = await self._within(lambda: SettlementStore(self._path))
+        store = self._store
+        found = await self._within(lambda: store.nominations(now - GATE, now + _AHEAD))
         self._fixed = {one.start for one in found if one.point == point}
-        return store
+        self._point, self._read_to = point, 0
 
-    async def _write(self, work: Callable[[SettlementStore], object]) -> None:
+    async def _use(self, work: Callable[[SettlementStore], _T]) -> _T:
+        """Work on the file, in its thread."""
         store = self._store
         assert store is not None  # noqa: S101 - `turn` opened it; tells mypy
-        await self._within(lambda: work(store))
+        return await self._within(lambda: work(store))
 
     async def _within(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -619,12 +619,13 @@ async def test_a_reload_changes_under_which_name_the_daemon_writes(deal: Deal) -
     books = Books(deal.settings, deal.bench.agent, None, deal.folder / "settlement.db")
     market = Market(deal.settings, books=books)
     chosen = replace_struct(deal.settings.settlement, site_point="mpan-1")
-    await market.reload(replace_struct(deal.settings, settlement=chosen))
     await deal.order(SOLD, BEGIN)
+    await turn(books, deal)
+    await market.reload(replace_struct(deal.settings, settlement=chosen))
     await turn(books, deal)
     await market.close()
     store = SettlementStore(deal.folder / "settlement.db")
     (order,) = store.orders(BEGIN, END)
-    assert order.points == ("mpan-1",)
-    assert {one.point for one in store.nominations(BEGIN, END)} == {"mpan-1"}
+    assert order.points == ("site",)  # it was sold under that name
+    assert {one.point for one in store.nominations(BEGIN, END)} == {"site", "mpan-1"}
     store.close()
