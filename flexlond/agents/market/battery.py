@@ -279,7 +279,7 @@ class BatteryWorks:
         return at + self._slot <= now or bool(self._fresh(now))
 
     def _mean(self, at: int) -> float:
-        """What a slot's readings prove: between two of them the lesser discharge; unknown where one is missing."""
+        """What a slot's readings prove: the lesser discharge between two of them; NaN where one lacks."""
         end, most = at + self._slot, min(self._slot * _GAP, _LONGEST_GAP)
         found = [one for one in self._drawn if at <= one[0] <= end]
         if not found:
