@@ -44,7 +44,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     assert {Path(name).suffix for name in held if name.startswith("flexlond/data/")} >= {".csv"}
 
 
-def test_the_wheel_brings_the_three_programs(wheel: Path) -> None:
+def test_the_wheel_brings_the_programs(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith("/entry_points.txt"))
         lines = archive.read(name).decode().splitlines()
@@ -52,4 +52,5 @@ def test_the_wheel_brings_the_three_programs(wheel: Path) -> None:
         "flexlond",
         "flexlonctl",
         "flexlon-helper",
+        "flexlon-verify",
     }

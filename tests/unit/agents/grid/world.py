@@ -218,6 +218,15 @@ def in_process(model: Model, seconds: float, *, start: Any = None) -> Solved | N
     return solve(model, seconds, start=start)
 
 
+_WORLDS: list[World] = []
+
+
+def close_all() -> None:
+    """Close whatever worlds a test has made, also those that were killed in it."""
+    while _WORLDS:
+        _WORLDS.pop().close()
+
+
 class World:
     """One buyer, its sellers, and a network that carries everything at once."""
 
@@ -226,6 +235,8 @@ class World:
     ) -> None:
         self.shops, self.folder, self.settings = shops, folder, settings
         self.us = identity("grid.test", Role.BAP, 1)
+        self.opened: list[Journal] = []
+        _WORLDS.append(self)
         self.registry = Fixed(self.us, *(shop.us for shop in shops))
         self.open()
 
@@ -236,6 +247,7 @@ class World:
             return self.folder / f"{name}.db" if self.folder else ":memory:"
 
         journal = Journal(path("grid"), Role.BAP)
+        self.opened.append(journal)
         self.buyer = Buyer(self.settings.silent_seconds)
         self.buyer.sellers = {shop.us.id: subscriber(shop.us) for shop in self.shops}
         self.node = Node(self.us, LIMITS, journal, self.buyer)
@@ -249,14 +261,15 @@ class World:
             choose=functools.partial(choose, solve=in_process),
         )
         for shop in self.shops:
-            shop.node = Node(shop.us, LIMITS, Journal(path(shop.us.id), Role.BPP), shop)
+            self.opened.append(Journal(path(shop.us.id), Role.BPP))
+            shop.node = Node(shop.us, LIMITS, self.opened[-1], shop)
 
         for node in self.nodes():
             node.journal.database.run("PRAGMA synchronous=OFF")  # no power cut is tested here
 
     def close(self) -> None:
-        for node in self.nodes():
-            node.journal.close()
+        while self.opened:
+            self.opened.pop().close()
 
     def nodes(self) -> list[Node]:
         return [self.node, *(shop.node for shop in self.shops if shop.node is not None)]
