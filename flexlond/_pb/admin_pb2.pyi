@@ -726,7 +726,7 @@ class EnvelopeCurve(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., direction: _Optional[str] = ..., planned_kw: _Optional[float] = ..., jobs: _Optional[int] = ..., gap: _Optional[float] = ..., improvable_gbp: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[EnvelopeStep, _Mapping]]] = ...) -> None: ...
 
 class EnvelopeStep(_message.Message):
-    __slots__ = ("kw", "certain_kw", "offered_kw", "price_gbp", "uncertainty_gbp", "gbp_per_mwh", "gap", "order_by", "longest_seconds", "rebound_kw", "rebound_at", "peak_kw", "peak_at", "jobs", "why_not")
+    __slots__ = ("kw", "certain_kw", "offered_kw", "price_gbp", "uncertainty_gbp", "gbp_per_mwh", "gap", "order_by", "longest_seconds", "rebound_kw", "rebound_at", "peak_kw", "peak_at", "jobs", "why_not", "stopped_jobs")
     KW_FIELD_NUMBER: _ClassVar[int]
     CERTAIN_KW_FIELD_NUMBER: _ClassVar[int]
     OFFERED_KW_FIELD_NUMBER: _ClassVar[int]
@@ -742,6 +742,7 @@ class EnvelopeStep(_message.Message):
     PEAK_AT_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     WHY_NOT_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_JOBS_FIELD_NUMBER: _ClassVar[int]
     kw: float
     certain_kw: float
     offered_kw: float
@@ -757,7 +758,8 @@ class EnvelopeStep(_message.Message):
     peak_at: int
     jobs: int
     why_not: str
-    def __init__(self, kw: _Optional[float] = ..., certain_kw: _Optional[float] = ..., offered_kw: _Optional[float] = ..., price_gbp: _Optional[float] = ..., uncertainty_gbp: _Optional[float] = ..., gbp_per_mwh: _Optional[float] = ..., gap: _Optional[float] = ..., order_by: _Optional[int] = ..., longest_seconds: _Optional[int] = ..., rebound_kw: _Optional[float] = ..., rebound_at: _Optional[int] = ..., peak_kw: _Optional[float] = ..., peak_at: _Optional[int] = ..., jobs: _Optional[int] = ..., why_not: _Optional[str] = ...) -> None: ...
+    stopped_jobs: int
+    def __init__(self, kw: _Optional[float] = ..., certain_kw: _Optional[float] = ..., offered_kw: _Optional[float] = ..., price_gbp: _Optional[float] = ..., uncertainty_gbp: _Optional[float] = ..., gbp_per_mwh: _Optional[float] = ..., gap: _Optional[float] = ..., order_by: _Optional[int] = ..., longest_seconds: _Optional[int] = ..., rebound_kw: _Optional[float] = ..., rebound_at: _Optional[int] = ..., peak_kw: _Optional[float] = ..., peak_at: _Optional[int] = ..., jobs: _Optional[int] = ..., why_not: _Optional[str] = ..., stopped_jobs: _Optional[int] = ...) -> None: ...
 
 class EnvelopeSlot(_message.Message):
     __slots__ = ("start", "planned_kw", "down_kw", "up_kw", "cap_kw")

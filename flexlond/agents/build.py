@@ -150,6 +150,7 @@ def build(
             np.array([demand_of(job, room.resources) for job in there]).reshape(
                 len(there), len(room.resources)
             ),
+            np.array([*[np.nan] * len(pending), *(job.start - job.begin for job in active)]),
         )
         since = np.array([_since(flex.get(job.job_id), now) for job in pending], np.int64)
         limit = 0 if caps_wanted(planning) else planning.block_seconds

@@ -28,6 +28,7 @@ class EnvelopeStepView:
     peak_at: int
     jobs: int
     why_not: str
+    stopped_jobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

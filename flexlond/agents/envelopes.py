@@ -2,7 +2,8 @@
 
 Law: reads the state, changes none. It is computed in a process of its own, one at a time, so the loop's beats
 go on; an answer is kept as long as its plan is in force, and all who ask the same share it. What is committed
-is not offered again: the plan in force is the one under the windows in force. Epoch seconds, kW, GBP.
+is not offered again: the plan in force is the one under the windows in force, and whom it stops is stopped for
+nothing else. Epoch seconds, kW, GBP.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from flexlond.agents import stopper
 from flexlond.agents.envelope_ports import (
     EnvelopeCurveView,
     EnvelopeSlotView,
@@ -24,6 +26,7 @@ from flexlond.agents.envelope_ports import (
 from flexlond.agents.scatter import with_scatter
 from flexlond.model.slurmtime import format_moment
 from flexlond.model.window import covering
+from flexlond.planning.deeper import MOST, Stoppables, crowded
 from flexlond.planning.steps import Direction, Terms
 from flexlond.solver import envelope_child
 from flexlond.solver.envelope_child import EnvelopeError
@@ -37,6 +40,11 @@ if TYPE_CHECKING:
 
 _TIED = "jobs tied by dependencies stay where they are"
 _RUNNING = "running jobs are not counted: none is stopped"
+_MANY = f"running jobs are not counted: there are more than {MOST} pending and running jobs"
+_STOPPED = (
+    "running jobs whose owners agreed to it count where deferral alone does not reach; what stopping them costs"
+    " is in the price"
+)
 _ALONE = "each step stands alone: taking one changes all others"
 
 
@@ -44,6 +52,8 @@ class _Asked(NamedTuple):
     plan: Plan  # compared by identity
     windows: tuple[tuple[int, int], ...]
     settings: EnvelopeSettings
+    running: Stoppables | None  # of this plan
+    many: bool  # jobs: nobody is counted who might be stopped
 
 
 class Envelopes:
@@ -70,7 +80,8 @@ class Envelopes:
             return NoEnvelope(
                 "the plan reaches no further than this slot: raise grid.horizon_slots"
             )
-        asked = _Asked(plan, windows, settings)
+        many = bool(state.candidates) and crowded(problem)
+        asked = _Asked(plan, windows, settings, stoppables(state), many)
         if self._task is None or not self._same(asked) or _failed(self._task):
             self._asked = asked
             # The models are the event loop's: read here, before anybody waits.
@@ -97,10 +108,24 @@ class Envelopes:
         async with self._one:
             began = time.perf_counter()
             curves = await envelope_child.ask(
-                (problem, planning, asked.plan, asked.windows, terms), asked.settings.seconds
+                (problem, planning, asked.plan, asked.windows, terms, asked.running),
+                asked.settings.seconds,
             )
             seconds = time.perf_counter() - began
-            return view(problem, asked.plan, curves, terms, made_at=made_at, seconds=seconds)
+            notes = _notes(problem, asked)
+            return view(
+                problem, asked.plan, curves, terms, made_at=made_at, seconds=seconds, notes=notes
+            )
+
+
+def stoppables(state: LoopState) -> Stoppables | None:
+    """Who may be stopped besides those that the plan in force stops; None for nobody."""
+    plans = state.settings.envelope.stop_plans
+    taken = {stop.candidate.job_id for stop in state.stopping.stops} if state.stopping else set()
+    left = tuple(one for one in state.candidates if one.job_id not in taken and not one.asked)
+    if not left or not plans or state.problem is None or crowded(state.problem):
+        return None
+    return Stoppables(left, stopper.terms_of(state), plans)
 
 
 def terms_of(settings: EnvelopeSettings) -> Terms:
@@ -134,11 +159,9 @@ def view(
     *,
     made_at: int,
     seconds: float,
+    notes: tuple[str, ...],
 ) -> EnvelopeView:
     """The envelope as people are shown it."""
-    notes = [_RUNNING, _ALONE]
-    if len(problem.depends):
-        notes.insert(1, _TIED)
     return EnvelopeView(
         made_at=made_at,
         slot_seconds=plan.grid.slot_seconds,
@@ -149,8 +172,15 @@ def view(
         seconds=seconds,
         curves=tuple(_curve_view(plan, curve) for curve in curves),
         slots=_slots(problem, plan, curves),
-        notes=tuple(notes),
+        notes=notes,
     )
+
+
+def _notes(problem: Problem, asked: _Asked) -> tuple[str, ...]:
+    """What is not counted, and why."""
+    tied = (_TIED,) if len(problem.depends) else ()
+    running = _MANY if asked.many else _RUNNING
+    return (_STOPPED if asked.running else running, *tied, _ALONE)
 
 
 def _failed(task: asyncio.Task[EnvelopeView]) -> bool:
@@ -212,6 +242,7 @@ def _step_view(plan: Plan, curve: Curve, step: Step, why: str) -> EnvelopeStepVi
         peak_at=_moment(grid, step.peak_slot),
         jobs=step.moved_jobs,
         why_not=why,
+        stopped_jobs=step.stopped_jobs,
     )
 
 

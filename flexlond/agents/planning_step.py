@@ -143,6 +143,7 @@ class PlanningStep:
         if fresh:
             self._choose_after = now + int(_CALM * (self._timer() - chose))
         state.stopping = stopping
+        state.candidates = stopper.candidates(state, question, self._mean)
         state.problem, state.last_plan = stopping.problem, stopping.plan
         state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
         state.kw, state.whole_kw = question.kw, question.whole_kw

@@ -125,6 +125,18 @@ class PowerLog:
             model_hold=model_hold,
         )
 
+    def past(self, end: int) -> bool:
+        """Whether the meter has read at or after `end`: what comes before that has come."""
+        return bool(self._readings) and self._readings[-1].at >= end
+
+    def metered(self, since: int) -> Sequence[Reading]:
+        """The good readings from `since` on, oldest first."""
+        return self._readings[bisect_left(self._readings, since, key=_AT) :]
+
+    def estimated(self, since: int) -> Sequence[Modelled]:
+        """The modelled figures from `since` on, oldest first."""
+        return self._modelled[bisect_left(self._modelled, since, key=_AT) :]
+
     def calibration(self, now: int, hold: float) -> Calibration:
         """The model against the meter over the last day."""
         return calibrate(

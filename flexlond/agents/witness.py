@@ -34,3 +34,20 @@ class Witness(Protocol):
     def effects(self, results: Sequence[Result], now: int) -> None:
         """Record what came of intents, as soon as it can be; never raises."""
         ...
+
+
+class Notary(Protocol):
+    """What else goes on record: nothing waits for it, and nothing is left undone for want of it."""
+
+    @property
+    def latest(self) -> Mapping[str, str | int]:
+        """The newest signed checkpoint; empty before the first."""
+        ...
+
+    async def noted(self, since: int) -> frozenset[tuple[str, str]]:
+        """(kind, id) of every note on record since a moment. Raises LedgerError."""
+        ...
+
+    def note(self, kind: str, name: str, body: Mapping[str, object], now: int) -> bool:
+        """Hand over one note; False when it must be handed over again later. Never raises."""
+        ...

@@ -132,6 +132,8 @@ class Flexlon:
             self._waits.saw(now, trace.room, pool, trace.demand[job], waited)
         if trace is not None:
             self._sizes.came(trace.room, trace.pool[job : job + 1], trace.demand[job : job + 1])
+            name = trace.room.partitions[int(trace.pool[job])]
+            self._sizes.started(name, float(now - (begun or trace.submit[job])))
         self._started[job] = now
 
     def ended(self, now: int, job: int) -> None:

@@ -96,7 +96,7 @@ def _offered(out: Console, reply: Any) -> None:
                 span(step.longest_seconds),
                 _at(step.rebound_kw, step.rebound_at, _SIGNS.get(_other(curve.direction), "")),
                 _at(step.peak_kw, step.peak_at, ""),
-                str(step.jobs),
+                _jobs(step),
             )
     if count:
         out.print(lines)
@@ -120,6 +120,11 @@ def _withheld(out: Console, reply: Any) -> None:
                 if step.why_not == why
             )
             out.print(Text(safe(f"not offered: {where}{f', {kw} kW' if kw else ''}: {why}")))
+
+
+def _jobs(step: Any) -> str:
+    """Who starts at another time, and who is stopped: "3 +2 stopped"."""
+    return f"{step.jobs} +{step.stopped_jobs} stopped" if step.stopped_jobs else str(step.jobs)
 
 
 def _other(direction: str) -> str:

@@ -26,6 +26,7 @@ from flexlond.agents.idle import Idle
 from flexlond.agents.learning import Learner
 from flexlond.agents.market.battery import BatteryWorks
 from flexlond.assets.drivers.choose import drivers_of
+from flexlond.daemon.books import Books
 from flexlond.daemon.market import Market
 from flexlond.daemon.market_agents import makers
 from flexlond.daemon.store import SqliteStore, StoreError
@@ -171,8 +172,8 @@ async def _with_slurm(
         meter=meter,
         witness=witness,
     )
-    market = Market(settings)
-    market.makers = makers(agent, hub, market.poke)
+    market = Market(settings, books=_books(settings, agent, witness))
+    market.makers = makers(agent, hub, market.poke, witness)
     return Parts(agent, hub, store, meter, tz, market, desk, helper, learner, witness)
 
 
@@ -188,9 +189,15 @@ def _without_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Part
         agent = AssetSite(settings, hub, works, clock=_clock, version=flexlond.__version__)
     else:
         agent = Idle(settings, hub, clock=_clock, version=flexlond.__version__)
-    market = Market(settings)
+    market = Market(settings, books=_books(settings, agent, None))
     market.makers = makers(agent, hub, market.poke)
     return Parts(agent, hub, store, SiteMeter(settings.meter), local_zone(), market)
+
+
+def _books(settings: Settings, agent: AgentView, witness: LedgerWitness | None) -> Books | None:
+    """Where there is something to settle, or to be put on record; None elsewhere."""
+    wanted = settings.market.identity or settings.settlement.points or witness is not None
+    return Books(settings, agent, witness) if wanted else None
 
 
 def _clock() -> int:

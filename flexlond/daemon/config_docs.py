@@ -468,6 +468,12 @@ DOCS: dict[str, KeyDoc] = {
     "envelope.exact_seconds": KeyDoc(
         "s", "The time the exact solver has for each step; 0: off.", "0.5"
     ),
+    "envelope.stop_plans": KeyDoc(
+        "plans",
+        "How many plans are made at most, shared among the windows, to find which running jobs to stop at "
+        "depths that deferral does not reach; only with `windows.stop_running`. 0: none is counted.",
+        "32",
+    ),
     "envelope.seconds": KeyDoc(
         "s", "After so long the envelope is given up, and the answer says so.", "120.0"
     ),

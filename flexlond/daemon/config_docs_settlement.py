@@ -21,11 +21,31 @@ SETTLEMENT_SECTIONS = {
         "sources: of each settlement period the best reading stands, of equals that of the source named first."
     ),
     "settlement.products.NAME": (
-        "A product's rules. It takes the place of the built-in one of the same name (p415, bm, dfs, dso, deg)."
+        "A product's rules. It takes the place of the built-in one of the same name (p415, bm, dfs, dso, deg, "
+        "market)."
     ),
 }
 
 SETTLEMENT = {
+    "settlement.site_point": KeyDoc(
+        "",
+        "The metering point that the site's meter (`[meter]`) reads and the plan speaks of: the daemon puts "
+        "readings, forecasts and what the market sold under this name. Name one of `settlement.points` to "
+        "have a better meter for the same energy.",
+        '"1012345678901"',
+    ),
+    "settlement.market_product": KeyDoc(
+        "",
+        "The product by whose rules orders of the market are settled, built in or one of "
+        "`settlement.products`. Slots that are no settlement period need the activity contract.",
+        '"market"',
+    ),
+    "settlement.nominate_before": KeyDoc(
+        "s",
+        "How long before its gate closure (one hour before it begins, BSC Section X) the forecast of a "
+        "settlement period is fixed. What was fixed is never changed.",
+        "300.0",
+    ),
     "settlement.baseline": KeyDoc(
         "",
         "The baseline that settles where a product names none. Both are always computed and kept.",

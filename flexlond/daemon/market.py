@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, get_args
 import structlog
 
 from flexlond.beckn.wire.actions import Role
+from flexlond.daemon.books import TURN_SECONDS
 from flexlond.daemon.config_checks_market import ROLES
 from flexlond.daemon.market_place import MarketError, Stall
 from flexlond.model.market_settings import Agent
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flexlond.agents.market.port import MarketAgent
+    from flexlond.daemon.books import Books
     from flexlond.model.market_settings import IdentitySettings
     from flexlond.model.settings import Settings
 
@@ -44,8 +46,11 @@ class Market:
         self,
         settings: Settings,
         makers: Mapping[str, Callable[[Settings], MarketAgent]] | None = None,
+        books: Books | None = None,
     ) -> None:
-        """`makers` makes each agent, by the name in [agents]."""
+        """`makers` makes each agent, by the name in [agents]; `books` puts what they do into settlement."""
+        self._books = books
+        self._keeping: asyncio.Task[None] | None = None
         self._settings = settings
         self.makers = makers or {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -64,6 +69,8 @@ class Market:
         self._warn, self._poke = warn, poke
         for agent in self._chosen(self._settings):
             self._start(agent)
+        if self._books is not None:
+            self._keeping = asyncio.create_task(self._keep_books(self._books), name="books")
 
     def poke(self) -> None:
         """Make the loop's next cycle come at once."""
@@ -72,6 +79,8 @@ class Market:
     async def reload(self, settings: Settings) -> str:
         """Take over checked settings; what changed, "" for nothing."""
         before, self._settings = self._settings, settings
+        if self._books is not None:
+            self._books.settings = settings
         said = []
         for agent in get_args(Agent):
             was, now = _of(before, agent), _of(settings, agent)
@@ -90,7 +99,26 @@ class Market:
 
     async def close(self) -> None:
         """Leave the market in order; what was promised is in the journals."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait((self._keeping,), timeout=PATIENCE)
         await asyncio.gather(*(self._end(agent) for agent in list(self._tasks)))
+        if self._books is not None:
+            await self._books.close()
+
+    async def _keep_books(self, books: Books) -> None:
+        """Turn by turn; what cannot be written now is written later."""
+        while True:
+            stalls = [stall for each in self.stalls.values() for stall in each]
+            journals = {stall.name: stall.node.journal for stall in stalls}
+            text = ""
+            try:
+                await books.turn(self.agents, journals, int(time.time()))
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the loop of holds goes on
+                text = f"settlement is not fed ({type(error).__name__}: {error}); it is tried again"
+                _log.error("settlement not fed", exc_info=True)
+            self._warn("settlement", " ".join(text.split()))
+            await asyncio.sleep(TURN_SECONDS if not text else LONGEST_WAIT)
 
     def _chosen(self, settings: Settings) -> list[str]:
         """Agents that run and have every identity that they need."""

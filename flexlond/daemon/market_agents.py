@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flexlond.agents.market.port import MarketAgent
     from flexlond.agents.planning_step import Hub
     from flexlond.agents.ports import AgentView
+    from flexlond.agents.witness import Notary
     from flexlond.model.settings import Settings
 
 
@@ -28,10 +29,12 @@ def makers(
     agent: AgentView,
     hub: Hub,
     poke: Callable[[], None],
+    notary: Notary | None = None,
 ) -> dict[str, Callable[[Settings], MarketAgent]]:
     """A maker for each agent by its name in [agents].
 
-    They share the loop's view and the signals; `poke` makes the loop's next cycle come at once.
+    They share the loop's view and the signals; `poke` makes the loop's next cycle come at once, `notary` is the
+    ledger, where one is kept.
     """
     found: dict[str, Callable[[Settings], MarketAgent]] = {
         "grid_orchestrator": lambda settings: GridAgent(settings, hub),
@@ -40,9 +43,9 @@ def makers(
     if isinstance(agent, ComputeFlex):
         loop = agent
         found["compute_flex"] = lambda settings: SellerAgent(
-            settings, QueueWorks(loop, settings.market.sell, poke)
+            settings, QueueWorks(loop, settings.market.sell, poke), notary=notary
         )
     if isinstance(agent, AssetSite):
         site = agent
-        found["asset_site"] = lambda settings: SellerAgent(settings, site.works)
+        found["asset_site"] = lambda settings: SellerAgent(settings, site.works, notary=notary)
     return found

@@ -105,7 +105,7 @@ class LedgerWitness:
         self._clock = clock
         self._kept_up = 0  # when retention was looked at last
         self._second = ""
-        self.latest: dict[str, str | int] = {}  # the newest checkpoint, as on_status carries it
+        self._latest: dict[str, str | int] = {}
         self._task = asyncio.create_task(self._sign())
 
     @property
@@ -148,10 +148,32 @@ class LedgerWitness:
         ) as error:  # the store has them: they are caught up with at the next start
             _log.warning("effects are not on record", error=str(error))
 
+    # ---- agents/witness.Notary
+
+    @property
+    def latest(self) -> dict[str, str | int]:
+        """The newest checkpoint, as on_status carries it; empty before the first."""
+        return self._latest
+
+    async def noted(self, since: int) -> frozenset[tuple[str, str]]:
+        """(kind, id) of the notes in the entries since a moment. Raises LedgerError."""
+        return await self._recorder.within(lambda: _noted(self._ledger, since))
+
+    def note(self, kind: str, name: str, body: Mapping[str, object], now: int) -> bool:
+        """Hand over one note. While the ledger cannot be written none is taken: intents go first."""
+        if self._recorder.problem:
+            return False
+        try:
+            self._recorder.record(kind, {**body, "id": name}, at=now)
+        except LedgerError as error:
+            _log.warning("a note is not on record", kind=kind, error=str(error))
+            return False
+        return True
+
     async def checkpoint(self) -> None:
         """Sign what is on record now. Raises LedgerError."""
         made = await self._recorder.checkpoint(self._clock())
-        self.latest = made.as_dict()
+        self._latest = made.as_dict()
         if self._recorder.second_problem != self._second:
             self._second = self._recorder.second_problem
             _log.warning("second place of the ledger", problem=self._second or "none any more")
@@ -220,6 +242,20 @@ def _recorded(ledger: Ledger, begin: int) -> tuple[set[str], set[tuple[str, str]
         elif found.kind == "effect":
             effects.add((found.body["action"], found.body["outcome"]))
     return intents, effects
+
+
+def _noted(ledger: Ledger, since: int) -> frozenset[tuple[str, str]]:
+    """The notes in the entries since a moment, by kind and id."""
+    found: set[tuple[str, str]] = set()
+    for seq, raw in ledger.db.execute(
+        "SELECT seq, body FROM entry WHERE body IS NOT NULL ORDER BY seq DESC"
+    ):
+        entry = decode(bytes(raw), seq)
+        if entry.at < since - DAY:  # clocks step: a day more than is needed
+            break
+        if type(name := entry.body.get("id")) is str:
+            found.add((entry.kind, name))
+    return frozenset(found)
 
 
 def _intent(action: Action) -> dict[str, Any]:

@@ -70,6 +70,9 @@ class ProductSettings(_Base, frozen=True):
 class SettlementSettings(_Base, frozen=True):
     """[settlement]: what was delivered, by which baseline, and what it is worth."""
 
+    site_point: str = "site"  # whose energy the site's meter and the plan speak of
+    market_product: str = "market"  # of what was sold on the market
+    nominate_before: float = 300.0  # gate closure: then a period's forecast is fixed
     baseline: Literal["bl01", "nominated"] = "bl01"
     fall_back: bool = True
     orders_are_event_days: bool = True

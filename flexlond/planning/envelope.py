@@ -9,7 +9,8 @@ bounds of both. Deeper is never cheaper: a step that another beats in kW and pri
 know than to do is not offered: a step whose price is smaller than its uncertainty is withheld, and so is one of
 which nothing is certain, or after which the site would draw more than the rebound cap allows. What is offered
 is the certain part, less a margin. The price is what it costs; what it is sold for is the market's affair. Down
-is less power, up is more; kW are positive in both. Running jobs are not moved. Times in seconds, money in GBP.
+is less power, up is more; kW are positive in both. Running jobs are stopped only where the caller names who may
+be, and only for depths that deferral does not reach (deeper.py). Times in seconds, money in GBP.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexlond.planning.certainty import certain_kw, delivered_samples
+from flexlond.planning.deeper import Deeper
 from flexlond.planning.problem import PlanningError
 from flexlond.planning.reshape import SITE, Placed, Reshape, Scene
 from flexlond.planning.solve import Budget
-from flexlond.planning.steps import Curve, Direction, Step, Terms
+from flexlond.planning.steps import Curve, Direction, Step, Terms, with_deeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.deeper import Deep, Stoppables
     from flexlond.planning.problem import Plan, Problem
 
 __all__ = ["Curve", "Direction", "Step", "Terms", "envelope"]
@@ -52,17 +55,21 @@ def envelope(
     terms: Terms | None = None,
     *,
     budget: Budget | None = None,
+    running: Stoppables | None = None,
 ) -> tuple[Curve, ...]:
     """The down curve and the up curve of each of `windows`, in this order.
 
     `last` is the plan in force of this `problem`. A window is its first and last slot, both included.
-    `budget` is of one re-plan. PlanningError where a window is not on the grid or `last` is the plan of other
+    `budget` is of one re-plan; `running` are the jobs that may be stopped (None: nobody).
+    PlanningError where a window is not on the grid or `last` is the plan of other
     jobs; ImportError where the exact solver is asked for and is not installed.
     """
     terms = Terms() if terms is None else terms
     budget = _budget_of(settings, terms.most) if budget is None else budget
     scene = Scene(problem, settings, last)
-    curves = []
+    curves, windows = [], tuple(windows)
+    if running is not None and windows:
+        running = replace(running, plans=-(-running.plans // len(windows)))
     for first, final in windows:
         if not 0 <= first <= final < problem.grid.count:
             raise PlanningError(f"window ({first}, {final}) is not in 0..{problem.grid.count - 1}")
@@ -70,7 +77,7 @@ def envelope(
             least = float(last.kw[first : final + 1].min()) if terms.shares else 1.0
             depths = sorted(depth * least for depth in asked if depth * least > _EPSILON)
             if depths:
-                maker = _Maker(scene, terms, budget, (first, final), direction)
+                maker = _Maker(scene, terms, budget, (first, final), direction, running)
                 curves.append(maker.curve(depths))
     return tuple(curves)
 
@@ -96,16 +103,37 @@ class _Maker:
     budget: Budget
     window: tuple[int, int]
     direction: Direction
+    running: Stoppables | None
 
     def curve(self, depths: Sequence[float]) -> Curve:
         """The curve at `depths` (kW, rising)."""
+        curve, reshape = self._deferred(depths)
+        if self.running is None or not self.running.candidates or self.direction is Direction.UP:
+            return curve
+        # Only where all may be deferred who can is it known what deferral does not reach.
+        jobs, terms = self.scene.whole.instance.jobs, self.terms
+        base = reshape.cost(reshape.slot) - curve.improvable_gbp
+        if len(reshape.jobs) < min(jobs, terms.most):
+            exact = terms.exact_seconds > 0 and jobs <= terms.exact_jobs
+            reshape = self._reshape(terms.most, exact=exact)
+            base = reshape.before.cost_gbp
+        tracer = _Tracer(self.scene, reshape, terms, self.direction)
+        reached = max((step.kw for step in curve.everything), default=0.0)
+        beyond = [depth for depth in depths if depth > reached + _EPSILON]
+        deeper = Deeper(self.scene, reshape, self.running)
+        return with_deeper(curve, tracer.deeper(beyond, (reached, base), deeper))
+
+    def _deferred(self, depths: Sequence[float]) -> tuple[Curve, Reshape]:
+        """By deferral alone, with the question that it answers."""
         jobs, terms = self.scene.whole.instance.jobs, self.terms
         if not terms.exact_seconds or not jobs:
-            return self._traced(self._reshape(terms.most, exact=False), depths)
+            reshape = self._reshape(terms.most, exact=False)
+            return self._traced(reshape, depths), reshape
         if jobs > terms.exact_jobs:
-            found = self._traced(self._reshape(terms.most, exact=False), depths)
+            reshape = self._reshape(terms.most, exact=False)
+            found = self._traced(reshape, depths)
             if found.steps:
-                return found
+                return found, reshape
         # What is proved of fewer jobs is worth more than what is only likely of many.
         sizes = [jobs] if jobs <= terms.exact_jobs and not self.scene.open else []
         size = min(jobs - 1, terms.exact_jobs)
@@ -117,7 +145,7 @@ class _Maker:
             if reshape.closed:
                 break
             self.scene.open = self.scene.open or size == jobs
-        return self._traced(reshape, depths)
+        return self._traced(reshape, depths), reshape
 
     def _reshape(self, most: int, *, exact: bool) -> Reshape:
         up = self.direction is Direction.UP
@@ -144,6 +172,12 @@ class _Point:
     change: NDArray[np.float64]  # (S,)
     kw: float
     floor: float  # GBP: no answer that gives as much costs less
+    deep: Deep | None = None  # with running jobs stopped
+
+    @property
+    def cost_gbp(self) -> float:
+        """Of the jobs and the stops together."""
+        return self.placed.cost_gbp + (self.deep.stopping.cost_gbp if self.deep else 0.0)
 
 
 class _Tracer:
@@ -182,6 +216,26 @@ class _Tracer:
             _gap(base, before.bound_gbp),
             reshape.cost(reshape.slot) - base,
         )
+
+    def deeper(
+        self, depths: Sequence[float], known: tuple[float, float], deeper: Deeper
+    ) -> list[tuple[Step, str]]:
+        """Steps at `depths` with running jobs stopped, with why one is not offered.
+
+        `known` are the kW that deferral reaches, and the GBP of the jobs without the window.
+        """
+        before, (reached, base) = self._reshape.before, known
+        points = []
+        for depth in depths:
+            deep = deeper.answer(depth, before)
+            if deep is not None:
+                kw = float((-deep.change[self._window]).min())
+                points.append(
+                    _Point(depth, deep.placed, deep.change, kw, deep.placed.bound_gbp, deep)
+                )
+        points = [point for point in points if point.kw > reached + _EPSILON]
+        steps = [self._step(point, base) for point in _undominated(points)]
+        return [(step, self._why_not(step, ())) for step in steps]
 
     def _why_not(self, step: Step, offered: Sequence[Step]) -> str:
         """Why `step` is not offered after those before it; "" when it is."""
@@ -296,11 +350,16 @@ class _Tracer:
         scene, reshape, terms = self._scene, self._reshape, self._terms
         grid, window = scene.problem.grid, self._window
         cost, floor = point.placed.cost_gbp, min(point.floor, point.placed.cost_gbp)
-        price = cost - base
-        uncertainty = (cost - floor) + max(0.0, base - reshape.before.bound_gbp)
-        changes = reshape.changes(point.placed.slot)
+        price = point.cost_gbp - base
+        dearest = point.deep.dearest_gbp if point.deep else cost
+        uncertainty = (dearest - floor) + max(0.0, base - reshape.before.bound_gbp)
+        stops = point.deep.stopping.stops if point.deep else ()
+        changes = point.deep.changes if point.deep else reshape.changes(point.placed.slot)
+        if point.deep is not None:
+            uncertainty += point.deep.stopping.uncertainty_gbp
         jobs, was, start = changes
-        samples = self._samples(changes, priced=price >= uncertainty - _EPSILON and point.kw > 0)
+        priced = price >= uncertainty - _EPSILON and point.kw > 0
+        samples = self._samples(changes, point.deep, priced=priced)
         drop = point.change if self._up else -point.change
         samples = -samples if self._up else samples
         certain = min(max(0.0, certain_kw(samples, terms.level)), max(point.kw, 0.0))
@@ -312,6 +371,8 @@ class _Tracer:
         back = int(swing.argmax()) if swing.size and swing.max() > _EPSILON else -1
         kept = drop[window.start :] >= point.kw - _EPSILON
         soonest = int(np.minimum(was, start).min(initial=grid.slot_start(window.start)))
+        if point.deep is not None:
+            soonest = min(point.deep.soonest, *(stop.at for stop in stops))
         cap = np.full(grid.count, np.inf)
         if not self._up:
             taken = reshape.question.instance.usage(np.arange(len(reshape.jobs)), point.placed.slot)
@@ -336,11 +397,13 @@ class _Tracer:
             cap_kw=cap,
             jobs=scene.problem.job_id[jobs],
             start=start,
+            stopped=np.array([stop.candidate.job_id for stop in stops], np.int64),
         )
 
     def _samples(
         self,
         changes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+        deep: Deep | None,
         *,
         priced: bool,
     ) -> NDArray[np.float64]:
@@ -352,9 +415,10 @@ class _Tracer:
         grid = scene.problem.grid
         rehearsal = scene.rehearsal(terms.seed) if priced else None
         if rehearsal is None:
-            return delivered_samples(
+            drops = delivered_samples(
                 scene.problem, scene.blocks, changes, window, samples=terms.samples, seed=terms.seed
             )
+            return drops if deep is None else drops + deep.drops(deep.ends(terms), window)
         jobs, _, start = changes
         movable = scene.problem.movable
         begin = rehearsal.begin.copy()
@@ -364,14 +428,17 @@ class _Tracer:
             begin[bound] = scene.last.start[bound]
         ours = movable[jobs]
         begin[jobs[ours]] = start[ours]
-        return rehearsal.drops(begin, window)
+        if deep is None:
+            return rehearsal.drops(begin, window)
+        stops = deep.stopping.stops
+        return rehearsal.drops(begin, window, stops) + deep.drops(rehearsal.ends(stops), window)
 
 
 def _undominated(points: Sequence[_Point]) -> list[_Point]:
     """By rising kW; each costs more than the one before it, and none is beaten in both."""
     chosen: list[_Point] = []
-    for point in sorted(points, key=lambda one: (-round(one.kw, _WATTS), one.placed.cost_gbp)):
-        if not chosen or point.placed.cost_gbp < chosen[-1].placed.cost_gbp - _EPSILON:
+    for point in sorted(points, key=lambda one: (-round(one.kw, _WATTS), one.cost_gbp)):
+        if not chosen or point.cost_gbp < chosen[-1].cost_gbp - _EPSILON:
             chosen.append(point)
     return chosen[::-1]
 

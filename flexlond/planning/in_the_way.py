@@ -3,9 +3,10 @@
 Law: pure bookkeeping. A deferred job keeps its nodes from those that come later for as long as it runs beyond
 the end it would have had, and one that needs most of the pool then waits all that time, and all behind it. So a
 job that lasts longer than `limit` seconds (P90), and takes more than half of what large newcomers leave of its
-pool, starts at most `limit` after it was eligible. Large is the 98th
-percentile of the last thousand jobs of the pool; before fifty have come every job counts as large. Shares of a
-pool, epoch seconds.
+pool, starts at most `limit` after it was eligible. Large is the 98th percentile of the last thousand jobs of
+the pool; before fifty have come every job counts as large. Where jobs wait for longer than `limit` on the mean
+anyway, nobody is in the way: on a full cluster newcomers wait behind a backlog, whoever is deferred, and the
+rule would cost most of the saving for nothing. Shares of a pool, epoch seconds.
 Source: own measurements, docs/explanation/backtest-results.md.
 """
 
@@ -41,6 +42,8 @@ class Sizes:
         self._there: frozenset[int] = frozenset()
         self._shares: dict[str, deque[float]] = {}
         self._large: dict[str, float] = {}
+        self._run: frozenset[int] = frozenset()
+        self._waits: dict[str, deque[float]] = {}
 
     def see(
         self,
@@ -48,11 +51,37 @@ class Sizes:
         job_id: Sequence[int],
         pool: NDArray[np.int64],
         demand: NDArray[np.float64],
+        waited: NDArray[np.float64] | None = None,
     ) -> None:
-        """The jobs that wait or run now: `pool` (J,) or -1, `demand` (J, R); new ones are learned from."""
+        """The jobs that wait or run now: `pool` (J,) or -1, `demand` (J, R); new ones are learned from.
+
+        `waited` (J,) s in the queue of those that run, from when they might start; NaN for those that wait,
+        None where nobody runs.
+        """
+        waited = np.full(len(job_id), np.nan) if waited is None else waited
         new = np.array([job not in self._there for job in job_id], np.bool_)
-        self._there = frozenset(job_id)
+        first, self._there = not self._there, frozenset(job_id)
         self.came(room, pool[new], demand[new])
+        ran, runs = self._run, np.isfinite(waited)
+        self._run = frozenset(
+            job for job, is_in in zip(job_id, runs.tolist(), strict=True) if is_in
+        )
+        # What ran already when we came is no sample of all that start: the long ones are left.
+        begun = (
+            [] if first else [row for row, job in enumerate(job_id) if runs[row] and job not in ran]
+        )
+        for row in begun:
+            if pool[row] >= 0:
+                self.started(room.partitions[int(pool[row])], float(waited[row]))
+
+    def started(self, name: str, waited: float) -> None:
+        """A job of the pool `name` started after `waited` seconds in the queue."""
+        self._waits.setdefault(name, deque(maxlen=_REMEMBERED)).append(max(0.0, waited))
+
+    def wait(self, name: str) -> float:
+        """Seconds that jobs of the pool `name` waited on the mean; 0 while too few are known."""
+        known = self._waits.get(name, ())
+        return sum(known) / len(known) if len(known) >= _ENOUGH else 0.0
 
     def came(self, room: Room, pool: NDArray[np.int64], demand: NDArray[np.float64]) -> None:
         """New jobs: `pool` (J,) or -1, `demand` (J, R)."""
@@ -87,7 +116,8 @@ class Sizes:
         for index in np.unique(problem.pool).tolist():
             rows = problem.pool == index
             share[rows] = shares(problem.demand[rows], room.capacity[index])
-            spare[rows] = 1.0 - self.large(room.partitions[index])
+            name = room.partitions[index]
+            spare[rows] = np.inf if self.wait(name) > limit else 1.0 - self.large(name)
         share = share * np.maximum(problem.tasks, 1)
         kept = problem.occupancy if len(problem.occupancy) else problem.duration
         length = kept * np.maximum(1.0, np.where(problem.tasks > 1, share / ARRAY_SHARE, 1.0))

@@ -19,10 +19,13 @@ from flexlond.planning.certainty import drawn_left, drawn_spans
 from flexlond.planning.lanes import Lane, Need, Several, Single
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from flexlond.planning.capacity import Blocks
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.stopped import Stop
 
 _DEPTH = 500  # jobs behind the first that backfill looks at
 _EPSILON = 1e-6
@@ -53,20 +56,44 @@ class Rehearsal:
         self._make = _Cluster(problem, blocks, self._order, runs)
         self.begin = np.where(last.moved, last.start, np.maximum(problem.earliest, problem.now))
         """(J,) when each job may start with the begin times in force."""
-        self._base = [self._play(self.begin, number) for number in range(samples)]
+        self._base = [self._play(self.begin, number, self._left) for number in range(samples)]
 
-    def drops(self, begin: NDArray[np.int64], window: slice) -> NDArray[np.float64]:
-        """(M, W) kW less (below 0: more) in each slot of `window` when jobs may start at `begin` (J,)."""
-        rows = []
+    def drops(
+        self, begin: NDArray[np.int64], window: slice, stops: Sequence[Stop] = ()
+    ) -> NDArray[np.float64]:
+        """(M, W) kW less (below 0: more) in each slot of `window` when jobs may start at `begin` (J,).
+
+        The pending jobs' alone; what `stops` free is Slurm's to give, also what a suspended job leaves.
+        """
+        left = self._left
+        if stops:
+            left = left.copy()
+            rows = self._columns(stops)
+            off = np.array([stop.off for stop in stops]) - self._problem.now
+            left[:, rows] = np.minimum(left[:, rows], np.maximum(off, 1))
+        drops = []
         for number, before in enumerate(self._base):
-            after = self._play(begin, number)
-            rows.append(self._power(before, number, window) - self._power(after, number, window))
-        return np.array(rows).reshape(len(rows), -1)
+            after = self._play(begin, number, left)
+            drops.append(self._power(before, number, window) - self._power(after, number, window))
+        return np.array(drops).reshape(len(drops), -1)
 
-    def _play(self, begin: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    def ends(self, stops: Sequence[Stop]) -> NDArray[np.float64]:
+        """(M, n) when the jobs of `stops` would end by themselves."""
+        ends: NDArray[np.float64] = self._problem.now + self._left[:, self._columns(stops)].astype(
+            np.float64
+        )
+        return ends
+
+    def _columns(self, stops: Sequence[Stop]) -> NDArray[np.int64]:
+        rows = np.array([stop.candidate.row for stop in stops], np.int64)
+        return np.searchsorted(self._runs, rows).astype(np.int64)
+
+    def _play(
+        self, begin: NDArray[np.int64], number: int, left: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """(J,) starts with the drawn runtimes `number`; the grid's end where it comes no sooner."""
         spans = np.maximum(1, np.ceil(self._spans[number])).astype(np.int64)
-        start = self._make.play(begin[self._order], spans[self._order], self._left[number])
+        start = self._make.play(begin[self._order], spans[self._order], left[number])
         return start[self._row]
 
     def _power(self, start: NDArray[np.int64], number: int, window: slice) -> NDArray[np.float64]:

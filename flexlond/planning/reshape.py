@@ -109,15 +109,15 @@ class Scene:
         self.backfill = Backfill(problem, self.blocks, last, ~problem.movable & ~tied)
         self.counted = self.problem.site_kw - timeline.free[SITE]
         """(S,) kW as the planner counts room: base, running and all jobs, in whole slots."""
-        self._given = problem
+        self.given = problem
 
     def rehearsal(self, seed: int) -> Rehearsal | None:
         """The plan in force with other runtimes; None where there are too many jobs to play it. Made once."""
-        count = self._given.jobs + len(self._given.running.end)
+        count = self.given.jobs + len(self.given.running.end)
         if self._rehearsed is None and count <= _REHEARSED:
             samples = int(np.clip(_PLAYED // max(1, count), *_SAMPLES))
             self._rehearsed = Rehearsal(
-                self._given, self.blocks, self.last, samples=samples, seed=seed
+                self.given, self.blocks, self.last, samples=samples, seed=seed
             )
         return self._rehearsed
 
@@ -163,8 +163,11 @@ class Reshape:
         """Whether the placement without the window is the best one, for certain."""
         return self.before.cost_gbp - self.before.bound_gbp <= _CLOSED * abs(self.before.cost_gbp)
 
-    def down(self, depth: NDArray[np.float64], hint: Placed) -> Placed:
-        """Under a cap `depth` kW (W,) below what the jobs take now; what cannot leave stays, over the cap."""
+    def down(self, depth: NDArray[np.float64], hint: Placed, *, even: bool = True) -> Placed:
+        """Under a cap `depth` kW (W,) below what the jobs take now; what cannot leave stays, over the cap.
+
+        `even`: where one slot cannot give all of it the others need not; else each gives what it can.
+        """
         placed = self._solved(self._capped(depth), hint.prices, hint.slot)
         if (placed.slot != NOWHERE).all():
             return placed
@@ -174,9 +177,29 @@ class Reshape:
         placement.adopt(placed.slot)
         placement.retreat(self.slot)
         left = instance.usage(np.arange(instance.jobs), placement.slot)[SITE, self.window]
+        gives = np.maximum(self.used[SITE, self.window] - left, 0.0)
         # What one slot of the window cannot give the others need not: a step is what every slot gives.
-        reached = np.minimum(depth, max(0.0, float((self.used[SITE, self.window] - left).min())))
+        reached = np.minimum(depth, gives.min() if even else gives)
         return self._solved(self._capped(reached), placed.prices, placement.slot)
+
+    def relieved(
+        self, depth: NDArray[np.float64], more: NDArray[np.float64], hint: Placed
+    ) -> Placed:
+        """As `down` where stops leave `more` room (C, S); who finds no place is NOWHERE.
+
+        `depth` (W,) is what the jobs must give beside the stops; below 0 they may take as much more.
+        """
+        free = self._capped(depth).instance.free
+        taken = more.copy()
+        taken[SITE] = 0.0
+        free = np.maximum(free + taken, 0.0)
+        after = slice(self.window.stop, None)
+        free[SITE, after] = np.minimum(
+            self.question.instance.free[SITE, after],
+            np.maximum(self._after[after] + more[SITE, after], 0.0),
+        )
+        question = self.question.part(np.arange(len(self.jobs)), free)
+        return self._solved(question, hint.prices, hint.slot)
 
     def up(self, bonus: NDArray[np.float64], hint: Placed) -> Placed:
         """With `bonus` (W,) GBP per MWh on what the jobs draw in the window, by their expected runtimes."""

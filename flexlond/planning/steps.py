@@ -7,16 +7,20 @@ what it is sold for. Shapes: S slots.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from flexlond.planning.problem import PlanningError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
+_PENNY = 1e-6  # GBP that make no difference
+_LITTLE = 1e-6  # kW that make none
 SHARES = (0.1, 0.2, 0.3, 0.4)
 
 
@@ -86,6 +90,12 @@ class Step:
     """(S,) the movable jobs' most in this re-plan, as the planner counts room; inf outside, and for up."""
     jobs: NDArray[np.int64]  # (m,) job ids that start otherwise
     start: NDArray[np.int64]  # (m,) when
+    stopped: NDArray[np.int64]  # ids of the running jobs that are stopped for it
+
+    @property
+    def stopped_jobs(self) -> int:
+        """How many."""
+        return len(self.stopped)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,3 +109,29 @@ class Curve:
     jobs: int  # that were reconsidered
     gap: float  # certified, of their placement without the window
     improvable_gbp: float  # by which that placement costs less than the plan in force
+
+    @property
+    def everything(self) -> tuple[Step, ...]:
+        """The steps that are offered, then those that are not."""
+        return (*self.steps, *(step for step, _ in self.withheld))
+
+
+def with_deeper(curve: Curve, found: Sequence[tuple[Step, str]]) -> Curve:
+    """The curve with further steps of more kW than all of its own, by rising kW and price; "" where offered.
+
+    A step of the curve that one of them beats in kW and price is dropped.
+    """
+    steps, withheld = list(curve.steps), list(curve.withheld)
+    for step, reason in found:
+        left = [
+            one
+            for one in steps
+            if one.price_gbp < step.price_gbp - _PENNY or one.offered_kw > step.offered_kw + _LITTLE
+        ]
+        as_much = any(one.offered_kw >= step.offered_kw - _LITTLE for one in left)
+        why = reason or ("no more of it is certain than of another step" if as_much else "")
+        if why:
+            withheld.append((step, why))
+        else:
+            steps = [*left, step]
+    return replace(curve, steps=tuple(steps), withheld=tuple(withheld))

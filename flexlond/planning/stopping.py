@@ -67,6 +67,11 @@ class Stopping:
         """What all of them cost."""
         return sum(stop.cost_gbp for stop in self.stops)
 
+    @property
+    def uncertainty_gbp(self) -> float:
+        """By which another selection may at most be cheaper."""
+        return self.cost_gbp * self.gap / (1.0 + self.gap)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ask:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WAIT = 30.0  # seconds for another writer
 
 _TABLES = {
@@ -44,12 +44,27 @@ _TABLES = {
   PRIMARY KEY (day, version, point)""",
 }
 
-_SCHEMA = "".join(
-    f"CREATE TABLE {name} ({columns}) STRICT, WITHOUT ROWID;"
-    f"CREATE TRIGGER {name}_stays BEFORE UPDATE ON {name} BEGIN SELECT RAISE(ABORT, 'rows stay'); END;"
-    f"CREATE TRIGGER {name}_kept BEFORE DELETE ON {name} BEGIN SELECT RAISE(ABORT, 'rows stay'); END;"
-    for name, columns in _TABLES.items()
-)
+_SINCE_2 = {
+    "delivery": """sale TEXT NOT NULL, start INTEGER NOT NULL, version INTEGER NOT NULL,
+  length INTEGER NOT NULL, baseline_kw TEXT NOT NULL, usage_kw TEXT NOT NULL, quality TEXT NOT NULL,
+  source TEXT NOT NULL, recorded INTEGER NOT NULL, PRIMARY KEY (sale, start, version)""",
+}
+
+
+def _made(tables: Mapping[str, str]) -> list[str]:
+    stay = "BEGIN SELECT RAISE(ABORT, 'rows stay'); END"
+    return [
+        statement
+        for name, columns in tables.items()
+        for statement in (
+            f"CREATE TABLE {name} ({columns}) STRICT, WITHOUT ROWID",
+            f"CREATE TRIGGER {name}_stays BEFORE UPDATE ON {name} {stay}",
+            f"CREATE TRIGGER {name}_kept BEFORE DELETE ON {name} {stay}",
+        )
+    ]
+
+
+_SCHEMA = {0: _made({**_TABLES, **_SINCE_2}), 1: _made(_SINCE_2)}  # by the version that a file has
 
 
 class SettlementStoreError(Exception):
@@ -87,10 +102,12 @@ class Database:
                 f"{self.path} was written by a newer FlexLon (schema {version}, this one knows"
                 f" {SCHEMA_VERSION}): install that version; the file is evidence, do not move it away"
             )
-        if version == 0:
-            self.connection.executescript(
-                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-            )
+        if version < SCHEMA_VERSION:
+            with self.transaction():  # another process may be at it, or have been
+                (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+                for statement in _SCHEMA.get(version, ()):
+                    self.connection.execute(statement)
+                self.connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _unusable(self, error: sqlite3.Error) -> str:
         return f"{self.path}: {error}; check that the folder is writable by this user and not full"

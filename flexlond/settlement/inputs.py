@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flexlond.settlement.history import History
     from flexlond.settlement.nominated import Nomination
     from flexlond.settlement.orders import Order
-    from flexlond.settlement.readings import Reading
+    from flexlond.settlement.readings import Quality, Reading
 
 SYSTEM_PRICE = "system_price"  # GBP/MWh
 REFERENCE_PRICE = "compensation_price"  # GBP/MWh: SCRP
@@ -50,6 +50,19 @@ class EventDay:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the two sides of a contract saw of one of its slots: mean kW of import, as `on_status` said it."""
+
+    order: str
+    start: int
+    length: int  # seconds
+    baseline_kw: Decimal
+    usage_kw: Decimal
+    quality: Quality
+    source: str  # by what the usage is known, for people
+
+
+@dataclass(frozen=True, slots=True)
 class DayInputs:
     """Everything for one settlement date."""
 
@@ -63,6 +76,9 @@ class DayInputs:
     )  # notified, and by orders
     values: Mapping[str, Mapping[int, Value]] = field(default_factory=dict)
     versions: Mapping[tuple[str, int], int] = field(default_factory=dict)  # of the readings
+    deliveries: Mapping[tuple[str, int], Delivery] = field(
+        default_factory=dict
+    )  # by order and start
 
     def value(self, kind: str, start: int) -> Value | None:
         """A price or an intensity, None where it is not known."""

@@ -36,6 +36,11 @@ class Interval:
     length: int = LENGTH  # seconds
 
     @property
+    def is_period(self) -> bool:
+        """Whether it is a settlement period."""
+        return self.length == LENGTH and self.start % LENGTH == 0
+
+    @property
     def offered_wh(self) -> int:
         """The energy that was offered; halves up."""
         return (2 * self.offered_w * self.length + 3600) // 7200

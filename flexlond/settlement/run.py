@@ -1,7 +1,8 @@
 """One settlement run: everything of one settlement date, from readings to records.
 
 Law: pure; no clock. The same inputs give the same records, byte for byte. Orders of one point are served in the
-order of their confirmation and never claim the same Wh twice (I6).
+order of their confirmation and never claim the same Wh twice (I6). Slots of another length than a settlement
+period are settled one by one by what both sides of their contract saw (contract_slot.py).
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flexlond.model.settlement_period import LENGTH, date_of
+from flexlond.model.settlement_period import date_of
+from flexlond.settlement.contract_slot import contract_slot
 from flexlond.settlement.expected import DayBaselines
 from flexlond.settlement.order_period import Claims, OrderPeriod
 from flexlond.settlement.orders import OrderError
 from flexlond.settlement.recorder import Recorder
+from flexlond.settlement.terms import Activity
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -47,10 +50,10 @@ def settle_day(date: dt.date, inputs: DayInputs, terms: Terms, *, final: bool = 
                 f"order {order.id} is of the product {order.product!r}, which the terms do not have; they have"
                 f" {', '.join(sorted(terms.products))}"
             )
-        if one.length != LENGTH or one.start % LENGTH:
+        if not one.is_period and product.activity is not Activity.CONTRACT:
             raise OrderError(
-                f"order {order.id}: the interval at {one.start} is no settlement period; a day is settled by"
-                " half-hours, other grids by flexlond.settlement.deg"
+                f"order {order.id}: the interval at {one.start} is no settlement period; {order.product} is"
+                " settled by half-hours, other slots only as a contract between two parties"
             )
         for point in order.points:
             activity.setdefault((point, one.start), set()).add(product.activity.value)
@@ -58,6 +61,10 @@ def settle_day(date: dt.date, inputs: DayInputs, terms: Terms, *, final: bool = 
     recorder = Recorder(inputs, terms, baselines)
     records = []
     for order, one in today:
+        if not one.is_period:
+            seen = inputs.deliveries.get((order.id, one.start))
+            records.append(contract_slot(order, one, seen, terms, final=final))
+            continue
         period = OrderPeriod(inputs, terms, baselines, order, one)
         outcome = period.settle(claims.setdefault(one.start, Claims()), final=final)
         flags = sorted({word for point in order.points for word in activity[point, one.start]})

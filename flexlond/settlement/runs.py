@@ -108,6 +108,18 @@ def newest_run(store: SettlementStore, date: dt.date) -> Run | None:
     return None if row is None else Run(date, row[0], row[1], row[2], bool(row[3]), row[4])
 
 
+def runs_since(store: SettlementStore, made: int) -> list[Run]:
+    """The runs that were made at or after a moment, in their order."""
+    rows = store.db.rows(
+        "SELECT day, version, digest, terms, final, made FROM run WHERE made>=? ORDER BY made, day, version",
+        made,
+    )
+    return [
+        Run(dt.date.fromisoformat(day), version, mark, terms, bool(final), at)
+        for day, version, mark, terms, final, at in rows
+    ]
+
+
 def records(store: SettlementStore, date: dt.date, version: int = 0) -> list[Record]:
     """The records of a date in a version (0: the newest), by period and order."""
     wanted = version or _version(store, date)
@@ -185,6 +197,7 @@ def _inputs(
         events,
         store.values(begin, end),
         versions,
+        {(one.order, one.start): one for one in store.deliveries(begin, end)},
     )
 
 

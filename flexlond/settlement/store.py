@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from flexlond.model.settlement_period import day_end, day_start
 from flexlond.settlement.database import Database, SettlementStoreError
-from flexlond.settlement.inputs import EventDay, Value
+from flexlond.settlement.inputs import Delivery, EventDay, Value
 from flexlond.settlement.nominated import Nomination
 from flexlond.settlement.orders import Order, from_plain, to_plain
 from flexlond.settlement.readings import Quality, Reading
@@ -116,6 +116,28 @@ class SettlementStore:
                 for one in orders
             ),
             "first, last, body",
+            now,
+        )
+
+    def add_deliveries(self, deliveries: Iterable[Delivery], now: int) -> Added:
+        """What was seen of the slots of contracts."""
+        return self._versions(
+            "delivery",
+            "sale=? AND start=?",
+            (
+                (
+                    (one.order, one.start),
+                    (
+                        one.length,
+                        str(one.baseline_kw),
+                        str(one.usage_kw),
+                        one.quality.value,
+                        one.source,
+                    ),
+                )
+                for one in deliveries
+            ),
+            "length, baseline_kw, usage_kw, quality, source",
             now,
         )
 
@@ -237,6 +259,19 @@ class SettlementStore:
         found = [from_plain(json.loads(row[0])) for row in rows]
         inside = [one for one in found if any(begin <= each.start < end for each in one.intervals)]
         return sorted(inside, key=lambda one: (one.confirmed_at, one.id))
+
+    def deliveries(self, begin: int, end: int) -> list[Delivery]:
+        """What was seen of the slots of contracts that begin in [begin, end)."""
+        rows = self.db.rows(
+            "SELECT sale, start, max(version), length, baseline_kw, usage_kw, quality, source FROM delivery"
+            " WHERE start>=? AND start<? GROUP BY sale, start",
+            begin,
+            end,
+        )
+        return [
+            Delivery(sale, start, length, Decimal(base), Decimal(usage), _QUALITY[quality], source)
+            for sale, start, _, length, base, usage, quality, source in rows
+        ]
 
     def event_days(self, first: dt.date, last: dt.date) -> list[EventDay]:
         """The event days in force, both ends included."""

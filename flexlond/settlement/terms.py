@@ -93,6 +93,14 @@ PRODUCTS: Mapping[str, Product] = {
             per_point=True,
             source="DEG's demand-flex contract policy: pay and penalty",
         ),
+        Product(
+            "market",
+            Activity.CONTRACT,
+            "performance",
+            baseline="nominated",
+            per_point=True,
+            source="what this site sold over Beckn: DEG's pay and penalty against its own forecast",
+        ),
     )
 }
 

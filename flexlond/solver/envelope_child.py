@@ -19,15 +19,24 @@ from flexlond.planning.steps import Curve, Direction, Step
 
 if TYPE_CHECKING:
     from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.deeper import Stoppables
     from flexlond.planning.problem import Plan, Problem
     from flexlond.planning.steps import Terms
 
-    Question = tuple[Problem, PlanningSettings, Plan, tuple[tuple[int, int], ...], Terms]
+    Question = tuple[
+        Problem, PlanningSettings, Plan, tuple[tuple[int, int], ...], Terms, Stoppables | None
+    ]
 
 _WORDS = 300  # characters of the child's last line that are passed on
 GRACE = 5.0  # for the child to start, read, and write its answer
 _COMMAND = (sys.executable, "-m", "flexlond.solver.envelope_worker")
-_ARRAYS = {"change_kw": np.float64, "cap_kw": np.float64, "jobs": np.int64, "start": np.int64}
+_ARRAYS = {
+    "change_kw": np.float64,
+    "cap_kw": np.float64,
+    "jobs": np.int64,
+    "start": np.int64,
+    "stopped": np.int64,
+}
 
 
 class EnvelopeError(Exception):

@@ -35,13 +35,13 @@ def main() -> None:
 
 def answer(*question: object) -> bytes:
     """The bytes for the parent; without the exact solver where that is not installed."""
-    problem, settings, last, windows, terms = question
+    problem, settings, last, windows, terms, running = question
     try:
         try:
-            curves = envelope(problem, settings, last, windows, terms)  # type: ignore[arg-type] # a pickle's
+            curves = envelope(problem, settings, last, windows, terms, running=running)  # type: ignore[arg-type] # a pickle's
         except ImportError:
             terms = replace(terms, exact_seconds=0.0)  # type: ignore[type-var] # as above
-            curves = envelope(problem, settings, last, windows, terms)  # type: ignore[arg-type] # as above
+            curves = envelope(problem, settings, last, windows, terms, running=running)  # type: ignore[arg-type] # as above
     except PlanningError as error:
         return b"R" + str(error).encode()
     return b"A" + msgspec.msgpack.encode(curves, enc_hook=lambda array: array.tolist())

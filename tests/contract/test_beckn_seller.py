@@ -9,7 +9,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -23,7 +23,7 @@ from tests.unit.agents.market.kit import FIRST, Deal
 from tests.unit.agents.market.shop import Shop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flexlond.model.settings import Settings
 
@@ -73,6 +73,9 @@ def check_pack(bag: dict[str, Any]) -> str:
     if bag["@context"] == packs.OWN_CONTEXT:
         Draft202012Validator(json.loads(OWN.read_text())).validate(bag)
         return "ComputeFlexOffer"
+    if bag["@context"] == packs.CHECKPOINT_CONTEXT:  # ours, carried as it is
+        assert set(bag) == {"@context", "@type", "origin", "size", "note"}
+        return "LedgerCheckpoint"
     found = _CONTEXT.match(bag["@context"])
     assert found, bag["@context"]
     path = pack_file(found[1], found[2] or "")
@@ -88,10 +91,23 @@ def check_pack(bag: dict[str, Any]) -> str:
     return found[1]
 
 
+class Signed:
+    """A ledger with one checkpoint."""
+
+    latest: ClassVar[dict[str, str | int]] = {"origin": "hpc.test", "size": 1, "note": "signed"}
+
+    async def noted(self, since: int) -> frozenset[tuple[str, str]]:
+        return frozenset()
+
+    def note(self, kind: str, name: str, body: Mapping[str, object], now: int) -> bool:
+        return True
+
+
 async def test_all_that_a_seller_says_validates(tmp_path: Path, settings: Settings) -> None:
     shop = Shop()
     deal = Deal(tmp_path, settings, shop)
     shop.sell = deal.settings.market.sell
+    deal.seller._notary = Signed()
     await deal.turn()
     deal.discover()
     txn = await deal.order([24.0, 12.0])
@@ -134,6 +150,7 @@ async def test_all_that_a_seller_says_validates(tmp_path: Path, settings: Settin
         "BecknTimeSeries",
         "DemandFlexPerformance",
         "DemandFlexNeed",
+        "LedgerCheckpoint",
     }
     assert errors == 2
     deal.close()

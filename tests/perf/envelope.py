@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from flexlond.model.settings import PlanningSettings
+from flexlond.planning.deeper import Stoppables
 from flexlond.planning.envelope import Curve, Direction, Terms, envelope
+from flexlond.planning.moments import Terms as StopTerms
 from flexlond.planning.planner import plan
 from tests.perf.planning_instances import instance
+from tests.perf.stopping import busy
 from tests.unit.planning.envelope_cases import (
     SETTINGS,
     Exact,
@@ -82,11 +86,21 @@ def timed(console: Console, jobs: int) -> None:
     """Print the envelope of 8 windows x 4 depths."""
     settings = PlanningSettings()
     problem = instance(jobs, 96, 0.5)
-    last = plan(problem, settings)
     windows = [(first, first + LENGTH - 1) for first in range(8, 88, 10)]
-    for terms, words in ((Terms(up=()), "down"), (Terms(down=()), "up")):
+    crowded, candidates = busy(problem, 200, 1)
+    room = problem.capacity + crowded.running.demand.sum()
+    crowded = replace(
+        crowded, capacity=room, group_capacity=room, site_kw=np.full(problem.grid.count, np.inf)
+    )
+    for asked, terms, words, running in (
+        (problem, Terms(up=()), "down", None),
+        (problem, Terms(down=()), "up", None),
+        (crowded, Terms(up=()), "down, 100 running jobs may be stopped", candidates),
+    ):
+        last = plan(asked, settings)
+        stoppables = Stoppables(tuple(running), StopTerms()) if running else None
         wall, cpu = time.perf_counter(), time.process_time()
-        curves = envelope(problem, settings, last, windows, terms)
+        curves = envelope(asked, settings, last, windows, terms, running=stoppables)
         spent = time.perf_counter() - wall, time.process_time() - cpu
         console.print(_shown(curves, words))
         console.print(
@@ -100,7 +114,7 @@ def _shown(curves: tuple[Curve, ...], words: str) -> Table:
     table = Table(title=f"envelope {words}")
     for name in (
         *("slots", "kW", "certain", "GBP", "+-", "GBP/MWh", "gap without", "gap with", "notice"),
-        *("rebound kW", "jobs", "offered"),
+        *("rebound kW", "jobs", "stopped", "offered"),
     ):
         table.add_column(name, justify="right")
     for curve in curves:
@@ -118,10 +132,11 @@ def _shown(curves: tuple[Curve, ...], words: str) -> Table:
                 f"{step.notice_s // 60} min",
                 f"{step.rebound_kw:.0f}",
                 str(step.moved_jobs),
+                str(step.stopped_jobs),
                 offered,
             )
         if not steps:
-            table.add_row(f"{curve.window[0]}-{curve.window[1]}", *["-"] * 10, "nothing")
+            table.add_row(f"{curve.window[0]}-{curve.window[1]}", *["-"] * 11, "nothing")
     return table
 
 

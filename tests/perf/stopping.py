@@ -1,4 +1,4 @@
-"""Time of choosing whom to stop; run: python tests/perf/stopping.py
+"""Time of choosing whom to stop; run: python -m tests.perf.stopping
 
 One line per instance: pending and running jobs (half of these agreed), processor seconds of the plan under the
 window's cap, of choosing with the plans it makes, how many plans those were, the stops and their certified gap,
@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from planning_instances import SLOT, instance
 
 from flexlond.model.action import Verb
 from flexlond.model.settings import PlanningSettings
@@ -21,6 +20,7 @@ from flexlond.planning.planner import plan
 from flexlond.planning.problem import Plan, Problem, Running
 from flexlond.planning.stopped import Candidate
 from flexlond.planning.stopping import choose, excess
+from tests.perf.planning_instances import SLOT, instance
 
 
 def busy(problem: Problem, jobs: int, seed: int) -> tuple[Problem, list[Candidate]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flexlond.agents.market.port import Place
     from flexlond.agents.market.works import Works
     from flexlond.agents.market_ports import OffersView, OrderView
+    from flexlond.agents.witness import Notary
     from flexlond.beckn.node.desk import Business
     from flexlond.model.settings import Settings
 
@@ -35,9 +36,15 @@ class SellerAgent:
     """A seller that keeps what it sells by `works`."""
 
     def __init__(
-        self, settings: Settings, works: Works, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        works: Works,
+        clock: Callable[[], float] = time.time,
+        *,
+        notary: Notary | None = None,
     ) -> None:
-        self.seller = Seller(works, settings.market.sell)
+        """`notary` is the ledger, where one is kept: its newest checkpoint goes along with a status."""
+        self.seller = Seller(works, settings.market.sell, notary)
         self.keeper = Keeper(self.seller)
         self._clock = clock
         self._place: Place | None = None

@@ -3,14 +3,15 @@
 Law: offers no more than the batteries can give above their reserve, by readings that are fresh, also when all
 that is offered is taken: the energy is shared out over the slots on offer. A set-point is sent each cycle with
 its lease; nothing sold, nothing set. Only batteries, only discharge; what was sold is charged again by the
-site's own controller. Usage is the mean of what was read in a slot, and unknown where nothing was. kW at the
-site's meter, positive into the asset; kWh; epoch seconds.
+site's own controller. Usage is what readings prove (I6): between two of them the lesser discharge, and unknown
+where two are too far apart. kW at the site's meter, positive into the asset; kWh; epoch seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from flexlond.model.settings import AssetSettings
 
 _KEPT = 2 * 86_400  # seconds of readings
+_GAP, _LONGEST_GAP = (
+    0.25,
+    300.0,
+)  # share of a slot, and seconds, that two readings are apart at most
 _log = structlog.get_logger()
 
 
@@ -131,6 +136,11 @@ class BatteryWorks:
         )
 
     # ---- the port of the market
+
+    @property
+    def meter_seconds(self) -> float:
+        """What was read was read when it was."""
+        return 0.0
 
     async def refresh(self, now: float) -> None:
         """The readings are those of the last cycle."""
@@ -269,8 +279,14 @@ class BatteryWorks:
         return at + self._slot <= now or bool(self._fresh(now))
 
     def _mean(self, at: int) -> float:
-        """The mean of a slot's readings; unknown where they span less than half of it."""
-        found = [one for one in self._drawn if at <= one[0] < at + self._slot]
-        if not found or found[-1][0] - found[0][0] < self._slot / 2:
+        """What a slot's readings prove: the lesser discharge between two of them; NaN where one lacks."""
+        end, most = at + self._slot, min(self._slot * _GAP, _LONGEST_GAP)
+        found = [one for one in self._drawn if at <= one[0] <= end]
+        if not found:
             return math.nan
-        return math.fsum(kw for _, kw in found) / len(found)
+        moments = [at, *(moment for moment, _ in found), end]
+        if max(after - before for before, after in pairwise(moments)) > most:
+            return math.nan
+        powers = [found[0][1], *(kw for _, kw in found), found[-1][1]]
+        stretches = zip(pairwise(moments), pairwise(powers), strict=True)
+        return math.fsum((b - a) * max(kw) for (a, b), kw in stretches) / self._slot

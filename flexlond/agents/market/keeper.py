@@ -3,7 +3,7 @@
 Law: level-triggered. Each turn compares the sales with what is in force and does the next thing; each thing is
 done in an order that a kill at any point leaves for the next turn: first what is promised to the works
 (idempotent by key), then the row and the answer in one transaction. A shortfall is told when it is foreseen,
-not when it is over. What was delivered is told once a slot, from the power log, and only where it is known.
+not when it is over. What was delivered is told once a slot, and only where a meter read all of it (I6).
 Epoch seconds.
 """
 
@@ -149,7 +149,7 @@ class Keeper:
         slots = seller.works.progress(sale.promise, now)
         rows = {**sale.rows, **_over(sale, slots, now)}
         short = _short(sale, slots, now)
-        late = now >= sale.end + PATIENCE
+        late = now >= sale.end + PATIENCE + seller.works.meter_seconds
         over = now >= sale.end and (late or all(at in rows for at in sale.watts))
         news = len(rows) > len(sale.rows)
         changed = (

@@ -2,8 +2,8 @@
 
 Law: pure. Only kW, prices and durations by slot leave here, and the site's own name. A contract is echoed as
 the buyer wrote it; the seller's columns are its own. A slot that is over and known has BASELINE and USAGE, one
-to come BASELINE and USAGE_FORECAST; a figure that is not known is left out, never zero. kW, GBP per kWh; epoch
-seconds. Source: DEG's demand-flex packs (August 2026), our ComputeFlexOffer.
+to come, or that no meter read, BASELINE and USAGE_FORECAST; a figure that is not known is left out, never zero.
+kW, GBP per kWh; epoch seconds. Source: DEG's demand-flex packs (August 2026), our ComputeFlexOffer.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RESOURCE, OFFER, CATALOG = "flexibility-down", "flexibility-down", "flexibility"
 USAGE_FORECAST = "USAGE_FORECAST"
+LEDGER = "ledger-checkpoint"  # among a contract's settlements
 _CONTEXT = "https://schema.nfh.global/{}/context.jsonld"
 _SERIES = _CONTEXT.format("BecknTimeSeries/v1.0")
 _PERFORMANCE = _CONTEXT.format("DemandFlexPerformance/v2.0")
@@ -245,6 +246,25 @@ def with_status(contract: Mapping[str, Any], status: str) -> dict[str, Any]:
             {**one, "status": {"descriptor": {"code": status}}} for one in contract["commitments"]
         ],
     }
+
+
+def with_checkpoint(
+    contract: Mapping[str, Any], checkpoint: Mapping[str, str | int]
+) -> dict[str, Any]:
+    """The same with the newest checkpoint of the seller's ledger in `settlements`, in place of an older one."""
+    others = [one for one in contract.get("settlements", ()) if one.get("id") != LEDGER]
+    ours = {
+        "id": LEDGER,
+        "status": "DRAFT",
+        "settlementAttributes": {
+            "@context": packs.CHECKPOINT_CONTEXT,
+            "@type": "LedgerCheckpoint",
+            **checkpoint,
+        },
+    }
+    found = [*others, *([ours] if checkpoint else [])]
+    rest = {key: value for key, value in contract.items() if key != "settlements"}
+    return {**rest, "settlements": found} if found else rest
 
 
 def performance(

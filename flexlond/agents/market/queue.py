@@ -1,7 +1,8 @@
 """Promises kept by the queue: each is a window of the window service, under the order's id.
 
 Law: the window service decides; what it says is passed on. What leaves here are kW by slot and words without
-names: of the reasons for a shortfall only their kind. Epoch seconds, kW.
+names: of the reasons for a shortfall only their kind. The usage of a slot is known when the meter covers all of
+it and has read past its end; modelled power is a forecast, whatever it is of (I6). Epoch seconds, kW.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flexlond.agents.envelope_ports import NoEnvelope
 from flexlond.agents.market.offering import from_envelope
+from flexlond.agents.market.settled import METERED
 from flexlond.agents.market.works import Kept, NotYet, Slot, Unkept
 from flexlond.agents.window_ports import WindowOrder
 from flexlond.agents.windows import REBOUND_SECONDS
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     from flexlond.agents.compute_flex import ComputeFlex
     from flexlond.agents.market.offering import Offering
     from flexlond.agents.market.works import Promise
+    from flexlond.agents.window_ports import WindowSlotView
     from flexlond.model.market_settings import SellSettings
 
 BY = "market"
+_WHOLE = 1.0 - 1e-9  # the share of a slot that the meter covers
 _NEVER_NAMED = "more power is drawn than was planned"
 
 
@@ -124,22 +128,34 @@ class QueueWorks:
         self._poke()
 
     def progress(self, promise: Promise, now: float) -> Sequence[Slot]:
-        """From the window's slots: planned while they are to come, observed when they are over."""
+        """From the window's slots: planned while they are to come, metered when they are over."""
         window = self._agent.window_of(promise.key)
         view = self._agent.show_window(window.window_id) if window else None
         if view is None:
             return ()
         counted = self._counted(promise.key)
-        return [
-            Slot(
-                slot.start,
-                slot.baseline_kw,
-                planned_kw=slot.planned_kw if counted else math.nan,
-                usage_kw=slot.observed_kw if slot.start + view.slot_seconds <= now else math.nan,
-                source=slot.observed_source,
+        return [self._slot(slot, view.slot_seconds, now, counted=counted) for slot in view.slots]
+
+    def _slot(self, slot: WindowSlotView, seconds: int, now: float, *, counted: bool) -> Slot:
+        end = slot.start + seconds
+        if end > now:
+            return Slot(
+                slot.start, slot.baseline_kw, planned_kw=slot.planned_kw if counted else math.nan
             )
-            for slot in view.slots
-        ]
+        settled = self._agent.power.past(end) or now >= end + self.meter_seconds
+        measured = slot.observed_source == METERED and slot.metered_share >= _WHOLE
+        return Slot(
+            slot.start,
+            slot.baseline_kw,
+            planned_kw=slot.observed_kw,  # as far as it is known
+            usage_kw=slot.observed_kw if settled and measured else math.nan,
+            source=METERED if settled and measured else "",
+        )
+
+    @property
+    def meter_seconds(self) -> float:
+        """As long as a reading stands."""
+        return self._agent.settings.meter.max_age
 
     def why_short(self, key: str, now: float) -> str:  # noqa: ARG002 - the port's
         """That it falls short; the reasons with figures of jobs stay in `flexlonctl window show`."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.market.offering import Offering
     from flexlond.agents.market.works import Works
+    from flexlond.agents.witness import Notary
     from flexlond.beckn.journal.contracts import Standing
     from flexlond.beckn.node.node import Node
     from flexlond.beckn.wire.messages import Message
@@ -38,8 +39,9 @@ _PRICE = 1e-6  # GBP per kWh that two figures of one price may differ by
 class Seller:
     """The business of a BPP that sells what `works` can keep."""
 
-    def __init__(self, works: Works, sell: SellSettings) -> None:
+    def __init__(self, works: Works, sell: SellSettings, notary: Notary | None = None) -> None:
         self.works, self.sell = works, sell
+        self._notary = notary
         self._node: Node | None = None
         self._sales: Sales | None = None
 
@@ -242,6 +244,8 @@ class Seller:
             status=status,
         )
         whole.pop("performance", None)
+        if self._notary is not None:
+            whole = papers.with_checkpoint(whole, self._notary.latest)
         told = papers.performance(self.node.us.id, sale, slots, code=code, why=why)
         return {**whole, "performance": told} if told else whole
 

@@ -58,19 +58,24 @@ class Unkept:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """How it goes in one slot. Usage is known once the slot is over."""
+    """How it goes in one slot. Usage is what a meter read of the whole of it, once that is over (I6)."""
 
     start: int
     baseline_kw: float
     planned_kw: float = math.nan
     usage_kw: float = math.nan
-    source: str = ""  # metered | modelled
+    source: str = ""  # of the usage: metered
 
 
 class Works(Protocol):
     """What keeps promises."""
 
     sell: SellSettings  # in force
+
+    @property
+    def meter_seconds(self) -> float:
+        """How long after a slot its usage may still come to be known."""
+        ...
 
     async def refresh(self, now: float) -> None:
         """Find out what can be sold now."""

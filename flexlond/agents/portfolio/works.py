@@ -43,6 +43,11 @@ class PortfolioWorks:
 
     # ---- the port of the market
 
+    @property
+    def meter_seconds(self) -> float:
+        """A site that has not told a slot when the next one is over counts for nothing in it."""
+        return float(self._buying.work.slot_seconds)
+
     async def refresh(self, now: float) -> None:
         """Ask for catalogues that have become old."""
         self._buying.work.discover(now)

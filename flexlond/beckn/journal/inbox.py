@@ -130,6 +130,14 @@ class Inbox:
         )
         return [_incoming(row) for row in rows]
 
+    def since(self, moment: float) -> list[Incoming]:
+        """All that came since a moment, oldest first."""
+        rows = self._db.rows(
+            f"SELECT {_COLUMNS} FROM inbox WHERE received>=? ORDER BY seq",  # noqa: S608 - constants
+            moment,
+        )
+        return [_incoming(row) for row in rows]
+
     def forget_signatures(self, now: float) -> int:
         """Drop those that have expired by themselves; how many."""
         return self._db.run("DELETE FROM seen WHERE until < ?", now)

@@ -161,6 +161,10 @@ class Outbox:
         """All items of one transaction, oldest first."""
         return self._select("transaction_id=? ORDER BY seq", transaction_id)
 
+    def since(self, moment: float) -> list[Outgoing]:
+        """All items written since a moment, oldest first."""
+        return self._select("created>=? ORDER BY seq", moment)
+
     def failed(self) -> list[Outgoing]:
         """Those that were given up, newest first."""
         return self._select("state='FAILED' ORDER BY seq DESC")

@@ -28,6 +28,9 @@ ALLOWED_CONTEXTS = (
     "urn:flexlon:schema:",
 )
 OWN_CONTEXT = "urn:flexlon:schema:ComputeFlexOffer:v1"
+CHECKPOINT_CONTEXT = (
+    "urn:flexlon:schema:LedgerCheckpoint:v1"  # carried as it is: origin, size, root, at, note
+)
 MAX_BAGS = 20_000  # in one message
 
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]

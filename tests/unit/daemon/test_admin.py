@@ -398,7 +398,7 @@ async def test_the_envelope_is_for_everyone_and_every_figure_arrives(
 ) -> None:
     step = EnvelopeStepView(
         *(30.0, 24.0, 21.6, 1.25, 0.5, 115.7, 0.01, NOON, 7200, 12.0, NOON + 7200),
-        *(80.0, NOON + 9000, 3, "x\udce9"),
+        *(80.0, NOON + 9000, 3, "x\udce9", 2),
     )
     curve = EnvelopeCurveView(NOON + 1800, NOON + 5400, "down", 60.0, 5, 0.02, 0.75, (step,))
     slot = EnvelopeSlotView(NOON + 1800, 60.0, 21.6, 0.0, math.nan)

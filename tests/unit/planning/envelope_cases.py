@@ -75,10 +75,12 @@ class Exact:
         used = question.instance.usage(np.arange(len(jobs)), last.slot[jobs])[-2]
         return cls(question.instance, used, highspy)
 
-    def cost(self, window: tuple[int, int] | None = None, kw: float = 0.0) -> float:
+    def cost(
+        self, window: tuple[int, int] | None = None, kw: float = 0.0, *, cap: bool | None = None
+    ) -> float:
         """GBP of the best placement; in `window` `kw` less (below 0: more) than now in every slot.
 
-        Less: under the cap of the rebound after it as well.
+        Less: under the cap of the rebound after it as well. `cap`: at least so much less, whatever the sign.
         """
         instance = self.instance
         job, slot = choices(instance)
@@ -97,7 +99,7 @@ class Exact:
         low = np.full(free.shape, -np.inf)
         if window is not None:
             inside = slice(window[0], window[1] + 1)
-            if kw > 0:
+            if kw > 0 if cap is None else cap:
                 taken = CEILING - free[-2] + self.used
                 after = slice(window[1] + 1, None)
                 most = np.maximum(REBOUND * taken.max() - taken, 0.0) + self.used

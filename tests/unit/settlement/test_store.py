@@ -19,6 +19,7 @@ from flexlond.settlement.inputs import (
     CARBON_MARGINAL,
     RETAIL_PRICE,
     SYSTEM_PRICE,
+    Delivery,
     EventDay,
     Value,
 )
@@ -86,9 +87,11 @@ def test_no_row_is_ever_changed_or_removed(store: SettlementStore) -> None:
     store.add_values([value(SYSTEM_PRICE, at(37), "1")], NOW)
     store.add_event_days([EventDay(POINT, DAY, "outage")], NOW)
     store.add_work([Work(at(1), "1", "epoch", Decimal(1), 10)], NOW)
+    seen = Delivery("o", at(37), 60, Decimal(9), Decimal(7), Quality.MEASURED, "meter")
+    store.add_deliveries([seen], NOW)
     settle(store)
     tables = [row[0] for row in store.db.rows("SELECT name FROM sqlite_master WHERE type='table'")]
-    assert len(tables) == 9
+    assert len(tables) == 10
     for table in tables:
         assert store.db.rows(f"SELECT * FROM {table} LIMIT 1"), table  # noqa: S608
         column = store.db.rows(f"PRAGMA table_info({table})")[0][1]

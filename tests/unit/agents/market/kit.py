@@ -20,13 +20,16 @@ from flexlond.beckn.wire.acks import hear
 from flexlond.beckn.wire.actions import Role
 from flexlond.beckn.wire.codes import Code, Refusal
 from flexlond.beckn.wire.durations import duration_of, moment_of
-from tests.unit.agents.conftest import SLOT, START, Bench, replace_struct
+from flexlond.model.job import JobState
+from flexlond.model.metering import Reading, ReadingQuality
+from tests.unit.agents.conftest import SLOT, START, Bench, SimSlurm, replace_struct
 from tests.unit.beckn.kit import BAP, BPP, SCHEMA, Fixed, at_once, subscriber
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from flexlond.agents.market.works import Works
+    from flexlond.agents.power_log import Meter
     from flexlond.beckn.journal.contracts import Standing
     from flexlond.beckn.wire.messages import Message
     from flexlond.model.settings import Settings
@@ -60,6 +63,22 @@ class Hand:
         return str(self.last(action).get("error", {}).get("code", ""))
 
 
+class NodesMeter:
+    """A meter of what the simulated nodes run, with figures of its own; read in every cycle."""
+
+    configured = True
+
+    def __init__(self, slurm: SimSlurm) -> None:
+        self._slurm = slurm
+
+    def reading(self, now: int) -> Reading:
+        running = sum(job.state is JobState.RUNNING for job in self._slurm.jobs.values())
+        return Reading(self._slurm.now, 0.4 + KW * running, "the nodes' meter", ReadingQuality.GOOD)
+
+    def take(self) -> list[Reading]:
+        return [self.reading(self._slurm.now)]
+
+
 def market_settings(settings: Settings, **sell: Any) -> Settings:
     """Each slot by itself, offers of any size."""
     envelope = replace_struct(
@@ -68,7 +87,8 @@ def market_settings(settings: Settings, **sell: Any) -> Settings:
     terms = {"notice": 300.0, "least_jobs": 1, "max_slots": 4, "refresh": 1.0, **sell}
     chosen = replace_struct(settings.market.sell, **terms)
     market = replace_struct(settings.market, sell=chosen)
-    return replace_struct(settings, envelope=envelope, market=market)
+    meter = replace_struct(settings.meter, max_age=300.0, max_kw=500.0)
+    return replace_struct(settings, envelope=envelope, market=market, meter=meter)
 
 
 class Deal:
@@ -88,6 +108,13 @@ class Deal:
     @property
     def now(self) -> int:
         return self.bench.slurm.now
+
+    def metered(self, meter: Meter) -> None:
+        """From now on the site has a meter."""
+        self.bench.meter = meter
+        self.bench.agent = self.bench._agent()
+        self.close()
+        self.open()
 
     def open(self) -> None:
         """Seller and buyer from their files."""

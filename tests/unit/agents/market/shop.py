@@ -22,6 +22,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.sell = SellSettings()
+        self.meter_seconds = 0.0
         self.made: dict[str, bool] = {}
         self.refuse = ""
         self.drawn: dict[int, float] = {}  # kW by slot that is over

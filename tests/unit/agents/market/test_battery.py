@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -132,3 +133,23 @@ async def test_a_battery_that_is_not_read_sells_nothing(settings: Settings) -> N
     assert "no battery was read" in works.why_none()
     works._readings["b1"] = replace(works._readings["b1"], at=START + 1000)
     assert works.offering(START + 1000) is not None
+
+
+@pytest.mark.parametrize(
+    ("readings", "kw"),
+    [
+        ([(60 * minute, -40.0) for minute in range(31)], -40.0),
+        ([(60 * minute, -40.0 if minute % 2 else -10.0) for minute in range(31)], -10.0),
+        ([(60 * minute, -40.0) for minute in range(31) if not 10 < minute < 17], math.nan),  # a gap
+        ([(60 * minute, -40.0) for minute in range(20)], math.nan),  # its end was not seen
+        ([(60 * minute, -40.0) for minute in range(10, 31)], math.nan),  # nor its begin
+        ([(240 * number, -40.0) for number in range(8)], -40.0),
+        ([], math.nan),
+    ],
+)
+def test_what_a_slot_gave_is_what_its_readings_prove(
+    readings: list[tuple[int, float]], kw: float
+) -> None:
+    works = site(battery())
+    works._drawn = [(FIRST + at, power) for at, power in readings]
+    assert works._mean(FIRST) == pytest.approx(kw, nan_ok=True)

@@ -11,7 +11,7 @@ import pytest
 from flexlond.agents.window_ports import WindowOrder
 from flexlond.model.job import JobState
 from tests.unit.agents.conftest import SLOT, settings
-from tests.unit.agents.market.kit import FIRST, JOBS, KW, Deal, offered_kw, told
+from tests.unit.agents.market.kit import FIRST, JOBS, KW, Deal, NodesMeter, offered_kw, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ __all__ = ["settings"]
 @pytest.fixture
 def deal(tmp_path: Path, settings: Settings) -> Iterator[Deal]:
     made = Deal(tmp_path, settings)
+    made.metered(NodesMeter(made.bench.slurm))
     made.busy()
     yield made
     made.close()
