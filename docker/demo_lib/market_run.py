@@ -94,7 +94,7 @@ class MarketRun(WindowRun):
         caps: dict[int, float] = {}
         ramp, numbers = 0, []
         for window in json.loads(run([ctl, "window", "list", "--json"]))["windows"]:
-            if not window.get("order_id") or window["state"] == "cancelled":
+            if not window.get("order_id") or window["state"] in {"cancelled", "ended"}:
                 continue
             shown = json.loads(run([ctl, "window", "show", str(window["window_id"]), "--json"]))
             numbers.append(int(window["window_id"]))
