@@ -89,7 +89,7 @@ class Database:
         except sqlite3.Error as error:
             self.connection.close()
             raise SettlementStoreError(self._unusable(error)) from error
-        except SettlementStoreError:
+        except BaseException:
             self.connection.close()
             raise
 
