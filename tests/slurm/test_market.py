@@ -42,7 +42,7 @@ SOLD = 2.5  # kW; a job of four GPUs draws 3.4
 POWER = {
     "pue": 1.2,
     "node_types": {
-        "gpu": {"idle_watts": 240.0, "cpu_watts": 6.0, "gpu_watts": {"": 700.0, "h200": 700.0}}
+        "gpu": {"idle_watts": 240.0, "cpu_watts": 6.0, "gpu_watts": {'""': 700.0, "h200": 700.0}}
     },
 }
 # The meter's own coefficients are not quite FlexLon's.
