@@ -116,13 +116,19 @@ def run_market(asked: Asked, console: Console) -> MarketReport:
         run.wire.news()
         run.wire.write(MESSAGES)
         return MarketReport(
-            replace(window_main.report(run), least_flexible=0.0),
+            _of_what_was_sold(window_main.report(run)),
             tuple(market_wire.orders()),
             run.wanted_kw,
             len(run.wire.messages),
         )
     finally:
         vtn.close()
+
+
+def _of_what_was_sold(window: WindowReport) -> WindowReport:
+    """The window's reduction is what the cluster sold, not what the grid wanted of all; any load counts."""
+    share = 1.0 - window.ordered.ordered_kw / window.baseline_kw
+    return replace(window, reduction=share, least_flexible=0.0)
 
 
 def show(found: MarketReport, console: Console) -> int:

@@ -1,7 +1,7 @@
 """A grid buys of the real cluster over signed HTTP: delivered by slot, nothing sold twice, cancelled in time.
 
 The buyer is composed in the test's own process, as a flexlond without Slurm composes it; the seller is the
-installed service. Jobs say what they draw (power=10kW), so the figures are those of the model.
+installed service. What it delivers is what the simulated meter read, for nothing else is told.
 """
 
 from __future__ import annotations
@@ -37,7 +37,26 @@ pytestmark = pytest.mark.slurm
 SLOT = 20
 WINDOW = 4
 NOTICE = 2 * SLOT
-FLEX = "flex: max-delay=15:00 power=10kW"
+FLEX = "flex: max-delay=15:00"
+SOLD = 2.5  # kW; a job of four GPUs draws 3.4
+POWER = {
+    "pue": 1.2,
+    "node_types": {
+        "gpu": {"idle_watts": 240.0, "cpu_watts": 6.0, "gpu_watts": {'""': 700.0, "h200": 700.0}}
+    },
+}
+# The meter's own coefficients are not quite FlexLon's.
+METER_OPTIONS = "--idle-watts 251 --cpu-watts 5.2 --gpu-watts 683 --pue 1.22 --other-watts 40"
+METER_DEFAULTS = Path("/etc/default/site-meter")
+METER = {
+    "source": "prometheus",
+    "url": "http://127.0.0.1:9109",
+    "query": "site_power_watts",
+    "unit": "W",
+    "refresh": 1.0,
+    "max_age": 8.0,
+    "max_kw": 30.0,
+}
 JOBS = 3  # of a node each, longer than the window and with generous limits
 DELIVERED = 0.95
 FLEXLOND = "/opt/flexlon/bin/flexlond"
@@ -50,6 +69,17 @@ def keygen(file: Path, name: str, role: str, port: int) -> str:
     words = ["--subscriber", name, "--role", role, "--uri", f"http://127.0.0.1:{port}/beckn"]
     argv = [FLEXLOND, "keygen", str(file), *words]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def metered(service: Callable[[str], Any]) -> Iterator[None]:
+    """The simulated meter of the site, with coefficients of its own."""
+    before = METER_DEFAULTS.read_text() if METER_DEFAULTS.exists() else None
+    METER_DEFAULTS.write_text(f'OPTIONS="{METER_OPTIONS}"\n')
+    service("site-meter").start()
+    yield
+    service("site-meter").stop()
+    METER_DEFAULTS.unlink() if before is None else METER_DEFAULTS.write_text(before)
 
 
 @pytest.fixture
@@ -149,7 +179,7 @@ def ordered(buyer: GridAgent, key: str) -> LotView | None:
 def batch(scene: Any, begin: int, minutes: int, seconds: int, count: int) -> list[int]:
     """Flexible jobs of a node each that their user wants to begin at a moment."""
     at = f"--begin={datetime.fromtimestamp(begin, UTC):%Y-%m-%dT%H:%M:%S}"
-    words = (f"-t{minutes}", "-c32", at, f"--comment={FLEX}")
+    words = (f"-t{minutes}", "-N1", "--gpus=4", at, f"--comment={FLEX}")
     return [scene.sbatch("alice", *words, wrap=f"sleep {seconds}") for _ in range(count)]
 
 
@@ -189,7 +219,7 @@ async def refused_beyond_capacity(buyer: GridAgent, start: int) -> str:
 
 
 async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or_cancelled(
-    scene: Any, trust: Path
+    scene: Any, trust: Path, metered: None
 ) -> None:
     envelope = {
         "windows": 12,
@@ -201,7 +231,8 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
     scene.act(
         [100.0] * 180,
         slot=SLOT,
-        power={"pue": 1.0},
+        power=POWER,
+        meter=METER,
         envelope=envelope,
         market=selling(),
     )
@@ -217,7 +248,7 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
         async def on_offer(slots: set[int]) -> bool:
             await buyer.would_pick("price", 0.0, 0, 0, -1.0)
             listings = buyer.work.buyer.listings.values()
-            return any(all(one.kw.get(at, 0.0) >= 1.0 for at in slots) for one in listings)
+            return any(all(one.kw.get(at, 0.0) >= SOLD for at in slots) for one in listings)
 
         wanted = {early, early + SLOT, *range(start, start + WINDOW * SLOT, SLOT)}
         while not await on_offer(wanted):
@@ -225,12 +256,12 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
             await asyncio.sleep(2)
 
         # One that is cancelled inside its notice, before it begins, releases its window.
-        other = buyer.add_need(8.0, early, early + 2 * SLOT, 500.0, "price").key
+        other = buyer.add_need(SOLD, early, early + 2 * SLOT, 500.0, "price").key
         cancelled = await wait_for(
             lambda: ordered(buyer, other), 2 * SLOT, lambda: f"{need_of(buyer, other)}"
         )
         assert window_of(scene, cancelled.order_id)["state"] == "planned"
-        key = buyer.add_need(8.0, start, start + WINDOW * SLOT, 500.0, "price").key
+        key = buyer.add_need(SOLD, start, start + WINDOW * SLOT, 500.0, "price").key
         first = await wait_for(
             lambda: ordered(buyer, key), 3 * SLOT, lambda: f"{need_of(buyer, key)}"
         )
