@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from flexlond.agents.grid.views import LotView, NeedView
 
-pytestmark = pytest.mark.slurm
+# By hand (docker/test --only 24.11 -- tests/slurm/test_market.py -m long): it wants a cluster of its own.
+pytestmark = [pytest.mark.slurm, pytest.mark.long]
 
 SLOT = 20
 WINDOW = 4
