@@ -26,8 +26,9 @@ from flexlond.agents.window_ports import WindowOrder
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
 from flexlond.daemon.admin_buying import BuyingCalls
+from flexlond.daemon.admin_guard import abort, deny
 from flexlond.daemon.admin_market import MarketCalls
-from flexlond.daemon.authority import is_operator, user_name
+from flexlond.daemon.authority import user_name
 from flexlond.daemon.check import Submission, check
 
 if TYPE_CHECKING:
@@ -55,12 +56,11 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         market: Market | None = None,
     ) -> None:
         """`reload` reads the configuration again; `poke` makes the loop's next cycle come at once."""
+        super().__init__(shell, market)
         self._agent = agent
-        self._shell = shell
         self._tz = tz
         self._reload = reload
         self._poke = poke
-        self._market = market
 
     async def Status(self, request: pb.Empty, context: Any) -> pb.StatusReply:
         """The state of the loop: open to everyone, it names no job."""
@@ -72,7 +72,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         jobs = [job for job in self._agent.jobs() if operator or job.uid == uid]
         if request.user:
             if not operator and request.user != await asyncio.to_thread(user_name, uid):
-                await _deny(
+                await deny(
                     context,
                     f"you see your own jobs only; the jobs of {request.user} are for operators",
                 )
@@ -84,7 +84,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         await self._own([request.job_id], context, "explained")
         view = self._agent.explain(request.job_id)
         if view is None:
-            await _abort(
+            await abort(
                 context,
                 grpc.StatusCode.NOT_FOUND,
                 f"FlexLon does not know job {request.job_id}: it has ended, or is newer than the last tick",
@@ -95,7 +95,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         """The last plan, by slot: open to everyone, it names no job."""
         view = self._agent.plan()
         if view is None:
-            await _abort(
+            await abort(
                 context,
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "there is no plan yet: the first cycle is not complete; try again",
@@ -142,7 +142,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
     async def Release(self, request: pb.ReleaseRequest, context: Any) -> pb.ReleaseReply:
         """Release jobs by name, or all."""
         if request.all == bool(request.job_ids):
-            await _abort(
+            await abort(
                 context, grpc.StatusCode.INVALID_ARGUMENT, "name job ids, or all: one of the two"
             )
         if request.all:
@@ -160,7 +160,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         await self._operator(context, "reload the configuration")
         detail = await self._reload()
         if self._shell.config_error:
-            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, detail)
+            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, detail)
         return pb.ModeReply(detail=detail)
 
     async def Drain(self, request: pb.Empty, context: Any) -> pb.DrainReply:
@@ -169,7 +169,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         view = await self._agent.drain()
         self._poke()
         if view.left < 0:
-            await _abort(
+            await abort(
                 context,
                 grpc.StatusCode.FAILED_PRECONDITION,
                 f"not drained: {view.detail}; call again",
@@ -192,9 +192,9 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         try:
             view = await self._agent.add_window(order, dry_run=request.dry_run)
         except sqlite3.Error as error:
-            await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, _not_stored(error))
+            await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, _not_stored(error))
         if view.window is None:
-            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, view.detail)
+            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, view.detail)
         if view.added:
             self._poke()
         return wire.added(view)
@@ -220,7 +220,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         try:
             view = await self._agent.cancel_window(request.window_id)
         except sqlite3.Error as error:
-            await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, _not_stored(error))
+            await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, _not_stored(error))
         if view is None:
             await _no_window(context, request.window_id)
         self._poke()
@@ -231,24 +231,8 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         span = (request.start, request.end) if request.start or request.end else None
         view = await self._agent.envelope(span)
         if isinstance(view, NoEnvelope):
-            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, view.why)
+            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, view.why)
         return wire.envelope(view)
-
-    async def _caller(self) -> tuple[int, bool]:
-        """The caller's uid and whether it is an operator's."""
-        uid = caller_uid()
-        return uid, await asyncio.to_thread(is_operator, uid, self._shell.settings.admin)
-
-    async def _operator(self, context: Any, what: str) -> None:
-        uid, operator = await self._caller()
-        _log.info("asked", what=what, uid=uid, granted=operator)
-        if not operator:
-            admin = self._shell.settings.admin
-            await _deny(
-                context,
-                f"uid {uid} may not {what}: only operators may (admin.operators: "
-                f"{', '.join(admin.operators) or 'none'}; group {admin.operator_group or 'none'})",
-            )
 
     async def _own(self, job_ids: Any, context: Any, what: str) -> None:
         """Refuse unless every job is the caller's; an unknown job looks like another's."""
@@ -257,20 +241,16 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
             return
         mine = {job.job_id for job in self._agent.jobs() if job.uid == uid}
         if others := [str(job_id) for job_id in job_ids if job_id not in mine]:
-            await _deny(
+            await deny(
                 context,
                 f"job {', '.join(others)} is not yours, or FlexLon does not know it: a job is {what} "
                 "by its owner or an operator",
             )
 
 
-async def _deny(context: Any, why: str) -> NoReturn:
-    await _abort(context, grpc.StatusCode.PERMISSION_DENIED, why)
-
-
 async def _no_window(context: Any, window_id: int) -> NoReturn:
     why = f"there is no window {window_id}: flexlonctl window list has those there are"
-    await _abort(context, grpc.StatusCode.NOT_FOUND, why)
+    await abort(context, grpc.StatusCode.NOT_FOUND, why)
 
 
 def _not_stored(error: sqlite3.Error) -> str:
@@ -278,8 +258,3 @@ def _not_stored(error: sqlite3.Error) -> str:
         f"nothing was changed, the store cannot be written ({error}): make room in daemon.state_dir, then ask"
         " again"
     )
-
-
-async def _abort(context: Any, code: grpc.StatusCode, why: str) -> NoReturn:
-    await context.abort(code, why)
-    raise AssertionError(why)  # abort raises; this line is for the type checker

@@ -7,19 +7,17 @@ says so. Source: protos/flexlon/admin/v1/admin.proto.
 # ruff: noqa: N802, ARG002 -- the names and signatures of the methods are gRPC's
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
-
-import grpc
+from typing import TYPE_CHECKING, Any
 
 from flexlond._pb import admin_pb2 as pb
 from flexlond.agents.grid.agent import GridAgent
 from flexlond.agents.grid.needs import NeedError
 from flexlond.agents.portfolio.agent import FlexAgent
+from flexlond.daemon.admin_guard import Guarded, refuse
 from flexlond.daemon.admin_wire import plain_fields
 
 if TYPE_CHECKING:
     from flexlond.agents.grid.views import DiscoverView, NeedView
-    from flexlond.daemon.market import Market
 
 NOT_HERE = (
     "this process does not buy flexibility now: [agents] grid_orchestrator is off, or it is not on the market"
@@ -27,13 +25,8 @@ NOT_HERE = (
 )
 
 
-class BuyingCalls:
-    """The calls; `_market` and `_operator` are those of the service."""
-
-    _market: Market | None
-
-    async def _operator(self, context: Any, what: str) -> None:
-        raise NotImplementedError
+class BuyingCalls(Guarded):
+    """What AdminService answers about buying."""
 
     async def Discover(self, request: pb.DiscoverRequest, context: Any) -> pb.DiscoverReply:
         """What would be bought now, and why; nothing is bought."""
@@ -44,7 +37,7 @@ class BuyingCalls:
                 request.goal, request.kw, request.start, request.end, request.budget_gbp
             )
         except NeedError as error:
-            await _refuse(context, str(error))
+            await refuse(context, str(error))
         return discover(view)
 
     async def AddNeed(self, request: pb.NeedRequest, context: Any) -> pb.BuyingNeed:
@@ -56,7 +49,7 @@ class BuyingCalls:
                 request.kw, request.start, request.end, request.budget_gbp, request.goal
             )
         except NeedError as error:
-            await _refuse(context, str(error))
+            await refuse(context, str(error))
         return need(view)
 
     async def ListNeeds(self, request: pb.Empty, context: Any) -> pb.NeedsReply:
@@ -72,7 +65,7 @@ class BuyingCalls:
         await self._operator(context, "cancel an order")
         buyer = await self._buyer(context)
         if why := buyer.cancel(request.order_id):
-            await _refuse(context, why)
+            await refuse(context, why)
         return pb.ModeReply(
             detail="the seller is asked; flexlonctl market needs shows what it answers"
         )
@@ -84,13 +77,8 @@ class BuyingCalls:
         if found is None and isinstance(portfolio, FlexAgent):
             found = portfolio.buying
         if not isinstance(found, GridAgent):
-            await _refuse(context, NOT_HERE)
+            await refuse(context, NOT_HERE)
         return found
-
-
-async def _refuse(context: Any, why: str) -> NoReturn:
-    await context.abort(grpc.StatusCode.FAILED_PRECONDITION, why)
-    raise AssertionError(why)  # abort raises; this line is for the type checker
 
 
 def discover(view: DiscoverView) -> pb.DiscoverReply:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 
@@ -17,10 +17,8 @@ from flexlond.agents.market.agent import SellerAgent
 from flexlond.agents.portfolio.agent import FlexAgent
 from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
+from flexlond.daemon.admin_guard import Guarded, abort, refuse
 from flexlond.daemon.authority import user_name
-
-if TYPE_CHECKING:
-    from flexlond.daemon.market import Market
 
 _NOBODY = (
     "this process sells nothing: it needs an identity of compute_flex or asset_site as BPP "
@@ -28,13 +26,8 @@ _NOBODY = (
 )
 
 
-class MarketCalls:
+class MarketCalls(Guarded):
     """What AdminService answers about the market."""
-
-    _market: Market | None
-
-    async def _operator(self, context: Any, what: str) -> None:
-        raise NotImplementedError
 
     async def Offers(self, request: pb.Empty, context: Any) -> pb.OffersReply:
         """What is for sale, slot by slot."""
@@ -52,12 +45,12 @@ class MarketCalls:
         await self._operator(context, "show an order")
         found = (await self._seller(context)).order(request.order_id)
         if found is None:
-            await context.abort(
+            await abort(
+                context,
                 grpc.StatusCode.NOT_FOUND,
                 f"there is no order {request.order_id}, or several begin so: flexlonctl orders has those there "
                 "are",
             )
-            raise AssertionError
         return wire.order(found)
 
     async def DecideOrder(self, request: pb.DecideOrderRequest, context: Any) -> pb.ModeReply:
@@ -70,13 +63,13 @@ class MarketCalls:
         except sqlite3.Error as error:
             done, detail = False, f"nothing was changed, the journal cannot be written ({error})"
         if not done:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, detail)
+            await refuse(context, detail)
         return pb.ModeReply(detail=detail)
 
     async def _seller(self, context: Any) -> SellerAgent:
-        for agent in self._market.agents.values() if self._market else ():
-            found = agent.selling if isinstance(agent, FlexAgent) else agent
-            if isinstance(found, SellerAgent):
-                return found
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, _NOBODY)
-        raise AssertionError
+        agents = self._market.agents.values() if self._market else ()
+        selling = (one.selling if isinstance(one, FlexAgent) else one for one in agents)
+        found = next((one for one in selling if isinstance(one, SellerAgent)), None)
+        if found is None:
+            await refuse(context, _NOBODY)
+        return found

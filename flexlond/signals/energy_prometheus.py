@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from flexlond.signals.fetching import Advice, get_json
+from flexlond.signals.meter_prometheus import series_of
 from flexlond.signals.rows import SignalError, number
 
 if TYPE_CHECKING:
@@ -59,16 +60,7 @@ async def read_samples(
 
 def parse_matrix(reply: Any) -> Sequence[tuple[tuple[tuple[str, str], ...], Samples]]:
     """(labels, samples) of each series; a value that is no number is left out. Raises SignalError."""
-    if not isinstance(reply, dict) or reply.get("status") != "success":
-        raise SignalError("the answer is no successful query's")
-    data = reply.get("data")
-    if not isinstance(data, dict) or data.get("resultType") != "matrix":
-        kind = data.get("resultType") if isinstance(data, dict) else None
-        raise SignalError(f"the query answers a {str(kind)[:20]!r}, not a matrix of samples")
-    result = data.get("result")
-    if not isinstance(result, list):
-        raise SignalError("the answer has no list of series")
-    return [_series(one) for one in result]
+    return [_series(one) for one in series_of(reply, "matrix", "a matrix of samples")]
 
 
 def _series(one: Any) -> tuple[tuple[tuple[str, str], ...], Samples]:

@@ -73,19 +73,24 @@ class PrometheusMeter:
 
 def parse_vector(reply: Any) -> Sequence[tuple[float, float]]:
     """(time, value) of each series; a value that is no number is NaN. Raises SignalError."""
-    if not isinstance(reply, dict) or reply.get("status") != "success":
-        raise SignalError("the answer is no successful query's")
-    data = reply.get("data")
-    if not isinstance(data, dict) or data.get("resultType") != "vector":
-        kind = data.get("resultType") if isinstance(data, dict) else None
-        raise SignalError(f"the query answers a {str(kind)[:20]!r}, not a vector")
-    result = data.get("result")
-    if not isinstance(result, list):
-        raise SignalError("the answer has no list of series")
     found: list[tuple[float, float]] = []
-    for series in result:
+    for series in series_of(reply, "vector", "a vector"):
         sample = series.get("value") if isinstance(series, dict) else None
         if not isinstance(sample, list) or len(sample) != 2 or math.isnan(number(sample[0])):
             raise SignalError("a series has no sample [time, value]")
         found.append((number(sample[0]), number(sample[1])))
     return found
+
+
+def series_of(reply: Any, kind: str, words: str) -> list[Any]:
+    """The series of a query's answer of this `kind`, which people call `words`. Raises SignalError."""
+    if not isinstance(reply, dict) or reply.get("status") != "success":
+        raise SignalError("the answer is no successful query's")
+    data = reply.get("data")
+    if not isinstance(data, dict) or data.get("resultType") != kind:
+        other = data.get("resultType") if isinstance(data, dict) else None
+        raise SignalError(f"the query answers a {str(other)[:20]!r}, not {words}")
+    result = data.get("result")
+    if not isinstance(result, list):
+        raise SignalError("the answer has no list of series")
+    return result
