@@ -25,7 +25,7 @@ from flexlond.agents.envelope_ports import (
 from flexlond.agents.ports import DrainView
 from flexlond.agents.window_ports import refused as no_window
 from flexlond.auth.credentials import ClientCredentials
-from flexlond.daemon import admin as admin_module
+from flexlond.daemon import admin_guard as guard_module
 from flexlond.daemon.admin_server import AdminServer, AdminSocketError, answers
 from flexlond.daemon.shell import Shell
 from flexlond.model.settings import AdminSettings, Settings
@@ -43,7 +43,7 @@ def caller(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Who calls, as far as the handlers know; the credential itself is checked all the same."""
 
     def become(uid: int) -> None:
-        monkeypatch.setattr(admin_module, "caller_uid", lambda: uid)
+        monkeypatch.setattr(guard_module, "caller_uid", lambda: uid)
 
     return become
 
