@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,7 @@ def _slots(text: str) -> dict[int, float]:
 
 def _rows(path: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0) as db:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0)) as db:
             return [tuple(row) for row in db.execute(sql, values)]
     except sqlite3.Error:
         return []
