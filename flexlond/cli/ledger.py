@@ -1,8 +1,9 @@
 """flexlonctl ledger: verify, prove from and export the ledger, from its own file.
 
 Law: reads the file, read-only, with the daemon running or not; asks nobody and writes only the files it is told
-to. Exit codes: 0 done and everything holds; 1 something does not hold; 2 it cannot be read, or the command line
-is wrong. Without --key the key that the file names is used, and said: that shows damage, not a forger.
+to; `erase` alone asks flexlond, which is the file's one writer. Exit codes: 0 done and everything holds; 1
+something does not hold; 2 it cannot be read, or the command line is wrong. Without --key the key that the file
+names is used, and said: that shows damage, not a forger.
 """
 
 # ruff: noqa: FBT001, FBT002, PLR0917 -- typer makes options of parameters
@@ -221,6 +222,26 @@ def new_key(
     with os.fdopen(fd, "wb") as file:
         file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
     print(f"{out}: written; keep a copy where it is safe, and never beside the ledger")
+
+
+@app.command()
+def erase(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument(help="The user, as Slurm has the name.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase what the ledger has in clear of a user: name, account, job names. Asked of flexlond; for operators.
+
+    No entry and no hash changes: all proofs and checkpoints stay valid. Exports with --personal are not undone.
+    """
+    from flexlond.cli.asking import ask, messages, say
+    from flexlond.cli.client import LONG_TIMEOUT
+
+    if not yes:
+        typer.confirm(f"erase the clear text of {user} for good?", abort=True)
+    reply = ask(context, "ErasePerson", messages().EraseRequest(user=user), LONG_TIMEOUT)
+    say(reply, json, reply.detail)
 
 
 @contextmanager
