@@ -41,6 +41,7 @@ Personal = Annotated[
     bool, typer.Option("--personal", help="With the clear text of personal data and its salts.")
 ]
 DEFAULT = Path("/var/lib/flexlon/ledger.db")
+SETTLEMENTS = Path("/var/lib/flexlon/settlement.db")
 
 _BROKEN, _UNREADABLE = 1, 2
 
@@ -166,6 +167,37 @@ def export(
             f"verify with: flexlon-verify --key {keys[0].text} {out}",
         ],
     )
+
+
+@app.command()
+def bundle(
+    order: Annotated[str, typer.Argument(help="The order's id.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    ledger: File = DEFAULT,
+    store: Annotated[Path, typer.Option(help="The settlement file.")] = SETTLEMENTS,
+    key: Keys = None,
+) -> None:
+    """Write what an order came to, with its proofs: for its buyer, who checks it with flexlon-verify."""
+    import json
+    from contextlib import closing
+
+    from flexlond.settlement.bundle import bundle as bundle_of
+    from flexlond.settlement.database import SettlementStoreError
+    from flexlond.settlement.store import SettlementStore
+
+    if not store.is_file():
+        _fail(f"{store}: there is no settlement file here; name it with --store", _UNREADABLE)
+    with _reading(ledger) as reader:
+        keys = _keys(key, reader)
+        try:
+            with closing(SettlementStore(store)) as opened:
+                made = bundle_of(reader, keys, opened, order)
+        except SettlementStoreError as error:
+            _fail(str(error), _UNREADABLE)
+    text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    _write(out, lambda path: path.write_text(text, "utf-8"))
+    records = sum(len(part["records"]) for part in made["parts"])
+    print(f"{out}: {records} records of {len(made['parts'])} dates, with their proofs")
 
 
 @app.command("list")

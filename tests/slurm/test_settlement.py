@@ -180,7 +180,7 @@ def as_flexlon(*words: str, check: bool = True) -> subprocess.CompletedProcess[s
 
 def stranger(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """flexlon-verify as it was handed over, run by nobody in a folder that has nothing else."""
-    argv = ["runuser", "-u", "nobody", "--", f"{FLEXLON}/python", "-I", "./flexlon-verify"]
+    argv = ["runuser", "-u", "nobody", "--", f"{FLEXLON}/python", "-I", "flexlon-verify"]
     return subprocess.run(
         [*argv, "--key", "ledger.pub", *words],
         capture_output=True,
@@ -360,11 +360,18 @@ async def test_an_order_is_sold_delivered_metered_settled_exported_and_proved(
     as_flexlon("statement", dates[0][:7], "--site", "The cluster", "--output", str(page))
     assert order_id in page.read_text()
 
-    proved(known, dates, elsewhere, wait_for)
+    proved(known, (order_id, claimed), dates, elsewhere, wait_for)
 
 
-def proved(known: Told, dates: Sequence[str], folder: Path, wait_for: Callable[..., Any]) -> None:
+def proved(
+    known: Told,
+    order: tuple[str, int],
+    dates: Sequence[str],
+    folder: Path,
+    wait_for: Callable[..., Any],
+) -> None:
     """The ledger holds for its operator, and for somebody who has export, public key and verifier only."""
+    order_id, claimed = order
     with closing(SettlementStore(STATE / "settlement.db")) as store:
         marks = {}
         for date in dates:
@@ -389,42 +396,51 @@ def proved(known: Told, dates: Sequence[str], folder: Path, wait_for: Callable[.
     wait_for(lambda: set(marks) <= set(entries()), 60, what="the settlement is in the ledger")
     noted = entries()
     assert {name: noted[name]["body"]["digest"] for name in marks} == marks
-    number = max(noted[name]["entry"] for name in marks)
+    of_order = [one for one in noted.values() if one["body"].get("order") == order_id]
+    assert sum(one["body"]["claimed_wh"] for one in of_order) >= claimed  # of every version
+    number = max(one["entry"] for one in noted.values())
     wait_for(lambda: signed() > number, 60, what="it is under a signed checkpoint")
 
+    handed_over(known, number, order_id, folder)
+    held = stranger(folder, "ledger.jsonl", "--checkpoint", "sent.json")
+    assert held.returncode == 0, held.stderr
+    held = stranger(folder, "proof.json")
+    assert held.returncode == 0, held.stderr
+    held = stranger(folder, "order.json", "--json")
+    assert held.returncode == 0, held.stderr
+    assert json.loads(held.stdout)["claimed_wh"] == claimed
+    text = (folder / "ledger.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    kinds = {one.get("kind") for one in lines}
+    whole = {"configuration", "signal", "decision", "intent", "effect", "message", "settlement"}
+    assert whole <= kinds, kinds
+
+    # And it is the export that was verified: with a figure changed it does not hold.
+    mark = marks[max(marks)]
+    (folder / "ledger.jsonl").write_text(text.replace(mark, mark[::-1]))
+    assert stranger(folder, "ledger.jsonl").returncode == 1
+
+
+def handed_over(known: Told, number: int, order_id: str, folder: Path) -> None:
+    """Export, a proof, the order's bundle, the verifier, and what the buyer was sent: to the stranger."""
     (folder / "ledger.pub").write_text(as_flexlon("ledger", "key").stdout)
     mine = STATE / "handed-over"
+    mine.mkdir()
+    shutil.chown(mine, "flexlon")
+    key = (folder / "ledger.pub").read_text().strip()
     as_flexlon(
-        *("ledger", "export", "--out", f"{mine}.jsonl", "--verifier", f"{mine}.verifier"),
-        *("--key", (folder / "ledger.pub").read_text().strip()),
+        *("ledger", "export", "--out", f"{mine}/ledger.jsonl", "--key", key),
+        *("--verifier", f"{mine}/flexlon-verify"),
     )
-    as_flexlon("ledger", "prove", str(number), "--out", f"{mine}.proof")
-    shutil.copy(f"{mine}.jsonl", folder / "ledger.jsonl")
-    shutil.copy(f"{mine}.proof", folder / "proof.json")
-    shutil.copy(f"{mine}.verifier", folder / "flexlon-verify")
+    as_flexlon("ledger", "prove", str(number), "--out", f"{mine}/proof.json")
+    as_flexlon("ledger", "bundle", order_id, "--out", f"{mine}/order.json")
+    for file in mine.iterdir():
+        shutil.copy(file, folder)
     (checkpoint,) = [
         one["settlementAttributes"]
         for one in known.status["settlements"]
         if one["settlementAttributes"]["@type"] == "LedgerCheckpoint"
     ]
-    (folder / "sent.json").write_text(json.dumps(checkpoint))  # as the buyer got it in on_status
+    (folder / "sent.json").write_text(json.dumps(checkpoint))  # as it came in on_status
     for file in folder.iterdir():
-        file.chmod(0o755 if file.name == "flexlon-verify" else 0o644)
-
-    held = stranger(folder, "ledger.jsonl", "--checkpoint", "sent.json")
-    assert held.returncode == 0, held.stderr
-    held = stranger(folder, "proof.json")
-    assert held.returncode == 0, held.stderr
-    assert next(iter(marks.values())) in (folder / "ledger.jsonl").read_text()
-    kinds = {
-        json.loads(line).get("kind")
-        for line in (folder / "ledger.jsonl").read_text().splitlines()[1:]
-        if line.startswith("{")
-    }
-    assert {"intent", "effect", "message", "signal", "settlement", "configuration"} <= kinds, kinds
-
-    # And it is the export that was verified: with a figure changed it does not hold.
-    text = (folder / "ledger.jsonl").read_text()
-    mark = marks[max(marks)]
-    (folder / "ledger.jsonl").write_text(text.replace(mark, mark[::-1]))
-    assert stranger(folder, "ledger.jsonl").returncode == 1
+        file.chmod(0o644)
