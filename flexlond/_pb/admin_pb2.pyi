@@ -1038,3 +1038,17 @@ class DecideOrderRequest(_message.Message):
     order_id: str
     accept: bool
     def __init__(self, order_id: _Optional[str] = ..., accept: _Optional[bool] = ...) -> None: ...
+
+class EraseRequest(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    def __init__(self, user: _Optional[str] = ...) -> None: ...
+
+class EraseReply(_message.Message):
+    __slots__ = ("entries", "detail")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    detail: str
+    def __init__(self, entries: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...

@@ -11,7 +11,15 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, stop_views, stopper, views, window_power, windows
+from flexlond.agents import (
+    adjusting,
+    plan_views,
+    stop_views,
+    stopper,
+    views,
+    window_power,
+    windows,
+)
 from flexlond.agents.asset_ports import AssetsView
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
@@ -173,10 +181,12 @@ class ComputeFlex(Loop):
                 )
             others = tuple(one for one in self.windows if one is not replaced)
             made: list[Window] = []
+            profile = adjusting.profile_of(self.settings.settlement)
 
             def make(without: Plan) -> Window:
                 peak_kw, planning = self._peaks.highest(now), self.settings.planning
-                made.append(windows.make(order, without, planning, now, peak_kw=peak_kw))
+                window = windows.make(order, without, planning, now, peak_kw=peak_kw)
+                made.append(adjusting.guarded(window, without, profile))
                 return made[0]
 
             trial = await self._planning.trial(
@@ -260,7 +270,11 @@ class ComputeFlex(Loop):
             power={},
             tail=stop_views.tail(self.settings, trial.stopping),
         )
-        return windows.unkept(order, window, shown)
+        if why := windows.unkept(order, window, shown):
+            return why
+        profile = adjusting.profile_of(self.settings.settlement)
+        standing = [one for one in (*self.windows, window) if one.binds(self._clock())]
+        return adjusting.raises(standing, trial.without, trial.under, profile)
 
     def _made_before(self, window: Window) -> AddedView:
         """The answer to an order that has its window already."""
