@@ -188,6 +188,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
             request.down_kw if which == "down_kw" else math.nan,
             name,
             request.replaces,
+            allow_rebound=request.allow_rebound,
         )
         try:
             view = await self._agent.add_window(order, dry_run=request.dry_run)
