@@ -99,7 +99,9 @@ def least(found: Choices, cap: float) -> Least:
     share = values[: len(row)]
     order = np.lexsort((-share, row))
     top = order[np.searchsorted(row[order], np.arange(int(row.max()) + 1))]
-    start = dict(zip(found.job[top].tolist(), np.ceil(found.start[top]).astype(int).tolist(), strict=True))
+    start = dict(
+        zip(found.job[top].tolist(), np.ceil(found.start[top]).astype(int).tolist(), strict=True)
+    )
     return Least(count, values[len(row) :] > 0.5, start)
 
 
@@ -127,7 +129,9 @@ def _model(
     model.row_lower_ = np.append(np.full(days, -highspy.kHighsInf), np.ones(jobs))
     model.row_upper_ = np.append(np.full(days, cap), np.ones(jobs))
     model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_ = np.searchsorted(column[order], np.arange(size + days + 1)).astype(np.int32)
+    model.a_matrix_.start_ = np.searchsorted(column[order], np.arange(size + days + 1)).astype(
+        np.int32
+    )
     model.a_matrix_.index_ = rows[order].astype(np.int32)
     model.a_matrix_.value_ = value[order]
     kind = highspy.HighsVarType
