@@ -3,8 +3,9 @@
 Run in the project's directory: python -m tests.perf.envelope [--only prices|time] [--queues N]
 
 Prices: per queue, each step (offered or withheld) against HiGHS on the whole question: the cost of giving the
-same kW less the cost of giving none; and the curves that do not rise in kW and price from step to step. The exact
-solver has SECONDS for a re-plan, of which none here needs one: a crowded machine gives the same figures. Time: 8 windows x 4 depths with 10,000 pending jobs, gaps beside.
+same kW less the cost of giving none; and the curves that do not rise in kW and price from step to step. The
+exact solver has SECONDS for a re-plan, of which none here needs one: a crowded machine gives the same figures.
+Time: 8 windows x 4 depths with 10,000 pending jobs, gaps beside.
 """
 
 from __future__ import annotations
