@@ -139,8 +139,8 @@ def comes_back(order: WindowOrder, window: Window, trial: Trial, now: int) -> st
         return ""
     return (
         f"what it defers comes back above the rebound cap: {float(found.kw[worst]):.4g} kW are planned at "
-        f"{format_moment(found.grid.slot_start(worst))}, {float(caps[worst]):.4g} kW are the most: order less or "
-        "a shorter window, or give --allow-rebound"
+        f"{format_moment(found.grid.slot_start(worst))}, {float(caps[worst]):.4g} kW are the most: order "
+        "less or a shorter window, or give --allow-rebound"
     )
 
 

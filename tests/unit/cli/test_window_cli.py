@@ -98,13 +98,12 @@ def test_a_dry_run_says_what_it_costs_and_which_jobs_move(
     assert asked.endswith("dry_run=True")
 
 
-@pytest.mark.parametrize("allowed", [True, False])
-def test_what_comes_back_may_be_allowed(
-    ctl: Callable[..., Result], agent: FakeAgent, allowed: bool
-) -> None:
-    words = ("--from", "now+1hour", "--to", "now+3hours", "--cap", "800kW")
-    assert ctl("add", *words, *(["--allow-rebound"] if allowed else [])).exit_code == 0
-    assert f"allow_rebound={allowed}" in agent.calls[0]
+def test_what_comes_back_may_be_allowed(ctl: Callable[..., Result], agent: FakeAgent) -> None:
+    words = ("add", "--from", "now+1hour", "--to", "now+3hours", "--cap", "800kW")
+    assert [ctl(*words, *more).exit_code for more in ((), ("--allow-rebound",))] == [0, 0]
+    without, with_it = agent.calls
+    assert "allow_rebound=False" in without
+    assert "allow_rebound=True" in with_it
 
 
 def test_a_reduction_is_asked_for_with_down(ctl: Callable[..., Result], agent: FakeAgent) -> None:
