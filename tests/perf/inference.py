@@ -221,12 +221,14 @@ def hours_ahead(policy: Saying, case: Case, over: NDArray[np.bool_]) -> str:
 
 
 def kept_back(policy: Saying, case: Case, run: Run, over: NDArray[np.bool_]) -> str:
-    """Of each day that is `over` (D,): kg kept for jobs yet to come when it began, and what these emitted."""
+    """Of each day that is `over` (D,): kg kept for jobs yet to come when it began, what these emitted, and the
+    most that such jobs emitted on a day before it."""
     later, begin = of_later_jobs(case, run), case.grid.start // DAY * DAY
     words = []
     for day in np.flatnonzero(over).tolist():
         name = f"carbon cap of {day_of(begin + day * DAY, UTC)} (site)"
-        words.append(f"{policy.kept_back.get(name, 0.0):.0f} ({later[day]:.0f})")
+        most = later[:day].max(initial=0.0)
+        words.append(f"{policy.kept_back.get(name, 0.0):.0f} ({later[day]:.0f}, {most:.0f})")
     return ", ".join(words)
 
 
@@ -332,7 +334,7 @@ def feasible(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
             f"         hours before their end from when on the plans said so: {hours_ahead(ours, case, over)}"
         )
         print(
-            "         kg kept for jobs yet to come when the day began (what they emitted): "
+            "         kg kept for jobs to come when the day began (what they emitted, most before): "
             f"{kept_back(ours, case, runs[1], over)}"
         )
 
