@@ -35,7 +35,7 @@ from flexlond.model.settings import PlanningSettings
 from flexlond.planning.account import slot_power
 from flexlond.planning.carbon_days import day_of
 from flexlond.planning.pools import Room
-from tests.perf.clairvoyant import choices, least
+from tests.perf.clairvoyant import choices, least, left_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -324,9 +324,12 @@ def shown(
 def feasible(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
     """Print which of the days above `cap` (kg) could have been kept under it, and what was known of them."""
     span = np.ceil(np.minimum(case.trace.runtime, case.trace.limit)).astype(np.int64)
-    possible = choices(case, span)
+    possible = choices(case, span, runs[0])
+    nodes = left_by(case, possible, runs[0])
     print(
-        f"         days above it in any schedule, all jobs known: at least {least(possible, cap)}"
+        "         days above it in any schedule, all jobs known: at least "
+        f"{least(possible, cap)}; on the nodes that other jobs leave as soon as possible: at least "
+        f"{least(possible, cap, nodes)}"
     )
     over = by_day(case, runs[1]) > cap * 1.0005
     if over.any():
