@@ -75,17 +75,27 @@ def _whole(case: Case, span: NDArray[np.int64]) -> TimeGrid:
     return TimeGrid(grid.start, grid.slot_seconds, -(-(last - grid.start) // grid.slot_seconds))
 
 
-def least(found: Choices, cap: float, nodes: Rows | None = None) -> int:
-    """The fewest days above `cap` kg that any schedule has; `nodes` are those of `left_by`."""
+def least(found: Choices, cap: float, nodes: Rows | None = None) -> tuple[int, float]:
+    """The fewest days above `cap` kg that any schedule has, and the fewest kg above it on all days together.
+
+    `nodes` are those of `left_by`.
+    """
     import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
 
-    solver = highspy.Highs()
-    limits = {"threads": 1, "time_limit": _SECONDS, "mip_rel_gap": _GAP}
-    for name, value in {"output_flag": False, **limits}.items():
-        solver.setOptionValue(name, value)
-    solver.passModel(_model(highspy, found, cap, nodes))
-    solver.run()
-    return max(0, math.ceil(float(solver.getInfo().mip_dual_bound) - _NEAR))
+    bounds = []
+    for days in (True, False):
+        solver = highspy.Highs()
+        limits = {"threads": 1, "time_limit": _SECONDS, "mip_rel_gap": _GAP}
+        for name, value in {"output_flag": False, **limits}.items():
+            solver.setOptionValue(name, value)
+        solver.passModel(_model(highspy, found, cap, nodes, days=days))
+        solver.run()
+        info = solver.getInfo()
+        if not days and solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            bounds.append(float("nan"))
+        else:
+            bounds.append(float(info.mip_dual_bound if days else info.objective_function_value))
+    return max(0, math.ceil(bounds[0] - _NEAR)), bounds[1]
 
 
 def left_by(case: Case, found: Choices, run: Run) -> Rows:
@@ -113,39 +123,44 @@ def left_by(case: Case, found: Choices, run: Run) -> Rows:
     return row, column, value, most
 
 
-def _model(highspy: Any, found: Choices, cap: float, nodes: Rows | None) -> Any:
-    """Columns: the mixtures, then a 0/1 of each day above `cap`; rows: the days, the jobs, the `nodes`."""
+def _model(highspy: Any, found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> Any:
+    """Columns: the mixtures, then of each day a 0/1 that it is above `cap`, or the kg by which it is.
+
+    Rows: the days, the jobs, the `nodes`.
+    """
     _, row = np.unique(found.job, return_inverse=True)
-    jobs, (size, days) = int(row.max()) + 1, found.kg.shape
+    jobs, (size, count) = int(row.max()) + 1, found.kg.shape
     # A job's mixtures together make one: so much is emitted on a day at most.
-    most = np.zeros((jobs, days))
+    most = np.zeros((jobs, count))
     np.maximum.at(most, row, found.kg)
     slack = np.maximum(most.sum(axis=0) - cap, 0.0)
     at, day = np.nonzero(found.kg > 0)
-    column = np.concatenate([at, np.arange(size), size + np.arange(days)])
-    rows = np.concatenate([day, days + row, np.arange(days)])
-    value = np.concatenate([found.kg[at, day], np.ones(size), -slack])
-    lower = np.append(np.full(days, -highspy.kHighsInf), np.ones(jobs))
-    upper = np.append(np.full(days, cap), np.ones(jobs))
+    column = np.concatenate([at, np.arange(size), size + np.arange(count)])
+    rows = np.concatenate([day, count + row, np.arange(count)])
+    value = np.concatenate([found.kg[at, day], np.ones(size), -(slack if days else np.ones(count))])
+    lower = np.append(np.full(count, -highspy.kHighsInf), np.ones(jobs))
+    upper = np.append(np.full(count, cap), np.ones(jobs))
     if nodes is not None:
         rows, column, value, upper = (
             np.concatenate([one, more])
             for one, more in zip(
-                (rows, column, value, upper), (days + jobs + nodes[0], *nodes[1:]), strict=True
+                (rows, column, value, upper), (count + jobs + nodes[0], *nodes[1:]), strict=True
             )
         )
         lower = np.append(lower, np.full(len(nodes[3]), -highspy.kHighsInf))
     order = np.lexsort((rows, column))
     model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = size + days, len(upper)
-    model.col_cost_ = np.append(np.zeros(size), np.ones(days))
-    model.col_lower_, model.col_upper_ = np.zeros(size + days), np.ones(size + days)
+    model.num_col_, model.num_row_ = size + count, len(upper)
+    model.col_cost_ = np.append(np.zeros(size), np.ones(count))
+    model.col_lower_ = np.zeros(size + count)
+    model.col_upper_ = np.append(np.ones(size), np.full(count, 1.0 if days else np.inf))
     model.row_lower_, model.row_upper_ = lower, upper
     model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    starts = np.searchsorted(column[order], np.arange(size + days + 1))
+    starts = np.searchsorted(column[order], np.arange(size + count + 1))
     model.a_matrix_.start_ = starts.astype(np.int32)
     model.a_matrix_.index_ = rows[order].astype(np.int32)
     model.a_matrix_.value_ = value[order]
-    kind = highspy.HighsVarType
-    model.integrality_ = [kind.kContinuous] * size + [kind.kInteger] * days
+    if days:
+        kind = highspy.HighsVarType
+        model.integrality_ = [kind.kContinuous] * size + [kind.kInteger] * count
     return model

@@ -315,7 +315,8 @@ def shown(
             over = days > cap * 1.0005
             print(
                 f"         cap {cap:.1f} kg a day ({times:g}): {int(over.sum())} of {len(days)} days above it"
-                f" {np.flatnonzero(over).tolist()}, by {np.round(100 * (days[over] / cap - 1), 1).tolist()} %"
+                f" {np.flatnonzero(over).tolist()}, by {np.round(100 * (days[over] / cap - 1), 1).tolist()} %,"
+                f" {np.maximum(days - cap, 0.0).sum():.1f} kg together"
             )
     if cap:
         feasible(case, cap, runs, ours)
@@ -325,12 +326,17 @@ def feasible(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
     """Print which of the days above `cap` (kg) could have been kept under it, and what was known of them."""
     span = np.ceil(np.minimum(case.trace.runtime, case.trace.limit)).astype(np.int64)
     possible = choices(case, span, runs[0])
-    nodes = left_by(case, possible, runs[0])
-    print(
-        "         days above it in any schedule, all jobs known: at least "
-        f"{least(possible, cap)}; on the nodes that other jobs leave as soon as possible: at least "
-        f"{least(possible, cap, nodes)}"
-    )
+    for words, nodes in (
+        ("all jobs known", None),
+        (
+            "on the nodes that other jobs leave as soon as possible",
+            left_by(case, possible, runs[0]),
+        ),
+    ):
+        fewest, kg = least(possible, cap, nodes)
+        print(
+            f"         in any schedule, {words}: at least {fewest} days above it, {kg:.1f} kg together"
+        )
     over = by_day(case, runs[1]) > cap * 1.0005
     if over.any():
         print(
