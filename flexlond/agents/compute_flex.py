@@ -201,6 +201,9 @@ class ComputeFlex(Loop):
             window = made[0]
             if order.order_id and (why := self._unkept(order, window, trial)):
                 return refused(why)
+            above = windows.comes_back(order, window, trial, now)
+            if above and not dry_run:
+                return refused(above)
             if not dry_run:
                 window = self._store.add_window(window, order.replaces)
                 ended = () if replaced is None else (replace(replaced, cancelled=now),)
@@ -221,6 +224,8 @@ class ComputeFlex(Loop):
                 if dry_run
                 else f"window {window.window_id} is in force{held}"
             )
+            if above:
+                fixed += f"; it would be refused: {above}"
             if self.settings.licence.taking_part and not held:
                 fixed += "; Slurm itself keeps it for jobs with the kw licence"
             return AddedView(

@@ -192,6 +192,7 @@ class AdminService(MarketCalls, BuyingCalls, LedgerCalls, admin_pb2_grpc.AdminSe
             request.down_kw if which == "down_kw" else math.nan,
             name,
             request.replaces,
+            allow_rebound=request.allow_rebound,
         )
         try:
             view = await self._agent.add_window(order, dry_run=request.dry_run)
