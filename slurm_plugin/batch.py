@@ -20,7 +20,7 @@ from flexlond.model.job import Job, JobState
 from flexlond.slurm.command import SlurmCommandError
 from slurm_plugin import lineage, policy
 from slurm_plugin.outcome import complaints_about, took_effect
-from slurm_plugin.pace import PaceEntry
+from slurm_plugin.pace import LOOKED_AT, PaceEntry
 from slurm_plugin.parts import Item, Later, Parts, done, missing, result_of, vanished
 from slurm_plugin.policy import Facts
 from slurm_plugin.resume import ResumeEntry
@@ -171,6 +171,9 @@ class Batch:
                 verdict = refuse("unreadable", "a row of the queue could not be understood")
             elif not item.facts.warned and not self._allowed(verdict.verb):
                 verdict = refuse("rate", "too many actions this minute: ask again later")
+        pace = item.facts.pace
+        if isinstance(verdict, Refusal) and verdict.code == "throttle-changed" and pace is not None:
+            self._p.pace.arm(replace(pace, left_alone=True, due=item.facts.now + LOOKED_AT))
         if isinstance(verdict, Refusal):
             item.result = result_of(item, verdict.outcome, verdict.code, verdict.detail)
         else:

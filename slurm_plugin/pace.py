@@ -1,10 +1,11 @@
 """Slowed arrays and when each gets its own throttle back: one file per array, read by the resume timer.
 
 Law: an entry is on the disk before the throttle is set. A throttle that is not the one we set is somebody
-else's and stays; one that is put back is the owner's own, as it was read before our first change. What was
-put back is looked at again SETTLED later, because slurmctld that is killed within 5 s of a change forgets it.
-`put_back_due` needs neither the helper nor the daemon: Slurm's commands alone. In doubt it puts back. Epoch
-seconds, tasks.
+else's and stays, also where it is the owner's own again (slurmctld that forgot ours looks alike: then the
+array is no longer slowed, which harms nobody). One that is put back is the owner's own, as it was read before
+our first change. What was put back is looked at again SETTLED later, because slurmctld that is killed within
+5 s of a change forgets it. `put_back_due` needs neither the helper nor the daemon: Slurm's commands alone. In
+doubt it puts back. Epoch seconds, tasks.
 
 Measured on 24.11: an Operator may set it, and the owner; running tasks run on; the array is not split; 0
 takes the throttle away. At its limit an array has no begin time (EligibleTime Unknown, reason
@@ -147,9 +148,7 @@ def _todo(entry: PaceEntry, jobs: Mapping[int, list[Job]] | None) -> _Todo:
         return _Todo.DROP if entry.put_back_at else _Todo.PUT_BACK
     if throttle == entry.width:
         return _Todo.PUT_BACK
-    if entry.put_back_at or throttle == entry.own:
-        return _Todo.DROP
-    return _Todo.LEAVE
+    return _Todo.DROP if entry.put_back_at else _Todo.LEAVE
 
 
 def throttle_of(tasks: Collection[Job]) -> int | None:

@@ -71,8 +71,6 @@ def unslow(facts: Facts) -> Go | Refusal:
         return already("none of its tasks waits unsplit: the timer puts the throttle back")
     if changed_by_other(facts):
         return already("somebody else changed its throttle since: it stays as it is")
-    if facts.job.array_throttle == entry.own:
-        return already("slurmctld had forgotten the throttle")
     return Go(Verb.UNSLOW, 0, free=True, width=entry.own)
 
 
@@ -81,4 +79,5 @@ def changed_by_other(facts: Facts) -> bool:
     entry = facts.pace
     if entry is None or not facts.job.is_array:
         return False
-    return entry.left_alone or facts.job.array_throttle not in {entry.own, entry.width}
+    ours = {entry.own, entry.width} if entry.put_back_at else {entry.width}
+    return entry.left_alone or facts.job.array_throttle not in ours

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flexlond.model.stop import StopRecord
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.slowing import Slowing
     from flexlond.planning.stopped import Candidate
     from flexlond.planning.stopping import Stopping
     from flexlond.slurm.reader import QueueReader
@@ -65,6 +66,7 @@ class LoopState:
     stoppable: Mapping[int, Stoppable] = field(default_factory=dict)  # running, by the last look
     candidates: Sequence[Candidate] = ()  # of these who is in the last plan, as it knows them
     stopping: Stopping | None = None  # who is to be stopped, by the last plan
+    slowing: Slowing | None = None  # which arrays are to be slowed, by the last plan
     modelled: Modelled | None = None  # what the last plan says that the site draws
     in_force: tuple[Stretch, ...] = ()  # our reservations, as the helper saw them last
     kept_said: tuple[str, ...] = ()  # what there is to say of them

@@ -255,6 +255,7 @@ class EnvelopeSettings(_Base, frozen=True):
 class WindowSettings(_Base, frozen=True):
     """[windows]: what is done to keep a window beyond deferral."""
 
+    slow_arrays: bool = True  # arrays that may be deferred may run with fewer tasks at once instead
     stop_running: bool = False  # running jobs whose directive says preempt= may be stopped
     suspend_saves: float = 0.8  # share of a job's power that is not drawn while it is suspended
     restart_seconds: float = 120.0  # of work that each requeued job needs to get going again
