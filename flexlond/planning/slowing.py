@@ -214,12 +214,17 @@ def _is_better(
         return gain >= _FELT * sum(slow.kw for slow in slows)
     if gain < -_NEAR:
         return False
+    rows = [slow.candidate.row for slow in slows]
+    if not np.isfinite(plan.cost_gbp[rows]).all():  # beyond the known prices nothing can be compared
+        return False
     before, after = blocks_of(problem), blocks_of(changed)
     rate = settings.delay_price * problem.delay_weight / 86400.0
+    over = problem.grid.slot_start(int(np.flatnonzero(np.isfinite(caps))[-1]) + 1)
     more = 0.0
-    for slow in slows:
-        row = slow.candidate.row
-        later = float(after.span[row] - before.span[row]) / 2.0  # of the mean task
+    for row in rows:
+        lasts = max(0.0, over - float(plan.start[row]))  # then it has its own pace again
+        later = lasts * (1.0 - after.width[row] / before.width[row])
+        later = min(later, float(after.span[row] - before.span[row]) / 2.0)  # of the mean task
         later += float(changed.earliest[row] - problem.earliest[row])
         more += float(rate[row]) * later
     worth = max(1e-6, _WORTH * abs(found.proof.objective_gbp))

@@ -12,11 +12,14 @@ import pytest
 pytestmark = pytest.mark.slurm
 
 SLOT = 20
-TABLES: dict[str, Any] = {"power": {"pue": 1.0}}
-FLAT = [100.0] * 180  # one price: nobody waits but for a window
-FLEX = "flex: max-delay=15:00 power=3kW"
+TABLES: dict[str, Any] = {
+    "power": {"pue": 1.0},
+    "grid": {"slot_seconds": SLOT, "horizon_slots": 300},
+}
+FLAT = [100.0] * 400  # one price: nobody waits but for a window
+FLEX = "flex: max-delay=3:00:00 power=3kW"
 PACE = Path("/var/lib/flexlon-helper/pace")
-TASK = 12  # s that one task runs
+TASK = 20  # s that one task runs
 
 
 def array(scene: Any, tasks: str, comment: str = FLEX, user: str = "alice") -> int:
@@ -58,7 +61,7 @@ def slowed(scene: Any, job: int) -> int:
 
 def test_an_array_is_slowed_for_a_window_and_gets_its_pace_back(scene: Any) -> None:
     scene.act(FLAT, slot=SLOT, **TABLES)
-    job = array(scene, "1-400")
+    job = array(scene, "1-200")
     plain = array(scene, "1-400%2", comment="", user="bob")
     # It may not wait for the whole window, and at its own pace it would draw all through it.
     _, end = order(scene, "12kW", 9)
@@ -84,7 +87,7 @@ def test_an_array_is_slowed_for_a_window_and_gets_its_pace_back(scene: Any) -> N
 def test_the_timer_puts_it_back_with_flexlond_and_the_helper_dead(scene: Any, service: Any) -> None:
     scene.act(FLAT, slot=SLOT, **TABLES)
     service("flexlon-resume.timer").start()
-    job = array(scene, "1-400%12")
+    job = array(scene, "1-200%12")
     _, end = order(scene, "12kW", 5)
     scene.wait_for(lambda: throttle(scene, job) < 12, 6 * SLOT, what=f"array {job} is slowed")
     assert [path.name for path in PACE.iterdir()] == [f"{job}.json"]
@@ -103,7 +106,7 @@ def test_a_throttle_that_its_owner_changed_is_left_alone(
 ) -> None:
     scene.act(FLAT, slot=SLOT, **TABLES)
     service("flexlon-resume.timer").start()
-    job = array(scene, "1-400%12")
+    job = array(scene, "1-200%12")
     _, end = order(scene, "12kW", 8)
     scene.wait_for(lambda: throttle(scene, job) < 12, 6 * SLOT, what=f"array {job} is slowed")
     as_user("alice", ["scontrol", "update", f"JobId={job}", "ArrayTaskThrottle=11"], check=False)
@@ -120,7 +123,7 @@ def test_the_throttle_on_this_version(scene: Any, service: Any, as_user: Any) ->
     """What the lever rests on: set and taken back as an Operator, whole, seen by the reader."""
     scene.act(FLAT, slot=SLOT, **TABLES)
     service("flexlond").stop()
-    job = array(scene, "1-400")
+    job = array(scene, "1-200")
     before = running(scene, job)
     for width in (2, 0):
         argv = ["scontrol", "update", f"JobId={job}", f"ArrayTaskThrottle={width}"]
