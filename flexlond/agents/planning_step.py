@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Job, Snapshot
     from flexlond.model.window import Window
-    from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.problem import Plan, Problem, Running
     from flexlond.planning.slowing import Slow
     from flexlond.planning.stopping import Replan
 
@@ -74,6 +74,7 @@ class _Asked:
     rebound: NDArray[np.float64]  # (S,) kW after windows; inf where there is no such cap
     caps: NDArray[np.float64]  # (S,) kW of the windows in force; inf where none binds
     expected: Expected  # of jobs without consent
+    whole: Running  # what runs, before throttled arrays were counted as one stream
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +145,7 @@ class PlanningStep:
         chose = self._timer()
         before = None if fresh else state.stopping
         slows = None if fresh or state.slowing is None else state.slowing.slows
-        slowing = await self._slowing(state, question, found, caps, slows)
+        slowing = await self._slowing(state, question, found, caps, asked.whole, before=slows)
         question = replace(question, problem=slowing.problem)
         stopping = await self._stopping(state, question, slowing.plan, caps, before)
         if fresh:
@@ -188,7 +189,7 @@ class PlanningStep:
         problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
         caps = caps_on(problem.grid, (*windows, *one), now)
         question = replace(asked.question, problem=problem)
-        slowing = await self._slowing(state, question, found, caps, None)
+        slowing = await self._slowing(state, question, found, caps, asked.whole, before=None)
         question = replace(question, problem=slowing.problem)
         stopping = await self._stopping(state, question, slowing.plan, caps, None)
         return Trial(stopping.problem, without, stopping.plan, stopping)
@@ -199,6 +200,8 @@ class PlanningStep:
         question: Question,
         found: Plan,
         caps: NDArray[np.float64],
+        whole: Running,
+        *,
         before: Sequence[Slow] | None,
     ) -> Slowing:
         """Which arrays are slowed for the windows, and the plan with it; `found` is the plan without.
@@ -207,7 +210,7 @@ class PlanningStep:
         """
         problem = question.problem
         candidates = (
-            slower.slowables(state, question, problem.now) if np.isfinite(caps).any() else ()
+            slower.slowables(state, question, whole, problem.now) if np.isfinite(caps).any() else ()
         )
         if not candidates:
             return Slowing((), problem, found)
@@ -336,10 +339,13 @@ class PlanningStep:
             day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
             question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
         question = replace(question, problem=stopper.with_suspended(state, question, now))
+        whole = question.problem.running
         if np.isfinite(caps).any():
             question = replace(question, problem=slower.as_one_stream(state, question, now))
         expected = self._expected(state, snapshot, question, now, watch=watch)
-        return _Asked(question, series, outlook, rebound_on(grid, windows, now), caps, expected)
+        return _Asked(
+            question, series, outlook, rebound_on(grid, windows, now), caps, expected, whole
+        )
 
     def _expected(
         self, state: LoopState, snapshot: Snapshot, question: Question, now: int, *, watch: bool

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flexlond.model.job import Job
     from flexlond.model.pace import Slowed
     from flexlond.model.window import Window
-    from flexlond.planning.problem import Problem
+    from flexlond.planning.problem import Problem, Running
     from flexlond.planning.slowing import Slow
 
 _BEAT = 10  # s that an order may take from us to its effect, beside a cycle
@@ -45,8 +45,10 @@ def in_force(state: LoopState, job: Job) -> Slowed | None:
     return one if job.is_array and job.array_throttle == one.width else None
 
 
-def slowables(state: LoopState, question: Question, now: int) -> tuple[Slowable, ...]:
-    """The arrays of the plan that may be slowed."""
+def slowables(
+    state: LoopState, question: Question, whole: Running, now: int
+) -> tuple[Slowable, ...]:
+    """The arrays of the plan that may be slowed; `whole` is what runs before anything was paced."""
     if not state.settings.windows.slow_arrays or state.snapshot is None:
         return ()
     tasks, split = _on_nodes(state.snapshot.jobs), split_arrays(state.snapshot.jobs)
@@ -58,14 +60,15 @@ def slowables(state: LoopState, question: Question, now: int) -> tuple[Slowable,
         if state.actuator.no_slow.get(job_id, 0) > now or _why_not(state, known):
             continue
         running = tuple(question.running.get(task.job_id, -1) for task in tasks[job_id])
-        one = _slowable(state, known, row, running, now)
+        ours = in_force(state, known.job)
+        one = _slowable(known, ours, running, row=row, whole=whole, now=now)
         if one is not None:
             found.append(one)
     return tuple(found)
 
 
 def as_one_stream(state: LoopState, question: Question, now: int) -> Problem:
-    """The problem in which the tasks that run of a throttled array and those that wait are not counted twice.
+    """The problem in which what runs of a flexible array with a throttle and what waits is not counted twice.
 
     An array that gets its own pace back now is planned with it.
     """
@@ -75,7 +78,8 @@ def as_one_stream(state: LoopState, question: Question, now: int) -> Problem:
     arrays = []
     for job in state.snapshot.jobs:
         row = question.rows.get(job.job_id)
-        if row is None or not job.is_array:
+        known = state.flex.get(job.job_id)
+        if row is None or not job.is_array or known is None or known.directive is None:
             continue
         one = in_force(state, job)
         if one is not None and _why_unslow(state, job, one, now):
@@ -178,14 +182,19 @@ def words(state: LoopState) -> list[str]:
 
 
 def _slowable(
-    state: LoopState, known: FlexJob, row: int, tasks: Sequence[int], now: int
+    known: FlexJob,
+    ours: Slowed | None,
+    tasks: Sequence[int],
+    *,
+    row: int,
+    whole: Running,
+    now: int,
 ) -> Slowable | None:
     """`tasks` are the rows of problem.running of its tasks on nodes; -1 for one that ends."""
     job, record = known.job, known.record
     assert known.directive is not None  # noqa: S101 # _why_not asked
     assert record is not None  # noqa: S101 # as above
-    one = in_force(state, job)
-    own = one.own if one else job.array_throttle
+    own = ours.own if ours else job.array_throttle
     latest = latest_start(
         with_throttle(job, own), known.directive, eligible=record.eligible, margin=known.margin
     ).at
@@ -202,6 +211,7 @@ def _slowable(
         tasks=job.task_count + len(tasks),
         waiting=job.task_count,
         running=tuple(at for at in tasks if at >= 0),
+        whole=whole,
         latest=latest,
         step=(job.time_limit or 0) + known.margin,
     )

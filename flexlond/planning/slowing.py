@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.model.settings import PlanningSettings
-    from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.problem import Plan, Problem, Running
     from flexlond.planning.stopping import Replan
 
 _NEAR = 1e-3  # kW x slots that nobody minds
@@ -34,7 +34,7 @@ _WORTH = 1e-3  # of the objective: for less nobody's pace is changed
 _FELT = 0.25  # slots for which a slower pace must be felt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slowable:
     """An array that may be slowed."""
 
@@ -46,6 +46,7 @@ class Slowable:
     tasks: int  # that wait or run
     waiting: int
     running: tuple[int, ...]  # rows of problem.running
+    whole: Running  # the problem's, before anything was paced
     latest: int  # its latest start under its own throttle
     step: int  # s that each further wave takes off that
 
@@ -122,33 +123,47 @@ def paced(problem: Problem, arrays: Iterable[tuple[int, int, Sequence[int]]]) ->
     """`problem` with the tasks that run and those that wait of each (row, width, running rows) as one stream.
 
     While `width` or more run, nothing of it starts before one of them has ended. The last `width` of them end
-    one after the other, each followed by a task that waits: counted as if all ended at the mean of their ends,
-    so that `width` tasks draw power throughout. While fewer run, the block that waits counts for them too.
+    one after the other, each followed by a task that waits: counted as if all ended at the start of the slot in
+    which the mean of their ends lies (room is promised by whole slots), so `width` tasks draw power throughout.
+    Where that is the first slot, and while fewer run, the block that waits counts for them too.
     """
-    end, earliest = problem.running.end.copy(), problem.earliest.copy()
+    running = problem.running
+    end, kw, demand = running.end.copy(), running.kw.copy(), running.demand.copy()
+    earliest = problem.earliest.copy()
     for row, width, tasks in arrays:
         if width <= 0 or not len(tasks):
             continue
-        rows = np.array(tasks, np.int64)
+        rows, moment = np.array(tasks, np.int64), problem.now
         if len(rows) >= width:
             rows = rows[np.argsort(end[rows], kind="stable")][len(rows) - width :]
-            moment = max(problem.now, int(end[rows].mean()))
-        else:
-            moment = problem.now
+            slot = problem.grid.slot_of(int(end[rows].mean()))
+            moment = max(moment, problem.grid.slot_start(slot))
+        if moment == problem.now:  # whatever ends in it takes the first slot still
+            kw[rows], demand[rows] = 0.0, 0.0
         end[rows] = moment
         earliest[row] = max(int(earliest[row]), moment)
-    return replace(problem, running=replace(problem.running, end=end), earliest=earliest)
+    return replace(
+        problem,
+        running=replace(running, end=end, kw=kw, demand=demand),
+        earliest=earliest,
+    )
 
 
 def narrowed(problem: Problem, slows: Sequence[Slow]) -> Problem:
     """`problem` with these arrays at their new widths, and with the latest starts that these leave."""
     throttle, latest = problem.throttle.copy(), problem.latest.copy()
+    running = problem.running
+    end, kw, demand = running.end.copy(), running.kw.copy(), running.demand.copy()
     for slow in slows:
         row = slow.candidate.row
         throttle[row] = slow.width
+        tasks, whole = list(slow.candidate.running), slow.candidate.whole
+        end[tasks], kw[tasks] = whole.end[tasks], whole.kw[tasks]
+        demand[tasks] = whole.demand[tasks]
         if latest[row] < NEVER:
             latest[row] = min(int(latest[row]), slow.candidate.latest_at(slow.width))
-    changed = replace(problem, throttle=throttle, latest=latest)
+    running = replace(running, end=end, kw=kw, demand=demand)
+    changed = replace(problem, throttle=throttle, latest=latest, running=running)
     return paced(changed, [(one.candidate.row, one.width, one.candidate.running) for one in slows])
 
 
@@ -187,7 +202,7 @@ def _reached(problem: Problem, capped: NDArray[np.bool_], one: Slowable) -> NDAr
     ends = np.array([problem.grid.slot_start(slot + 1) for slot in range(problem.grid.count)])
     since = float(problem.earliest[one.row])
     if one.running:
-        since = max(since, float(np.median(problem.running.end[list(one.running)])))
+        since = max(since, float(np.median(one.whole.end[list(one.running)])))
     reached: NDArray[np.bool_] = capped & (ends > since)
     return reached if reached.any() else capped
 
@@ -215,7 +230,9 @@ def _is_better(
     if gain < -_NEAR:
         return False
     rows = [slow.candidate.row for slow in slows]
-    if not np.isfinite(plan.cost_gbp[rows]).all():  # beyond the known prices nothing can be compared
+    if not np.isfinite(
+        plan.cost_gbp[rows]
+    ).all():  # beyond the known prices nothing can be compared
         return False
     before, after = blocks_of(problem), blocks_of(changed)
     rate = settings.delay_price * problem.delay_weight / 86400.0

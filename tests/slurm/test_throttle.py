@@ -61,8 +61,8 @@ def slowed(scene: Any, job: int) -> int:
 
 def test_an_array_is_slowed_for_a_window_and_gets_its_pace_back(scene: Any) -> None:
     scene.act(FLAT, slot=SLOT, **TABLES)
-    job = array(scene, "1-200")
     plain = array(scene, "1-400%2", comment="", user="bob")
+    job = array(scene, "1-200")
     # It may not wait for the whole window, and at its own pace it would draw all through it.
     _, end = order(scene, "12kW", 9)
     width = slowed(scene, job)

@@ -1,4 +1,4 @@
-"""The helper and arrays: slowed by consent and in time only, the owner's throttle put back, by the timer too."""
+"""The helper and arrays: slowed by consent and in time only, the own throttle put back, by the timer too."""
 
 from __future__ import annotations
 
