@@ -269,6 +269,16 @@ class PredictionSettings(_Base, frozen=True):
     refresh_seconds: float = 600.0
 
 
+class PowerCapSettings(_Base, frozen=True):
+    """[[power_caps]]: GPU nodes whose power could be capped, and what that was measured to cost in speed."""
+
+    name: str
+    partitions: tuple[str, ...]
+    curve: tuple[tuple[float, float], ...]  # (W of a node, relative speed), ascending
+    driver: Literal["simulated"] = "simulated"
+    lease_seconds: float = 120.0  # a cap that is not renewed lapses
+
+
 class HelperSettings(_Base, frozen=True):
     """[helper]: the privileged side; read by flexlon-helper only."""
 
@@ -333,6 +343,7 @@ class Settings(_Base, frozen=True):
     windows: WindowSettings = WindowSettings()
     prediction: PredictionSettings = PredictionSettings()
     assets: tuple[AssetSettings, ...] = ()
+    power_caps: tuple[PowerCapSettings, ...] = ()
     helper: HelperSettings = HelperSettings()
     licence: LicenceSettings = LicenceSettings()
     market: MarketSettings = MarketSettings()

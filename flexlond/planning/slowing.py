@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flexlond.planning.stopping import Replan
 
 _NEAR = 1e-3  # kW x slots that nobody minds
-_WORTH = 1e-3  # of the objective: for less nobody's pace is changed
+_WORTH = 0.1  # of what it costs to wait for the window's end: for less nobody's pace is changed
 _FELT = 0.25  # slots for which a slower pace must be felt
 
 
@@ -237,12 +237,12 @@ def _is_better(
     before, after = blocks_of(problem), blocks_of(changed)
     rate = settings.delay_price * problem.delay_weight / 86400.0
     over = problem.grid.slot_start(int(np.flatnonzero(np.isfinite(caps))[-1]) + 1)
-    more = 0.0
+    more = worth = 0.0
     for row in rows:
         lasts = max(0.0, over - float(plan.start[row]))  # then it has its own pace again
         later = lasts * (1.0 - after.width[row] / before.width[row])
         later = min(later, float(after.span[row] - before.span[row]) / 2.0)  # of the mean task
         later += float(changed.earliest[row] - problem.earliest[row])
         more += float(rate[row]) * later
-    worth = max(1e-6, _WORTH * abs(found.proof.objective_gbp))
+        worth += _WORTH * float(rate[row]) * lasts
     return plan.proof.objective_gbp + more < found.proof.objective_gbp - worth
