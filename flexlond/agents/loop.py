@@ -190,6 +190,7 @@ class Loop(LoopState):
 
     async def _look(self, now: int) -> bool:
         """Read the queue, settle what is open, judge every job. False when it cannot be read."""
+        slowed = self.actuator.slowed  # older than the snapshot: what it says was set must be seen
         try:
             snapshot = await asyncio.to_thread(self.reader.read)
         except SlurmCommandError as error:
@@ -200,7 +201,7 @@ class Loop(LoopState):
         self._waits.watch(self.snapshot, snapshot, now)
         if self.cluster is not None:
             self._waits.note(self.cluster, snapshot, outlook_of(self), now)
-        self.snapshot = snapshot
+        self.snapshot, self.slowed = snapshot, slowed
         released = self.actuator.settle(snapshot, now)
         split = split_arrays(snapshot.jobs)
         flex: dict[int, FlexJob] = {}

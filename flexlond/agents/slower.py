@@ -39,7 +39,7 @@ _BEAT = 10  # s that an order may take from us to its effect, beside a cycle
 
 def in_force(state: LoopState, job: Job) -> Slowed | None:
     """Our throttle of this array, as the helper knows it and as it is seen in the queue."""
-    one = state.actuator.slowed.get(job.job_id)
+    one = state.slowed.get(job.job_id)
     if one is None or one.left_alone or one.submit != job.submit:
         return None
     return one if job.is_array and job.array_throttle == one.width else None
@@ -161,7 +161,7 @@ def said(state: LoopState, job_id: int) -> str:
     """What there is to say of this array's pace; "" for nothing."""
     jobs = state.snapshot.jobs if state.snapshot else ()
     job = next((one for one in jobs if one.job_id == job_id), None)
-    one = state.actuator.slowed.get(job_id)
+    one = state.slowed.get(job_id)
     if job is None or one is None or one.submit != job.submit:
         return ""
     own = f"%{one.own}" if one.own else "none"
@@ -220,7 +220,7 @@ def _slowable(
 def _why_not(state: LoopState, known: FlexJob) -> str:
     """Why this array keeps its pace; "" where it may be slowed."""
     job, record = known.job, known.record
-    one = state.actuator.slowed.get(job.job_id)
+    one = state.slowed.get(job.job_id)
     changed = one is not None and one.submit == job.submit
     changed = changed and one is not None and job.array_throttle != one.width
     checks = (

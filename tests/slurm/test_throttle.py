@@ -66,9 +66,12 @@ def test_an_array_is_slowed_for_a_window_and_gets_its_pace_back(scene: Any) -> N
     # It may not wait for the whole window, and at its own pace it would draw all through it.
     _, end = order(scene, "12kW", 9)
     width = slowed(scene, job)
-    explained = scene.ctl("explain", str(job))
-    assert f"it runs {width} tasks at once" in explained["summary"], explained["summary"]
-    assert [line["verb"] for line in explained["history"]][-1] == "slow"
+    scene.wait_for(
+        lambda: f"it runs {width} tasks at once" in scene.ctl("explain", str(job))["summary"],
+        60,
+        what="it is explained",
+    )
+    assert "slow" in [line["verb"] for line in scene.history(job)]
     scene.wait_for(lambda: running(scene, job) <= width, 60, what="no more than the throttle run")
     while time.time() < end - 3:
         assert throttle(scene, job) == width, scene.told(job)
@@ -112,7 +115,8 @@ def test_a_throttle_that_its_owner_changed_is_left_alone(
     as_user("alice", ["scontrol", "update", f"JobId={job}", "ArrayTaskThrottle=11"], check=False)
     assert throttle(scene, job) == 11
     scene.cycles(2)
-    assert "Somebody changed its throttle" in scene.ctl("explain", str(job))["summary"]
+    summary = scene.ctl("explain", str(job))["summary"]
+    assert "Somebody changed its throttle" in summary, summary
     while time.time() < end + 65:  # past its time, the timer's grace and a run of it
         assert throttle(scene, job) == 11, scene.told(job)
         time.sleep(3)
