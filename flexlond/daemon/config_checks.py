@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_checks_assets import assets
-from flexlond.daemon.config_checks_caps import power_caps
 from flexlond.daemon.config_checks_buy import buy
+from flexlond.daemon.config_checks_caps import power_caps
 from flexlond.daemon.config_checks_ledger import ledger
 from flexlond.daemon.config_checks_market import agents, market
 from flexlond.daemon.config_checks_planning import (

@@ -1,7 +1,7 @@
 """What must hold in [[power_caps]], beyond the type of each value.
 
-Law: as in config_checks.py, of which this is a part: pure, every problem is found, none is raised. Only partitions
-that are listed take part, and a speed that was not measured is not guessed.
+Law: as in config_checks.py, of which this is a part: pure, every problem is found, none is raised. Only
+partitions that are listed take part, and a speed that was not measured is not guessed.
 """
 
 from __future__ import annotations

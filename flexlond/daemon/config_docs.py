@@ -65,8 +65,8 @@ SECTIONS = {
     ),
     **_REGISTERS,
     "power_caps[]": (
-        "GPU nodes whose power could be capped. It is checked and nothing more: there is a simulated driver only, and "
-        "nothing sets caps yet. [How a driver is added](../how-to/cap-gpu-power.md)."
+        "GPU nodes whose power could be capped. It is checked and nothing more: there is a simulated driver "
+        "only, and nothing sets caps yet. [How a driver is added](../how-to/cap-gpu-power.md)."
     ),
     "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
     "licence": (

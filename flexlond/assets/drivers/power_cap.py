@@ -1,9 +1,10 @@
 """What a driver of power caps is asked: the most that a node may draw, and how fast its GPUs then work.
 
-Law: W per node, only nodes in the partitions that the site lists; no driver is ever told of another one. A cap has
-an end: it lapses by itself when it is not renewed within its lease, so a daemon that dies leaves full speed. How
-speed follows power is measured by the site and configured, never assumed. Nothing in FlexLon sets caps yet: a
-capped job runs longer, and until a plan counts that against its time limit no cap may be set on it.
+Law: W per node, only nodes in the partitions that the site lists; no driver is ever told of another one. A
+cap has an end: it lapses by itself when it is not renewed within its lease, so a daemon that dies leaves full
+speed. How speed follows power is measured by the site and configured, never assumed. Nothing in FlexLon sets
+caps yet: a capped job runs longer, and until a plan counts that against its time limit no cap may be set on
+it.
 """
 
 from __future__ import annotations

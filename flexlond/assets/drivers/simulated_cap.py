@@ -1,7 +1,7 @@
 """Power caps without hardware: nodes that draw no more than their cap and slow down as the measured curve says.
 
-Law: follows the curve of the configuration and invents nothing; a cap below the curve's lowest point, and a node
-that is not of the section, is refused. A cap lapses when its lease is over. W, epoch seconds.
+Law: follows the curve of the configuration and invents nothing; a cap below the curve's lowest point, and a
+node that is not of the section, is refused. A cap lapses when its lease is over. W, epoch seconds.
 """
 
 from __future__ import annotations

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flexlond.model.directive import Directive
 from flexlond.model.pace import narrowest, slowest_start
 from flexlond.model.slo import latest_start, with_throttle
 from tests.unit.model.test_slo import T, directive, job
+
+if TYPE_CHECKING:
+    from flexlond.model.directive import Directive
 
 LIMIT = 600
 
