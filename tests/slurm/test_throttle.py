@@ -64,7 +64,7 @@ def test_an_array_is_slowed_for_a_window_and_gets_its_pace_back(scene: Any) -> N
     plain = array(scene, "1-400%2", comment="", user="bob")
     job = array(scene, "1-200")
     # It may not wait for the whole window, and at its own pace it would draw all through it.
-    _, end = order(scene, "12kW", 9)
+    _, end = order(scene, "12kW", 6)
     width = slowed(scene, job)
     scene.wait_for(
         lambda: f"it runs {width} tasks at once" in scene.ctl("explain", str(job))["summary"],
@@ -91,7 +91,7 @@ def test_the_timer_puts_it_back_with_flexlond_and_the_helper_dead(scene: Any, se
     scene.act(FLAT, slot=SLOT, **TABLES)
     service("flexlon-resume.timer").start()
     job = array(scene, "1-200%12")
-    _, end = order(scene, "12kW", 5)
+    _, end = order(scene, "12kW", 4)
     scene.wait_for(lambda: throttle(scene, job) < 12, 6 * SLOT, what=f"array {job} is slowed")
     assert [path.name for path in PACE.iterdir()] == [f"{job}.json"]
     service("flexlond").kill("KILL")
@@ -110,7 +110,7 @@ def test_a_throttle_that_its_owner_changed_is_left_alone(
     scene.act(FLAT, slot=SLOT, **TABLES)
     service("flexlon-resume.timer").start()
     job = array(scene, "1-200%12")
-    _, end = order(scene, "12kW", 8)
+    _, end = order(scene, "12kW", 4)
     scene.wait_for(lambda: throttle(scene, job) < 12, 6 * SLOT, what=f"array {job} is slowed")
     as_user("alice", ["scontrol", "update", f"JobId={job}", "ArrayTaskThrottle=11"], check=False)
     assert throttle(scene, job) == 11
