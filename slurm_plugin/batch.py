@@ -20,9 +20,11 @@ from flexlond.model.job import Job, JobState
 from flexlond.slurm.command import SlurmCommandError
 from slurm_plugin import lineage, policy
 from slurm_plugin.outcome import complaints_about, took_effect
+from slurm_plugin.pace import LOOKED_AT, PaceEntry
 from slurm_plugin.parts import Item, Later, Parts, done, missing, result_of, vanished
-from slurm_plugin.policy import Facts, Go, Refusal
+from slurm_plugin.policy import Facts
 from slurm_plugin.resume import ResumeEntry
+from slurm_plugin.verdict import Go, Refusal, refuse
 from slurm_plugin.view import QueueView, address, index, own_way
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _DAY = 86400
 _FORGOTTEN = (
     "not in force, and Slurm did not refuse it: slurmctld was not reached, or has forgotten it"
 )
+_PACES = frozenset({Verb.SLOW, Verb.UNSLOW})
 _log = structlog.get_logger("flexlon-helper")
 
 
@@ -119,6 +122,9 @@ class Batch:
         entry = self._p.book.get(job.job_id) if job.state is JobState.SUSPENDED else None
         if entry is not None and entry.submit != job.submit:
             entry = None
+        pace = self._p.pace.get(job.job_id) if job.array_job_id else None
+        if pace is not None and pace.submit != job.submit and not job.restarts:
+            pace = None
         return Facts(
             job=job,
             record=seen.record,
@@ -130,6 +136,8 @@ class Batch:
             resume=entry,
             now=now,
             margin=self._p.config.helper.margin_seconds,
+            pace=pace,
+            active=queue.active.get(job.array_job_id, 0) if job.array_job_id else 0,
         )
 
     def _consent(self, job: Job, first_submit: int) -> Directive | NotFlexible | Rejected:
@@ -160,9 +168,12 @@ class Batch:
                 detail = "it has had its checkpoint signal, its requeue follows"
                 verdict = Refusal(Outcome.UNKNOWN, "checkpointing", detail)
             elif not complete:
-                verdict = policy.refuse("unreadable", "a row of the queue could not be understood")
+                verdict = refuse("unreadable", "a row of the queue could not be understood")
             elif not item.facts.warned and not self._allowed(verdict.verb):
-                verdict = policy.refuse("rate", "too many actions this minute: ask again later")
+                verdict = refuse("rate", "too many actions this minute: ask again later")
+        pace = item.facts.pace
+        if isinstance(verdict, Refusal) and verdict.code == "throttle-changed" and pace is not None:
+            self._p.pace.arm(replace(pace, left_alone=True, due=item.facts.now + LOOKED_AT))
         if isinstance(verdict, Refusal):
             item.result = result_of(item, verdict.outcome, verdict.code, verdict.detail)
         else:
@@ -219,6 +230,11 @@ class Batch:
                 self._p.book.arm(
                     ResumeEntry(job.job_id, job.submit, job.restarts, go.target, facts.now)
                 )
+            elif go.verb is Verb.SLOW:
+                job = facts.job
+                self._p.pace.arm(
+                    PaceEntry(job.job_id, job.submit, go.own, go.width, go.target, facts.now)
+                )
             elif facts.resume is not None:
                 unused = max(0, facts.resume.due - facts.now)
                 record = replace(record, suspended=max(0, record.suspended - unused))
@@ -234,6 +250,7 @@ class Batch:
         resumes: list[str] = []
         begins: dict[int, list[str]] = {}
         let_off: dict[str, list[str]] = {}
+        widths: dict[int, list[str]] = {}
         for item in going:
             facts, go = item.facts, item.go
             assert facts is not None  # noqa: S101 # an item without a result has both
@@ -245,7 +262,9 @@ class Batch:
                 let_off.setdefault(go.licenses, []).append(where)
             if go.verb in {Verb.REQUEUE, Verb.REQUEUE_UNTIL, Verb.SUSPEND}:
                 by_verb.setdefault(go.verb, []).append(where)
-            if go.verb in {Verb.HOLD_UNTIL, Verb.RELEASE} or (
+            if go.verb in _PACES:
+                widths.setdefault(go.width, []).append(where)
+            elif go.verb in {Verb.HOLD_UNTIL, Verb.RELEASE} or (
                 go.target and go.verb is not Verb.SUSPEND
             ):
                 begins.setdefault(go.target, []).append(where)
@@ -256,6 +275,7 @@ class Batch:
         suspended = by_verb.get(Verb.SUSPEND, [])
         said.append(calls.suspend(suspended) if suspended else "")
         said += [calls.set_licenses(ids, licenses) for licenses, ids in let_off.items()]
+        said += [calls.set_throttle(arrays, tasks) for tasks, arrays in widths.items()]
         # Fewer holds first, then the nearest times.
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             said += pool.map(lambda at: calls.set_begin(begins[at], at), sorted(begins))
@@ -288,6 +308,7 @@ class Batch:
                 continue
             changed[job.job_id] = self._outcome(item, job, complaints, now)
             self._settle_resume(item, job)
+            self._settle_pace(item, job, now)
             back = self._lost_race(item, job, now)
             if back is not None:
                 undo.append((item, back))
@@ -344,6 +365,39 @@ class Batch:
             return
         if job is None or go.verb is not Verb.SUSPEND or result.outcome is not Outcome.UNKNOWN:
             self._p.book.disarm(item.action.job_id)
+
+    def _settle_pace(self, item: Item, job: Job, now: int) -> None:
+        """Remember what became of a throttle: put back, changed by somebody else, or never ours after all.
+
+        One that was set although consent changed in between is put back. Where it is not seen what became of it
+        the entry stays, and the timer decides.
+        """
+        go, facts, result = item.go, item.facts, item.result
+        assert go is not None  # noqa: S101 # it was acted on
+        assert facts is not None  # noqa: S101
+        assert result is not None  # noqa: S101 # set just before
+        entry = self._p.pace.get(job.job_id) if go.verb in _PACES else None
+        if entry is None:
+            return
+        applied = result.outcome is Outcome.APPLIED
+        if go.verb is Verb.UNSLOW:
+            if applied:
+                self._p.pace.arm(replace(entry, put_back_at=now))
+        elif applied and _terms(job) != _terms(facts.job):
+            consent = self._consent(job, facts.record.first_submit)
+            again = replace(facts, job=job, consent=consent, pace=entry)
+            verdict = policy.decide(item.action, again)
+            if isinstance(verdict, Go) or verdict.outcome is Outcome.ALREADY_SO:
+                return
+            self._p.calls.set_throttle([address(job)], go.own)
+            self._p.pace.arm(replace(entry, put_back_at=now))
+            detail = "consent or hold changed meanwhile: its throttle was put back"
+            item.result = result_of(item, Outcome.REFUSED, "lost-race", detail, job)
+        elif result.outcome is Outcome.REFUSED and job.array_throttle == facts.job.array_throttle:
+            if facts.pace is None:
+                self._p.pace.disarm(job.job_id)
+            else:
+                self._p.pace.arm(facts.pace)
 
     def _lost_race(self, item: Item, job: Job, now: int) -> int | None:
         """Whether a hold that went through must be undone: the begin time to go back to (0: now)."""

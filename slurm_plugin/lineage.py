@@ -92,7 +92,7 @@ def first_sight(job: Job, array: Record | None, now: int) -> Record:
         restarts=job.restarts,
         uid=job.uid,
         original_begin=job.begin,
-        eligible=job.begin,
+        eligible=job.submit if job.at_throttle else job.begin,
         first_known=job.restarts == 0,
         seen_at=now,
     )
@@ -143,6 +143,8 @@ def _without_hold(job: Job, record: Record, now: int) -> tuple[Standing, Record]
 
 def _with_hold(job: Job, record: Record, now: int) -> tuple[Standing, Record]:
     begin, hold = job.begin, record.hold
+    if begin == 0 and hold <= now:  # it has come due, and the array is at its throttle since
+        return Standing.FREE, replace(record, hold=0)
     if begin == hold:
         if hold > now:
             return Standing.OURS, record

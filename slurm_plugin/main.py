@@ -26,6 +26,7 @@ from flexlond.host.zone import local_zone
 from flexlond.slurm.squeue import SqueueReader
 from slurm_plugin import config as configuration
 from slurm_plugin.batch import Batch
+from slurm_plugin.pace import PaceBook, put_back_due
 from slurm_plugin.parts import Parts
 from slurm_plugin.rates import Bucket
 from slurm_plugin.resume import ResumeBook, resume_due
@@ -83,14 +84,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _resume_due(config: HelperConfig) -> int:
-    """Resume what is due; 1 when a job that is due stays suspended."""
-    summary = resume_due(
-        ResumeBook(Path(config.helper.state_dir) / "resume"),
-        SlurmCalls(config.slurm),
-        SqueueReader(config.slurm),
-        now=int(time.time()),
-        grace=config.helper.resume_grace,
-    )
+    """Resume and put back what is due; 1 when a job stays suspended, or an array slowed, that is due."""
+    state_dir, calls = Path(config.helper.state_dir), SlurmCalls(config.slurm)
+    reader, grace = SqueueReader(config.slurm), config.helper.resume_grace
+    now = int(time.time())
+    summary = resume_due(ResumeBook(state_dir / "resume"), calls, reader, now=now, grace=grace)
+    paced = put_back_due(PaceBook(state_dir / "pace"), calls, reader, now=now, grace=grace)
+    if not paced.quiet:
+        _log.warning(
+            paced.sentence,
+            put_back=paced.put_back,
+            left_alone=paced.left_alone,
+            still_slowed=paced.failed,
+        )
     if not summary.quiet:
         _log.warning(
             summary.sentence,
@@ -98,7 +104,7 @@ def _resume_due(config: HelperConfig) -> int:
             woken=summary.woken,
             still_suspended=summary.failed,
         )
-    return 1 if summary.failed else 0
+    return 1 if summary.failed or paced.failed else 0
 
 
 async def _status(config: HelperConfig) -> int:
@@ -150,6 +156,8 @@ async def _serve(config: HelperConfig, path: str) -> int:
     with _sole_owner(settings.state_dir):
         book = ResumeBook(Path(settings.state_dir) / "resume")
         book.prepare()
+        pace = PaceBook(Path(settings.state_dir) / "pace")
+        pace.prepare()
         state = State(settings.state_dir)
         parts = Parts(
             config=config,
@@ -157,6 +165,7 @@ async def _serve(config: HelperConfig, path: str) -> int:
             calls=SlurmCalls(config.slurm),
             state=state,
             book=book,
+            pace=pace,
             actions=Bucket(settings.max_actions_per_minute),
             requeues=Bucket(settings.max_requeues_per_minute),
             tz=local_zone(),

@@ -15,7 +15,7 @@ from slurm_plugin.view import address
 
 if TYPE_CHECKING:
     from flexlond.model.job import Job
-    from slurm_plugin.policy import Go
+    from slurm_plugin.verdict import Go
 
 
 def took_effect(go: Go, was: Job, job: Job, now: int) -> bool:
@@ -30,6 +30,10 @@ def took_effect(go: Go, was: Job, job: Job, now: int) -> bool:
         return job.restarts > was.restarts and job.begin == go.target
     if go.verb is Verb.LET_OFF:
         return job.state is not JobState.PENDING or kw_of(job.licenses) == 0
+    if go.verb is Verb.SLOW:
+        return job.is_array and job.array_throttle == go.width
+    if go.verb is Verb.UNSLOW:
+        return not job.is_array or job.array_throttle == go.width
     if go.verb is Verb.SUSPEND:
         return job.state is JobState.SUSPENDED
     return job.state is not JobState.SUSPENDED

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from flexlond.model.job import Job
     from slurm_plugin.config import HelperConfig
     from slurm_plugin.lineage import Record
-    from slurm_plugin.policy import Facts, Go
+    from slurm_plugin.pace import PaceBook
+    from slurm_plugin.policy import Facts
     from slurm_plugin.rates import Bucket
     from slurm_plugin.resume import ResumeBook
     from slurm_plugin.slurm_calls import SlurmCalls
     from slurm_plugin.state import State
+    from slurm_plugin.verdict import Go
     from slurm_plugin.view import Reader
 
 
@@ -35,6 +37,7 @@ class Parts:
     calls: SlurmCalls
     state: State
     book: ResumeBook
+    pace: PaceBook
     actions: Bucket
     requeues: Bucket
     tz: ZoneInfo

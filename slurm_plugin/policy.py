@@ -3,8 +3,8 @@
 Law: pure. Decides from what the helper itself read and remembers, never from what the daemon says of a job
 (that only guards against acting on something else than meant). Jobs that consent only; never cancels; never a
 begin time after the latest start computed here; requeue and suspend only with consent; hands off what others
-hold. Fewer holds (release, resume, let-off) is always allowed for what is ours. Times are epoch seconds,
-lengths seconds.
+hold. Fewer holds (release, resume, let-off, unslow) is always allowed for what is ours. Times are epoch
+seconds, lengths seconds.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from flexlond.model.job import JobState
 from flexlond.model.licence import kw_of, without_kw
 from flexlond.model.slo import LatestStart, latest_start
 from flexlond.model.slurmtime import format_moment
+from slurm_plugin import pacing
 from slurm_plugin.lineage import REQUEUE_PAUSE, Record, Standing
+from slurm_plugin.verdict import Go, Refusal, already, refuse
 
 if TYPE_CHECKING:
     from flexlond.model.job import Job
+    from slurm_plugin.pace import PaceEntry
     from slurm_plugin.resume import ResumeEntry
 
 # Slurm's requeue itself sends TERM first, and a TERM sent alone makes a well-written script end its job.
@@ -44,38 +47,8 @@ class Facts:
     now: int
     margin: int
     warned: bool = False  # its script has had its checkpoint signal and its time
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Nothing is sent: why, as a stable word and a sentence."""
-
-    outcome: Outcome
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Go:
-    """The action may be carried out. `target`: the begin time to set (0: now), or the due time of a resume."""
-
-    verb: Verb
-    target: int
-    signal: str = ""  # requeue: the checkpoint signal to send first
-    wait: int = 0  # seconds between signal and requeue
-    resume_first: bool = False
-    free: bool = False  # fewer holds: no rate limit
-    licenses: str = ""  # let-off: what stays
-
-
-def refuse(code: str, detail: str) -> Refusal:
-    """Say no."""
-    return Refusal(Outcome.REFUSED, code, detail)
-
-
-def already(detail: str) -> Refusal:
-    """Say that nothing needs doing."""
-    return Refusal(Outcome.ALREADY_SO, "already-so", detail)
+    pace: PaceEntry | None = None  # our throttle of this array
+    active: int = 0  # tasks of this array on nodes
 
 
 def decide(action: Action, facts: Facts) -> Go | Refusal:
@@ -89,6 +62,8 @@ def decide(action: Action, facts: Facts) -> Go | Refusal:
         return _resume(facts)
     if action.verb is Verb.LET_OFF:
         return _let_off(facts)
+    if action.verb is Verb.UNSLOW:
+        return pacing.unslow(facts)
     if action.expected_state != facts.job.state.value:
         return refuse(
             "state-changed",
@@ -99,6 +74,7 @@ def decide(action: Action, facts: Facts) -> Go | Refusal:
         Verb.REQUEUE: _requeue,
         Verb.REQUEUE_UNTIL: _requeue,
         Verb.SUSPEND: _suspend,
+        Verb.SLOW: _slow,
     }[action.verb](action, facts)
 
 
@@ -181,10 +157,7 @@ def _hold(action: Action, facts: Facts) -> Go | Refusal:
     if job.state is not JobState.PENDING:
         return refuse("state-changed", f"it is {job.state.value}: only a pending job can wait")
     if facts.split:
-        ids = ", ".join(str(task.job_id) for task in facts.split[:3])
-        return refuse(
-            "array-split", f"tasks of this array go their own way (jobs {ids}): it stays as it is"
-        )
+        return _split(facts)
     if target <= facts.now:
         return refuse(
             "past", f"{format_moment(target)} is not in the future: release the job instead"
@@ -200,6 +173,20 @@ def _hold(action: Action, facts: Facts) -> Go | Refusal:
     if job.begin == target:
         return already(f"its begin time is {format_moment(target)}")
     return Go(Verb.HOLD_UNTIL, target)
+
+
+def _slow(action: Action, facts: Facts) -> Go | Refusal:
+    assert isinstance(facts.consent, Directive)  # noqa: S101 # _consented ran before
+    if facts.split:
+        return _split(facts)
+    return pacing.slow(action, facts, facts.consent)
+
+
+def _split(facts: Facts) -> Refusal:
+    ids = ", ".join(str(task.job_id) for task in facts.split[:3])
+    return refuse(
+        "array-split", f"tasks of this array go their own way (jobs {ids}): it stays as it is"
+    )
 
 
 def _release(facts: Facts) -> Go | Refusal:

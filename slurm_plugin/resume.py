@@ -13,14 +13,13 @@ forgotten harms nobody: the job is shown as suspended, runs to its end and is CO
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from flexlond.model.job import JobState
 from flexlond.slurm.command import SlurmCommandError
+from slurm_plugin.book import Book
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -44,64 +43,16 @@ class ResumeEntry:
     armed_at: int
 
 
-class ResumeBook:
-    """The entries in `directory`, one file JOBID.json each."""
+class ResumeBook(Book[ResumeEntry]):
+    """The entries of suspended jobs."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def prepare(self) -> None:
-        """Make the directory; OSError where that is not possible."""
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-
-    def arm(self, entry: ResumeEntry) -> None:
-        """Write an entry so that it survives a power cut from now on."""
-        path = self._path(entry.job_id)
-        temporary = path.with_suffix(".new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(entry), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        self._sync()
-
-    def disarm(self, job_id: int) -> None:
-        """Remove an entry; nothing happens when there is none."""
-        self._path(job_id).unlink(missing_ok=True)
-        self._sync()
-
-    def get(self, job_id: int) -> ResumeEntry | None:
-        """Return the entry of a job; None when there is none or it cannot be read."""
-        return _read(self._path(job_id))
+        super().__init__(directory, ResumeEntry)
 
     def entries(self) -> list[ResumeEntry]:
         """Return all entries, the earliest due first. An unreadable file counts as due at once."""
-        if not self._directory.is_dir():
-            return []
-        found = []
-        for path in self._directory.glob("*.json"):
-            if path.stem.isdecimal():
-                entry = _read(path)
-                found.append(entry or ResumeEntry(int(path.stem), 0, 0, 0, 0))
+        found = [self.get(job_id) or ResumeEntry(job_id, 0, 0, 0, 0) for job_id in self.ids()]
         return sorted(found, key=lambda entry: (entry.due, entry.job_id))
-
-    def _path(self, job_id: int) -> Path:
-        return self._directory / f"{job_id}.json"
-
-    def _sync(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _read(path: Path) -> ResumeEntry | None:
-    try:
-        return ResumeEntry(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from slurm_plugin.batch import Batch
     from slurm_plugin.config import HelperConfig
+    from slurm_plugin.pace import PaceEntry
     from slurm_plugin.parts import Later, Parts
 
 _T = TypeVar("_T")
@@ -42,6 +43,8 @@ VERBS = {
     helper_pb2.VERB_SUSPEND: Verb.SUSPEND,
     helper_pb2.VERB_RESUME: Verb.RESUME,
     helper_pb2.VERB_LET_OFF: Verb.LET_OFF,
+    helper_pb2.VERB_SLOW: Verb.SLOW,
+    helper_pb2.VERB_UNSLOW: Verb.UNSLOW,
 }
 OUTCOMES = {
     Outcome.APPLIED: helper_pb2.OUTCOME_APPLIED,
@@ -105,8 +108,8 @@ class HelperServicer(helper_pb2_grpc.HelperServicer):
 
     async def Status(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 # the name in the proto
         """Say what the helper remembers and still allows."""
-        opt_outs, version = await self._in_worker(
-            lambda: (self._parts.state.opt_outs(), self._version())
+        opt_outs, slowed, version = await self._in_worker(
+            lambda: (self._parts.state.opt_outs(), self._parts.pace.entries(), self._version())
         )
         return helper_pb2.StatusReply(
             version=flexlond.__version__,
@@ -122,6 +125,7 @@ class HelperServicer(helper_pb2_grpc.HelperServicer):
             ],
             actions_left=self._parts.actions.left(self._parts.monotonic()),
             instance=self._instance,
+            slowed=[_slowed(entry) for entry in slowed if not entry.put_back_at],
         )
 
     async def reconfigure(self, config: HelperConfig) -> None:
@@ -199,6 +203,18 @@ def _action(message: Any) -> Action | Result:
         verb=verb,
         not_before=message.not_before,
         reason=message.reason,
+        width=message.width,
+    )
+
+
+def _slowed(entry: PaceEntry) -> Any:
+    return helper_pb2.Slowed(
+        job_id=entry.job_id,
+        submit_time=entry.submit,
+        own=entry.own,
+        width=entry.width,
+        until=entry.due,
+        left_alone=entry.left_alone,
     )
 
 

@@ -71,6 +71,13 @@ class SlurmCalls:
             addresses, lambda ids: ["scontrol", "update", f"JobId={ids}", f"Licenses={licenses}"]
         )
 
+    def set_throttle(self, arrays: Sequence[str], tasks: int) -> str:
+        """At most `tasks` of an array at once (0: no throttle); what runs, runs on."""
+        return self._each(
+            arrays,
+            lambda ids: ["scontrol", "update", f"JobId={ids}", f"ArrayTaskThrottle={tasks:d}"],
+        )
+
     def reservations(self) -> tuple[Reservation, ...]:
         """Every reservation there is. Raises SlurmCommandError."""
         return parse_reservations(self._read(["scontrol", "-o", "show", "reservation"]))

@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from flexlond.model.job import JobState
+from flexlond.model.job import ACTIVE_STATES, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flexlond.model.job import Job, Snapshot
+
+ON_NODES = ACTIVE_STATES | {JobState.COMPLETING}
 
 
 class Reader(Protocol):
@@ -31,6 +33,7 @@ class QueueView:
     version: str
     by_id: dict[int, Job] = field(default_factory=dict)
     split: dict[int, list[Job]] = field(default_factory=dict)  # array -> pending tasks split off
+    active: dict[int, int] = field(default_factory=dict)  # array -> tasks on nodes
     components: dict[int, list[Job]] = field(default_factory=dict)  # het leader -> its components
 
 
@@ -41,6 +44,8 @@ def index(snapshot: Snapshot) -> QueueView:
         queue.by_id[job.job_id] = job
         if job.array_job_id and job.array_task_id is not None and job.state is JobState.PENDING:
             queue.split.setdefault(job.array_job_id, []).append(job)
+        if job.array_job_id and job.state in ON_NODES:
+            queue.active[job.array_job_id] = queue.active.get(job.array_job_id, 0) + 1
         if job.het_job_id:
             queue.components.setdefault(job.het_job_id, []).append(job)
     return queue

@@ -17,6 +17,8 @@ class Verb(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERB_SUSPEND: _ClassVar[Verb]
     VERB_RESUME: _ClassVar[Verb]
     VERB_LET_OFF: _ClassVar[Verb]
+    VERB_SLOW: _ClassVar[Verb]
+    VERB_UNSLOW: _ClassVar[Verb]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -34,6 +36,8 @@ VERB_REQUEUE_UNTIL: Verb
 VERB_SUSPEND: Verb
 VERB_RESUME: Verb
 VERB_LET_OFF: Verb
+VERB_SLOW: Verb
+VERB_UNSLOW: Verb
 OUTCOME_UNSPECIFIED: Outcome
 OUTCOME_APPLIED: Outcome
 OUTCOME_ALREADY_SO: Outcome
@@ -42,7 +46,7 @@ OUTCOME_NOT_FOUND: Outcome
 OUTCOME_UNKNOWN: Outcome
 
 class Action(_message.Message):
-    __slots__ = ("action_id", "job_id", "submit_time", "restarts", "expected_begin", "expected_state", "verb", "not_before", "reason")
+    __slots__ = ("action_id", "job_id", "submit_time", "restarts", "expected_begin", "expected_state", "verb", "not_before", "reason", "width")
     ACTION_ID_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     SUBMIT_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +56,7 @@ class Action(_message.Message):
     VERB_FIELD_NUMBER: _ClassVar[int]
     NOT_BEFORE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
     action_id: str
     job_id: int
     submit_time: int
@@ -61,7 +66,8 @@ class Action(_message.Message):
     verb: Verb
     not_before: int
     reason: str
-    def __init__(self, action_id: _Optional[str] = ..., job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., restarts: _Optional[int] = ..., expected_begin: _Optional[int] = ..., expected_state: _Optional[str] = ..., verb: _Optional[_Union[Verb, str]] = ..., not_before: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    width: int
+    def __init__(self, action_id: _Optional[str] = ..., job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., restarts: _Optional[int] = ..., expected_begin: _Optional[int] = ..., expected_state: _Optional[str] = ..., verb: _Optional[_Union[Verb, str]] = ..., not_before: _Optional[int] = ..., reason: _Optional[str] = ..., width: _Optional[int] = ...) -> None: ...
 
 class Result(_message.Message):
     __slots__ = ("action_id", "outcome", "code", "detail", "observed_begin", "observed_state")
@@ -107,19 +113,37 @@ class OptOut(_message.Message):
     reason: str
     def __init__(self, job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., at: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class Slowed(_message.Message):
+    __slots__ = ("job_id", "submit_time", "own", "width", "until", "left_alone")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_TIME_FIELD_NUMBER: _ClassVar[int]
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    LEFT_ALONE_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    submit_time: int
+    own: int
+    width: int
+    until: int
+    left_alone: bool
+    def __init__(self, job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., own: _Optional[int] = ..., width: _Optional[int] = ..., until: _Optional[int] = ..., left_alone: _Optional[bool] = ...) -> None: ...
+
 class StatusReply(_message.Message):
-    __slots__ = ("version", "slurm_version", "opt_outs", "actions_left", "instance")
+    __slots__ = ("version", "slurm_version", "opt_outs", "actions_left", "instance", "slowed")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SLURM_VERSION_FIELD_NUMBER: _ClassVar[int]
     OPT_OUTS_FIELD_NUMBER: _ClassVar[int]
     ACTIONS_LEFT_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    SLOWED_FIELD_NUMBER: _ClassVar[int]
     version: str
     slurm_version: str
     opt_outs: _containers.RepeatedCompositeFieldContainer[OptOut]
     actions_left: int
     instance: str
-    def __init__(self, version: _Optional[str] = ..., slurm_version: _Optional[str] = ..., opt_outs: _Optional[_Iterable[_Union[OptOut, _Mapping]]] = ..., actions_left: _Optional[int] = ..., instance: _Optional[str] = ...) -> None: ...
+    slowed: _containers.RepeatedCompositeFieldContainer[Slowed]
+    def __init__(self, version: _Optional[str] = ..., slurm_version: _Optional[str] = ..., opt_outs: _Optional[_Iterable[_Union[OptOut, _Mapping]]] = ..., actions_left: _Optional[int] = ..., instance: _Optional[str] = ..., slowed: _Optional[_Iterable[_Union[Slowed, _Mapping]]] = ...) -> None: ...
 
 class Stretch(_message.Message):
     __slots__ = ("start", "end", "kw")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flexlond.agents.witness import Witness
     from flexlond.model.job import Snapshot
     from flexlond.model.licence import Reserved, Stretch
+    from flexlond.model.pace import Slowed
     from flexlond.slurm.helper_client import HelperStatus
 
 _log = structlog.get_logger()
@@ -73,6 +74,8 @@ class Actuator:
         """Takes up the records that the store kept; `witness` is the ledger, where one is kept."""
         self.records: dict[int, JobRecord] = dict(store.records())
         self.backoff: dict[int, Backoff] = {}
+        self.no_slow: dict[int, int] = {}  # arrays that may not be slowed: not asked again before
+        self.slowed: Mapping[int, Slowed] = {}  # as the helper said last
         self.answering = False
         self.detail = "not asked yet"
         self._store = store
@@ -103,6 +106,7 @@ class Actuator:
         for job_id in gone:
             del self.records[job_id]
             self.backoff.pop(job_id, None)
+            self.no_slow.pop(job_id, None)
 
     def settle(self, snapshot: Snapshot, now: int) -> Mapping[int, frozenset[int]]:
         """End open intents by what is seen; returns begin times that releases of ours left."""
@@ -124,7 +128,7 @@ class Actuator:
                 released[job.job_id] = frozenset({job.begin})
             begin, state = (job.begin, job.state.value) if job else (0, "")
             ends.append(Result(action.action_id, outcome, "observed", detail, begin, state))
-            if action.verb in _STOPS and outcome is Outcome.APPLIED:
+            if action.verb in {*_STOPS, Verb.SLOW} and outcome is Outcome.APPLIED:
                 record = self.records.get(action.job_id)
                 self.keep([replace(record, touched=True)] if record else [])
         self._record_results(ends, now)
@@ -203,6 +207,7 @@ class Actuator:
         else:
             self.answering, self.detail = True, "answering"
             self._notice_restart(status.instance)
+            self.slowed = {one.job_id: one for one in status.slowed}
         return self.answering
 
     def _notice_restart(self, instance: str) -> None:
@@ -219,7 +224,7 @@ class Actuator:
             self.backoff.pop(action.job_id, None)
             if action.verb is Verb.HOLD_UNTIL:
                 return replace(record, hold=action.not_before, hold_seen=False, touched=True)
-            if action.verb in _STOPS:
+            if action.verb in _STOPS or action.verb is Verb.SLOW:
                 return replace(record, touched=True)
             if action.verb is Verb.RELEASE:
                 # Given back is given back: it is not held again, so a job does not flap.
@@ -227,7 +232,9 @@ class Actuator:
                 return replace(record, hold=0, hold_seen=False, ours=ours, came_due=True)
         elif result.outcome is Outcome.REFUSED:
             _log.info("refused", job_id=action.job_id, code=result.code, detail=result.detail)
-            if result.code not in _OF_THE_MOMENT:
+            if action.verb is Verb.SLOW:
+                self.no_slow[action.job_id] = now + _BACKOFF
+            elif result.code not in _OF_THE_MOMENT:
                 until = now + _BACKOFF
                 self.backoff[action.job_id] = Backoff(until, action.not_before, result.code)
             if result.code == "opted-out":

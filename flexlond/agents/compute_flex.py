@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from flexlond.agents import (
     adjusting,
     plan_views,
+    slower,
     stop_views,
     stopper,
     views,
@@ -134,7 +135,13 @@ class ComputeFlex(Loop):
             actions += stopper.resumes(self, now)
             kw = {**self.kw, **{one.job_id: one.kw for one in self.stops}}
             send, later = within_ramp(actions, kw, cap_kw=cap, room_kw=room)
-            results = await self._send(send, now)
+            results = [*await self._send(send, now)]
+            wide = slower.restores(self, now)
+            actions += wide
+            room, steps = self._ramp.room(cap, now), slower.step_kw(self)
+            send, more = within_ramp(wide, steps, cap_kw=cap, room_kw=room)
+            results += await self._send(send, now)
+            later = (*later, *more)
             restored = sum(1 for r in results if r.outcome in (Outcome.APPLIED, Outcome.ALREADY_SO))
             left = len(actions) - restored
             detail = "nothing of ours is left"

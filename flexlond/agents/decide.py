@@ -124,7 +124,7 @@ def _backed_off(action: Action, past: Backoff | None, now: int) -> bool:
     return past is not None and now < past.until and action.verb is Verb.HOLD_UNTIL
 
 
-def intent(job: Job, verb: Verb, not_before: int, reason: str) -> Action:
+def intent(job: Job, verb: Verb, not_before: int, reason: str, width: int = 0) -> Action:
     """An action on `job` as it was seen: the helper refuses it where the job has changed meanwhile."""
     return Action(
         action_id=uuid.uuid4().hex,
@@ -136,6 +136,7 @@ def intent(job: Job, verb: Verb, not_before: int, reason: str) -> Action:
         verb=verb,
         not_before=not_before,
         reason=reason,
+        width=width,
     )
 
 
@@ -150,7 +151,7 @@ def within_ramp(
     later: list[Action] = []
     used = 0.0
     for action in actions:
-        starts = action.verb in {Verb.RELEASE, Verb.RESUME}
+        starts = action.verb in {Verb.RELEASE, Verb.RESUME, Verb.UNSLOW}
         need = kw.get(action.job_id, 0.0) if starts else 0.0
         alone = used == 0.0 and room_kw >= cap_kw
         if need and used + need > room_kw and not alone:

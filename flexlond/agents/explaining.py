@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from flexlond.agents import slower
 from flexlond.agents.outlook import STATED
 from flexlond.agents.ports import AlternativeView, ExplainView, HistoryView, OutlookView
 from flexlond.agents.views import job_view
@@ -41,7 +42,7 @@ def explain(agent: LoopState, store: Store, job_id: int, now: int) -> ExplainVie
     history = store.history(job_id, record.first_submit) if record else ()
     return ExplainView(
         job=view,
-        summary=_summary(view),
+        summary=_summary(view) + slower.said(agent, job_id),
         steps=known.latest.steps if known and known.latest else (),
         history=tuple(
             HistoryView(

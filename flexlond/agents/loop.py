@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from flexlond.agents import keeping, stopper, window_power, windows
+from flexlond.agents import keeping, slower, stopper, window_power, windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.carbon_days import CarbonDays
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
@@ -190,6 +190,7 @@ class Loop(LoopState):
 
     async def _look(self, now: int) -> bool:
         """Read the queue, settle what is open, judge every job. False when it cannot be read."""
+        slowed = self.actuator.slowed  # older than the snapshot: what it says was set must be seen
         try:
             snapshot = await asyncio.to_thread(self.reader.read)
         except SlurmCommandError as error:
@@ -200,7 +201,7 @@ class Loop(LoopState):
         self._waits.watch(self.snapshot, snapshot, now)
         if self.cluster is not None:
             self._waits.note(self.cluster, snapshot, outlook_of(self), now)
-        self.snapshot = snapshot
+        self.snapshot, self.slowed = snapshot, slowed
         released = self.actuator.settle(snapshot, now)
         split = split_arrays(snapshot.jobs)
         flex: dict[int, FlexJob] = {}
@@ -302,20 +303,42 @@ class Loop(LoopState):
         if self.settings.daemon.mode != "act" or self.paused:
             return ()
         stopped = await self._stop_and_resume(now)
+        slowed = await self._slow(now) if only is None else ()
+        wait = slower.waiting_to_be_slowed(self, now)
+        wanted = {} if self.draining else self._wanted(now)
         actions = decide(
             self.flex,
-            {} if self.draining else self._wanted(now),
+            {job_id: want for job_id, want in wanted.items() if job_id not in wait},
             now=now,
             may_hold=self._may_hold(),
             only=only,
             backoff=self.actuator.backoff,
         )
-        return [*stopped, *await self._send(actions, now)]
+        decided = await self._send(actions, now)
+        # Last: what a window's end holds back is held before it gets its own pace again.
+        return [*stopped, *slowed, *decided, *await self._unslow(now)]
+
+    def _may_act_for_windows(self, now: int) -> bool:
+        """As for new holds, by a plan that is not old."""
+        return now - self.planned_at <= 2 * self.settings.daemon.cycle_seconds and self._may_hold()
 
     def _may_stop(self, now: int) -> bool:
-        """As for new holds, by a plan that is not old, and only where the site wants it."""
-        fresh = now - self.planned_at <= 2 * self.settings.daemon.cycle_seconds
-        return fresh and self.settings.windows.stop_running and self._may_hold()
+        """Only where the site wants it."""
+        return self.settings.windows.stop_running and self._may_act_for_windows(now)
+
+    async def _slow(self, now: int) -> Sequence[Result]:
+        """Arrays whose moment to be slowed has come."""
+        actions = slower.due(self, now) if self._may_act_for_windows(now) else ()
+        return await self._send(actions, now)
+
+    async def _unslow(self, now: int) -> Sequence[Result]:
+        """Slowed arrays that nothing keeps so any more, as fast as the ramp cap lets them go."""
+        actions = slower.restores(self, now)
+        if not actions:
+            return ()
+        cap = self.settings.planning.ramp_kw_per_5min or float("inf")
+        room, kw = self._ramp.room(cap, now), slower.step_kw(self)
+        return await self._send(within_ramp(actions, kw, cap_kw=cap, room_kw=room)[0], now)
 
     async def _stop_and_resume(self, now: int) -> Sequence[Result]:
         """Stops whose moment has come, and suspended jobs that nothing keeps any more."""

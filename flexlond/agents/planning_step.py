@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import structlog
 
-from flexlond.agents import stopper
+from flexlond.agents import slower, stopper
 from flexlond.agents.build import build
 from flexlond.agents.newcomers import Expected, Newcomers, with_newcomers
 from flexlond.agents.outlook import Outlook
@@ -26,11 +26,13 @@ from flexlond.model.metering import Modelled
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, softer_on
+from flexlond.planning import slowing as pace
 from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
 from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.rebound import plan_with_rebound, under
+from flexlond.planning.slowing import Slowing
 from flexlond.planning.stopping import Stopping, as_before, choose
 from flexlond.solver.improve import Improver
 
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Job, Snapshot
     from flexlond.model.window import Window
-    from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.problem import Plan, Problem, Running
+    from flexlond.planning.slowing import Slow
+    from flexlond.planning.stopping import Replan
 
 
 _log = structlog.get_logger()
@@ -70,6 +74,7 @@ class _Asked:
     rebound: NDArray[np.float64]  # (S,) kW after windows and before; inf where there is no such cap
     caps: NDArray[np.float64]  # (S,) kW of the windows in force; inf where none binds
     expected: Expected  # of jobs without consent
+    whole: Running  # what runs, before throttled arrays were counted as one stream
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,10 +144,13 @@ class PlanningStep:
         question = replace(question, problem=problem)
         chose = self._timer()
         before = None if fresh else state.stopping
-        stopping = await self._stopping(state, question, found, caps, before)
+        slows = None if fresh or state.slowing is None else state.slowing.slows
+        slowing = await self._slowing(state, question, found, caps, asked.whole, before=slows)
+        question = replace(question, problem=slowing.problem)
+        stopping = await self._stopping(state, question, slowing.plan, caps, before)
         if fresh:
             self._choose_after = now + int(_CALM * (self._timer() - chose))
-        state.stopping = stopping
+        state.slowing, state.stopping = slowing, stopping
         state.candidates = stopper.candidates(state, question, self._mean)
         state.problem, state.last_plan = stopping.problem, stopping.plan
         state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
@@ -181,8 +189,56 @@ class PlanningStep:
         problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
         caps = caps_on(problem.grid, (*windows, *one), now)
         question = replace(asked.question, problem=problem)
-        stopping = await self._stopping(state, question, found, caps, None)
+        slowing = await self._slowing(state, question, found, caps, asked.whole, before=None)
+        question = replace(question, problem=slowing.problem)
+        stopping = await self._stopping(state, question, slowing.plan, caps, None)
         return Trial(stopping.problem, without, stopping.plan, stopping)
+
+    async def _slowing(
+        self,
+        state: LoopState,
+        question: Question,
+        found: Plan,
+        caps: NDArray[np.float64],
+        whole: Running,
+        *,
+        before: Sequence[Slow] | None,
+    ) -> Slowing:
+        """Which arrays are slowed for the windows, and the plan with it; `found` is the plan without.
+
+        Those of `before`, where that is given.
+        """
+        problem = question.problem
+        candidates = (
+            slower.slowables(state, question, whole, problem.now) if np.isfinite(caps).any() else ()
+        )
+        if not candidates:
+            return Slowing((), problem, found)
+        replan = self._replan(state, problem, found)
+        if before is not None:
+            return await asyncio.to_thread(
+                pace.as_before, problem, found, candidates, before, replan=replan
+            )
+        settings = state.settings.planning
+        return await asyncio.to_thread(
+            pace.choose, problem, found, caps, candidates, settings=settings, replan=replan
+        )
+
+    def _replan(self, state: LoopState, problem: Problem, found: Plan) -> Replan:
+        """The planner of changed problems: the jobs have of each cap what the assets' plan leaves them."""
+        settings = state.settings.planning
+        beside = (
+            np.zeros(problem.grid.count)
+            if state.assets is None
+            else state.assets.beside(problem.grid, problem.now)
+        )
+
+        def replan(asked: Problem) -> Plan:
+            own, budget = with_power(asked, -beside), budget_of(settings, self._timer)
+            answer = plan(own, settings, budget=budget, last=found)
+            return replace(answer, kw=answer.kw + beside)
+
+        return replan
 
     async def _stopping(
         self,
@@ -201,19 +257,7 @@ class PlanningStep:
             return Stopping((), problem, found)
         settings, terms = state.settings.planning, stopper.terms_of(state)
         candidates = stopper.candidates(state, question, self._mean)
-
-        beside = (
-            np.zeros(problem.grid.count)
-            if state.assets is None
-            else state.assets.beside(problem.grid, problem.now)
-        )
-
-        def replan(asked: Problem) -> Plan:
-            """The jobs have of each cap what the assets' plan leaves them, as in _answer."""
-            own, budget = with_power(asked, -beside), budget_of(settings, self._timer)
-            answer = plan(own, settings, budget=budget, last=found)
-            return replace(answer, kw=answer.kw + beside)
-
+        replan = self._replan(state, problem, found)
         if before is not None:
             return await asyncio.to_thread(
                 as_before, problem, found, candidates, before, terms=terms, replan=replan
@@ -295,8 +339,13 @@ class PlanningStep:
             day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
             question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
         question = replace(question, problem=stopper.with_suspended(state, question, now))
+        whole = question.problem.running
+        if np.isfinite(caps).any():
+            question = replace(question, problem=slower.as_one_stream(state, question, now))
         expected = self._expected(state, snapshot, question, now, watch=watch)
-        return _Asked(question, series, outlook, softer_on(grid, windows, now), caps, expected)
+        return _Asked(
+            question, series, outlook, softer_on(grid, windows, now), caps, expected, whole
+        )
 
     def _expected(
         self, state: LoopState, snapshot: Snapshot, question: Question, now: int, *, watch: bool

@@ -1,8 +1,8 @@
 """What we commanded to start when, for the ramp cap (rule 8, invariant I5).
 
-Law: counts the starts that we command: begin times that we set, releases and resumes (they start about now). kW
-at the site's meter, epoch seconds. The window is five minutes. Kept in memory: after a restart the begin times
-in force are seen in the queue again, only what started in the last five minutes is not.
+Law: counts the starts that we command: begin times that we set, releases, resumes and throttles put back (they
+start about now). kW at the site's meter, epoch seconds. The window is five minutes. Kept in memory: after a
+restart the begin times in force are seen in the queue again, only what started in the last five minutes is not.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RampLog:
         """Take up what took effect, forget what is past the window."""
         done = {r.action_id for r in results if r.outcome is Outcome.APPLIED}
         for action in actions:
-            if action.action_id in done:
+            if action.action_id in done and action.verb is not Verb.SLOW:
                 at = max(now, action.not_before) if action.verb in _LATER else now
                 self._starts[action.job_id] = (at, kw.get(action.job_id, 0.0))
         past = [job for job, (at, _) in self._starts.items() if at <= now - WINDOW]

@@ -64,7 +64,7 @@ def first_record(job: Job, *, window: int, now: int) -> JobRecord:
 
 def waits_for_others(job: Job) -> bool:
     """It could not start now even without us: a dependency, a hold, no begin time yet."""
-    return bool(job.dependency) or job.held or job.begin == 0
+    return bool(job.dependency) or job.held or (job.begin == 0 and not job.at_throttle)
 
 
 def observe(
@@ -130,7 +130,8 @@ def _without_hold(job: Job, record: JobRecord, now: int) -> Observation:
 
 def _with_hold(job: Job, record: JobRecord, now: int, released: Collection[int]) -> Observation:
     begin, hold = job.begin, record.hold
-    if begin == hold:
+    at_throttle = begin == 0 and hold <= now  # come due, and as many tasks run as may
+    if begin == hold or at_throttle:
         record = replace(record, hold_seen=True, touched=True)
         if hold <= now:
             record = replace(record, hold=0, came_due=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flexlond.model.job import Job
 
 _NOT_COMING = "the helper was restarted before it was done: the next plan decides"
+_OF_PACE = frozenset({Verb.SLOW, Verb.UNSLOW})
 _OF_PENDING = frozenset({Verb.HOLD_UNTIL, Verb.RELEASE})
 
 
@@ -30,6 +31,8 @@ def end_of(
     """
     if intent.action.verb in _OF_PENDING:
         return _of_pending(intent, job, now)
+    if intent.action.verb in _OF_PACE:
+        return _of_pace(intent, job)
     return _of_running(intent, job, grace, now, orphaned=orphaned)
 
 
@@ -41,6 +44,15 @@ def _of_pending(intent: OpenIntent, job: Job | None, now: int) -> tuple[Outcome,
         return Outcome.APPLIED, "seen released"
     if job.begin == action.not_before:
         return Outcome.APPLIED, "seen in force"
+    return Outcome.SUPERSEDED, "not seen in force: the next plan decides"
+
+
+def _of_pace(intent: OpenIntent, job: Job | None) -> tuple[Outcome, str]:
+    action = intent.action
+    if job is None or not job.is_array:
+        return Outcome.SUPERSEDED, "no task of the array waits any more"
+    if (job.array_throttle == action.width) is (action.verb is Verb.SLOW):
+        return Outcome.APPLIED, "seen in force" if action.verb is Verb.SLOW else "seen put back"
     return Outcome.SUPERSEDED, "not seen in force: the next plan decides"
 
 

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.licence import Stretch
     from flexlond.model.metering import Modelled
+    from flexlond.model.pace import Slowed
     from flexlond.model.series import Kind, Series
     from flexlond.model.settings import Settings
     from flexlond.model.stop import StopRecord
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.slowing import Slowing
     from flexlond.planning.stopped import Candidate
     from flexlond.planning.stopping import Stopping
     from flexlond.slurm.reader import QueueReader
@@ -65,6 +67,8 @@ class LoopState:
     stoppable: Mapping[int, Stoppable] = field(default_factory=dict)  # running, by the last look
     candidates: Sequence[Candidate] = ()  # of these who is in the last plan, as it knows them
     stopping: Stopping | None = None  # who is to be stopped, by the last plan
+    slowed: Mapping[int, Slowed] = field(default_factory=dict)  # arrays, as known before that look
+    slowing: Slowing | None = None  # which arrays are to be slowed, by the last plan
     modelled: Modelled | None = None  # what the last plan says that the site draws
     in_force: tuple[Stretch, ...] = ()  # our reservations, as the helper saw them last
     kept_said: tuple[str, ...] = ()  # what there is to say of them

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexlond.agents import stop_views
+from flexlond.agents import slower, stop_views
 from flexlond.agents.window_ports import MoveView, WindowSlotView, WindowView
 from flexlond.model.slurmtime import format_moment
 from flexlond.model.window import (
@@ -262,7 +262,9 @@ def words(agent: LoopState, now: int) -> str:
         for window in agent.windows
         if window.state(now) is WindowState.ACTIVE
     ]
-    return "; ".join([*parts, *stop_views.words(agent, now), *warnings(agent, now)])
+    return "; ".join(
+        [*parts, *slower.words(agent), *stop_views.words(agent, now), *warnings(agent, now)]
+    )
 
 
 def store_all(agent: LoopState, store: Store, now: int) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flexlond.model.action import Action, Result
     from flexlond.model.job import Job
 
-MAKES_WAIT = frozenset({Verb.HOLD_UNTIL, Verb.REQUEUE, Verb.REQUEUE_UNTIL, Verb.SUSPEND})
+MAKES_WAIT = frozenset({Verb.HOLD_UNTIL, Verb.REQUEUE, Verb.REQUEUE_UNTIL, Verb.SUSPEND, Verb.SLOW})
 
 
 class Witness(Protocol):

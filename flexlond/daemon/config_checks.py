@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from flexlond.daemon.check import MAX_COMMENT
 from flexlond.daemon.config_checks_assets import assets
 from flexlond.daemon.config_checks_buy import buy
+from flexlond.daemon.config_checks_caps import power_caps
 from flexlond.daemon.config_checks_ledger import ledger
 from flexlond.daemon.config_checks_market import agents, market
 from flexlond.daemon.config_checks_planning import (
@@ -270,6 +271,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     windows,
     prediction,
     assets,
+    power_caps,
     _helper,
     licence,
     agents,

@@ -64,6 +64,10 @@ SECTIONS = {
         "positive into the asset. [How to](../how-to/assets.md)."
     ),
     **_REGISTERS,
+    "power_caps[]": (
+        "GPU nodes whose power could be capped. It is checked and nothing more: there is a simulated driver "
+        "only, and nothing sets caps yet. [How a driver is added](../how-to/cap-gpu-power.md)."
+    ),
     "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
     "licence": (
         "Windows that Slurm itself keeps, whatever happens to FlexLon: job_submit.lua gives the jobs of the "
@@ -477,6 +481,12 @@ DOCS: dict[str, KeyDoc] = {
     "envelope.seconds": KeyDoc(
         "s", "After so long the envelope is given up, and the answer says so.", "120.0"
     ),
+    "windows.slow_arrays": KeyDoc(
+        "",
+        "Whether an array that may be deferred may run with fewer tasks at once for a window instead, by its "
+        "ArrayTaskThrottle. Its owner's own throttle comes back at the end.",
+        "true",
+    ),
     "windows.stop_running": KeyDoc(
         "",
         "Whether a window that deferral does not keep may stop running jobs: those whose directive says "
@@ -492,6 +502,19 @@ DOCS: dict[str, KeyDoc] = {
         "s",
         "How long a requeued job works until it is where it was, beside the work that it lost.",
         "120.0",
+    ),
+    "power_caps[].name": KeyDoc("", "A name of your own.", '"h200"'),
+    "power_caps[].partitions": KeyDoc(
+        "", "The partitions whose nodes may be capped; no other node ever is.", '["gpu"]'
+    ),
+    "power_caps[].curve": KeyDoc(
+        "W, share",
+        "Measured points: the cap of a whole node and its relative speed under it, rising to 1.0.",
+        "[[1400.0, 0.62], [2100.0, 0.87], [2800.0, 1.0]]",
+    ),
+    "power_caps[].driver": KeyDoc("", "What sets the caps.", '"simulated"'),
+    "power_caps[].lease_seconds": KeyDoc(
+        "s", "A cap that is not renewed for so long lapses by itself.", "120.0"
     ),
     "prediction.enabled": KeyDoc(
         "", "Whether to learn; without it every job counts for its time limit.", "true"

@@ -59,13 +59,17 @@ _BLOB = (
     " (key TEXT PRIMARY KEY, at INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID"
 )
 
+_WIDTH = (
+    "ALTER TABLE intent ADD COLUMN width INTEGER NOT NULL DEFAULT 0"  # came later: of SLOW alone
+)
+
 _JOB_COLUMNS = (
     "job_id, first_submit, submit, restarts, original_begin, eligible, hold, hold_seen, ours, came_due,"
     " opted_out, opted_out_why, touched, last_seen"
 )
 _INTENT_COLUMNS = (
     "action_id, job_id, submit, restarts, expected_begin, expected_state, verb, not_before,"
-    " reason, created"
+    " reason, created, width"
 )
 
 
@@ -88,6 +92,8 @@ class SqliteStore:
         self._db = self._file.connection
         try:
             self._db.execute(_BLOB)
+            if "width" not in {row[1] for row in self._db.execute("PRAGMA table_info(intent)")}:
+                self._db.execute(_WIDTH)
             self.power = PowerTable(self._file)
             self._windows = WindowTable(self._db)
             self._stops = StopTable(self._db)
@@ -176,6 +182,7 @@ class SqliteStore:
                 a.not_before,
                 a.reason,
                 at,
+                a.width,
             )
             for a in actions
         ]
@@ -325,9 +332,10 @@ class SqliteStore:
 
 def _action(row: Sequence[Any]) -> Action:
     action_id, job_id, submit, restarts, begin, state, verb, not_before, reason = row[:9]
-    return Action(action_id, job_id, submit, restarts, begin, state, Verb(verb), not_before, reason)
+    guards = (action_id, job_id, submit, restarts, begin, state)
+    return Action(*guards, Verb(verb), not_before, reason, row[10])
 
 
 def _line(row: Sequence[Any]) -> IntentLine:
-    outcome = Outcome(row[10]) if row[10] is not None else None
-    return IntentLine(_action(row), row[9], outcome, row[11], row[12], row[13])
+    outcome = Outcome(row[11]) if row[11] is not None else None
+    return IntentLine(_action(row), row[9], outcome, row[12], row[13], row[14])

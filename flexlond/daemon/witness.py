@@ -280,6 +280,7 @@ def _intent(action: Action) -> dict[str, Any]:
         "expected_begin": action.expected_begin,
         "expected_state": _text(action.expected_state),
         "reason": _WHO.sub("", _text(action.reason)),
+        **({"width": action.width} if action.width else {}),
     }
 
 

@@ -20,6 +20,8 @@ class Verb(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     LET_OFF = "let-off"
+    SLOW = "slow"
+    UNSLOW = "unslow"
 
 
 class Outcome(StrEnum):
@@ -46,6 +48,7 @@ class Action:
     verb: Verb
     not_before: int
     reason: str
+    width: int = 0  # SLOW: tasks at once; UNSLOW: what was set for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,12 @@ class Job:
         return self.array_job_id != 0 and self.array_task_id is None
 
     @property
+    def at_throttle(self) -> bool:
+        """As many tasks of the array run as its throttle allows: then Slurm shows no begin time at all."""
+        waits = self.state is JobState.PENDING and self.begin == 0 and self.priority > 0
+        return waits and self.is_array and self.array_throttle > 0 and not self.dependency
+
+    @property
     def gpu_count(self) -> int:
         """GPUs of every type together."""
         return sum(count for _, count in self.gpus)

@@ -255,6 +255,7 @@ class EnvelopeSettings(_Base, frozen=True):
 class WindowSettings(_Base, frozen=True):
     """[windows]: what is done to keep a window beyond deferral."""
 
+    slow_arrays: bool = True  # arrays that may be deferred may run with fewer tasks at once instead
     stop_running: bool = False  # running jobs whose directive says preempt= may be stopped
     suspend_saves: float = 0.8  # share of a job's power that is not drawn while it is suspended
     restart_seconds: float = 120.0  # of work that each requeued job needs to get going again
@@ -266,6 +267,16 @@ class PredictionSettings(_Base, frozen=True):
     enabled: bool = True
     history_days: int = 90  # read the first time
     refresh_seconds: float = 600.0
+
+
+class PowerCapSettings(_Base, frozen=True):
+    """[[power_caps]]: GPU nodes whose power could be capped, and what that was measured to cost in speed."""
+
+    name: str
+    partitions: tuple[str, ...]
+    curve: tuple[tuple[float, float], ...]  # (W of a node, relative speed), ascending
+    driver: Literal["simulated"] = "simulated"
+    lease_seconds: float = 120.0  # a cap that is not renewed lapses
 
 
 class HelperSettings(_Base, frozen=True):
@@ -332,6 +343,7 @@ class Settings(_Base, frozen=True):
     windows: WindowSettings = WindowSettings()
     prediction: PredictionSettings = PredictionSettings()
     assets: tuple[AssetSettings, ...] = ()
+    power_caps: tuple[PowerCapSettings, ...] = ()
     helper: HelperSettings = HelperSettings()
     licence: LicenceSettings = LicenceSettings()
     market: MarketSettings = MarketSettings()

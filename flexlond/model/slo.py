@@ -7,7 +7,7 @@ latest start and is never deferred. The helper computes the same value on its ow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flexlond.model.slurmtime import format_duration, format_moment
@@ -75,8 +75,15 @@ def latest_start(job: Job, directive: Directive, *, eligible: int, margin: int) 
     return LatestStart(at - margin, binding, tuple(steps))
 
 
+def with_throttle(job: Job, throttle: int) -> Job:
+    """The array as it would be with `throttle` tasks at once (0: no throttle)."""
+    return replace(job, array_throttle=throttle)
+
+
+def waves_of(tasks: int, throttle: int) -> int:
+    """How many time limits in a row so many tasks take at most, `throttle` at once (0: all)."""
+    return max(1, -(-tasks // throttle)) if throttle > 0 else 1
+
+
 def _waves(job: Job) -> int:
-    """How many time limits in a row the tasks of a throttled array take at most."""
-    if not job.is_array or job.array_throttle <= 0:
-        return 1
-    return max(1, -(-job.task_count // job.array_throttle))
+    return waves_of(job.task_count, job.array_throttle) if job.is_array else 1

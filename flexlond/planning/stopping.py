@@ -155,7 +155,7 @@ def _rounds(
     candidates: Sequence[Candidate],
 ) -> tuple[tuple[list[Stop], float] | None, str]:
     """The selection that gains most, with its gap; or why there is none."""
-    before, late = float(need.sum()), _late(ask.problem, found)
+    before, late = float(need.sum()), late_of(ask.problem, found)
     share = np.ones(len(ask.problem.group_capacity))
     barred: set[int] = set()
     best: tuple[float, list[Stop], float] | None = None
@@ -181,7 +181,7 @@ def _rounds(
             barred |= tardy
             why = "what could be stopped could not run again in time"
             continue
-        if _late(ask.problem, after) - late:
+        if late_of(ask.problem, after) - late:
             why, promise = "others would be late for it", promise / 2
             continue
         gain = before - float(excess(after, ask.caps).sum())
@@ -207,7 +207,7 @@ def _carried_out(ask: _Ask, stops: list[Stop], nothing: Stopping, gap: float) ->
     problem = with_stops(ask.problem, stops, saves=ask.terms.saves, closed=True)
     plan = ask.replan(problem)
     tardy = _tardy(ask.problem, plan, problem) - {one.candidate.job_id for one in nothing.stops}
-    if tardy or _late(ask.problem, plan) - _late(ask.problem, nothing.plan):
+    if tardy or late_of(ask.problem, plan) - late_of(ask.problem, nothing.plan):
         return replace(nothing, why="others would be late for it")
     after = excess(plan, ask.caps)
     if after.sum() >= excess(nothing.plan, ask.caps).sum() - _NEAR:
@@ -366,7 +366,7 @@ def _taken(ask: _Ask, before: Plan, after: Plan, need: NDArray[np.float64]) -> N
     return more
 
 
-def _late(problem: Problem, plan: Plan) -> set[int]:
+def late_of(problem: Problem, plan: Plan) -> set[int]:
     """Jobs of `problem` that start after their latest start."""
     late = problem.movable & (plan.start[: problem.jobs] > problem.latest)
     return set(problem.job_id[late].tolist())

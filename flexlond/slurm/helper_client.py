@@ -18,6 +18,7 @@ from flexlond.auth.credentials import open_channel
 from flexlond.auth.munge import MungeError
 from flexlond.model.action import Action, Outcome, Result, Verb
 from flexlond.model.licence import Reserved, Stretch, StretchResult
+from flexlond.model.pace import Slowed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -34,6 +35,8 @@ _VERBS = {
     Verb.SUSPEND: helper_pb2.VERB_SUSPEND,
     Verb.RESUME: helper_pb2.VERB_RESUME,
     Verb.LET_OFF: helper_pb2.VERB_LET_OFF,
+    Verb.SLOW: helper_pb2.VERB_SLOW,
+    Verb.UNSLOW: helper_pb2.VERB_UNSLOW,
 }
 _OUTCOMES = {
     helper_pb2.OUTCOME_APPLIED: Outcome.APPLIED,
@@ -93,6 +96,7 @@ class HelperStatus:
     opt_outs: tuple[OptOut, ...]
     actions_left: int  # in the current minute
     instance: str = ""  # another one after each start; "": an older helper, that does not say
+    slowed: tuple[Slowed, ...] = ()  # arrays whose throttle it set
 
 
 class HelperClient:
@@ -162,6 +166,17 @@ class HelperClient:
             ),
             actions_left=reply.actions_left,
             instance=reply.instance,
+            slowed=tuple(
+                Slowed(
+                    job_id=one.job_id,
+                    submit=one.submit_time,
+                    own=one.own,
+                    width=one.width,
+                    until=one.until,
+                    left_alone=one.left_alone,
+                )
+                for one in reply.slowed
+            ),
         )
 
     async def close(self) -> None:
@@ -203,6 +218,7 @@ def _message(action: Action) -> helper_pb2.Action:
         verb=_VERBS[action.verb],
         not_before=action.not_before,
         reason=action.reason,
+        width=action.width,
     )
 
 

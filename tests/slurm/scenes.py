@@ -93,6 +93,11 @@ class Scene:
         argv = ["/opt/flexlon/bin/flexlonctl", "status", "--json"]
         return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
+    @staticmethod
+    def listed(*argv: str) -> list[str]:
+        """The lines that a command prints."""
+        return _said(*argv).splitlines()
+
     def line(self, job_id: int) -> dict[str, Any]:
         """The job's line of `flexlonctl jobs`; {} while it is not there."""
         lines: list[dict[str, Any]] = self.ctl("jobs")["jobs"]

@@ -15,6 +15,7 @@ from flexlond.model.settings import HelperSettings, LicenceSettings, SlurmSettin
 from flexlond.slurm.squeue import SqueueReader
 from slurm_plugin.batch import Batch
 from slurm_plugin.config import HelperConfig
+from slurm_plugin.pace import PaceBook
 from slurm_plugin.parts import Later, Parts
 from slurm_plugin.rates import Bucket
 from slurm_plugin.resume import ResumeBook
@@ -120,12 +121,15 @@ class Helper:
         slurm = SlurmSettings(bin_dir=self.slurm.bin_dir)
         book = ResumeBook(self.directory / "resume")
         book.prepare()
+        pace = PaceBook(self.directory / "pace")
+        pace.prepare()
         self.parts = Parts(
             config=HelperConfig(helper=self.settings, slurm=slurm, licence=self.licence),
             reader=SqueueReader(slurm),
             calls=SlurmCalls(slurm),
             state=State(str(self.directory)),
             book=book,
+            pace=pace,
             actions=Bucket(self.settings.max_actions_per_minute),
             requeues=Bucket(self.settings.max_requeues_per_minute),
             tz=ZoneInfo("UTC"),

@@ -82,14 +82,28 @@ def answer(path: Path, program: str, words: list[str]) -> int:
 
 def squeue(state: dict[str, Any], words: list[str]) -> int:
     wanted = words[words.index("-j") + 1].split(",") if "-j" in words else None
+    if "--json" in words:  # of the first task of arrays with a task split off
+        arrays = [task.partition("_")[0] for task in wanted or ()]
+        limits = {number: state["jobs"][number]["throttle"] for number in arrays}
+        jobs = [{"job_id": int(number), "array_max_tasks": n} for number, n in limits.items()]
+        print(json.dumps({"jobs": jobs}))
+        return 0
     for number, job in state["jobs"].items():
-        if wanted is not None and number not in wanted:
+        array = str(job.get("array", number))
+        if wanted is not None and not {number, array} & set(wanted):
             continue
-        for part in os.environ["SQUEUE_FORMAT2"].split(","):
-            name, _, after = part.partition(":")
-            value = {"licenses": ""} | job | {"id": number}
-            text = str(value[COLUMNS[name]]) if name in COLUMNS else CONSTANT.get(name, "")
-            sys.stdout.write((number if name == "ArrayJobID" else text) + after)
+        if "-O" in words:  # the throttles of arrays
+            if job.get("tasks"):
+                limit = f"%{job['throttle']}" if job["throttle"] else ""
+                print(f"{number}|1-{job['tasks']}{limit}|")
+            continue
+        for task in [*range(1, job.get("tasks", 0) + 1)] or [job.get("task", "N/A")]:
+            for part in os.environ["SQUEUE_FORMAT2"].split(","):
+                name, _, after = part.partition(":")
+                value = {"licenses": ""} | job | {"id": number}
+                text = str(value[COLUMNS[name]]) if name in COLUMNS else CONSTANT.get(name, "")
+                text = {"ArrayJobID": array, "ArrayTaskID": str(task)}.get(name, text)
+                sys.stdout.write(text + after)
     state["down"] += state.pop("down_after_read", [])
     state["down_after_read"] = []
     return 0
@@ -104,6 +118,11 @@ def scontrol(state: dict[str, Any], words: list[str]) -> int:
         for number in words[1].removeprefix("JobId=").split(","):
             state["jobs"][number]["licenses"] = words[2].removeprefix("Licenses=") or "(null)"
         return 0
+    if verb == "update" and words[2].startswith("ArrayTaskThrottle="):
+        for number in words[1].removeprefix("JobId=").split(","):
+            if number not in state["forgotten"] and number in state["jobs"]:
+                state["jobs"][number]["throttle"] = int(words[2].partition("=")[2])
+        return after_update(state)
     if verb == "update":
         ids = words[1].removeprefix("JobId=")
         text = words[2].removeprefix("StartTime=")
@@ -116,12 +135,17 @@ def scontrol(state: dict[str, Any], words: list[str]) -> int:
         if said:
             print(said, file=sys.stderr)
             code = 1
-    if verb == "update" and state["after_update"]:
-        for number, change in state["after_update"].items():
-            state["jobs"][number] |= change
-        state["after_update"] = {}
+    if verb == "update":
+        after_update(state)
     state["down"] += state["down_after_act"]
     return code
+
+
+def after_update(state: dict[str, Any]) -> int:
+    for number, change in state["after_update"].items():
+        state["jobs"][number] |= change
+    state["after_update"] = {}
+    return 0
 
 
 def reservation(state: dict[str, Any], words: list[str]) -> int:
