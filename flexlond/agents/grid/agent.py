@@ -65,7 +65,9 @@ class GridAgent:
         self._settings = settings
         self._hub = hub
         self._clock = clock
-        self._buyer = Buyer(settings.market.buy.silent_seconds)
+        self._buyer = Buyer(
+            settings.market.buy.silent_seconds, takes_published=settings.market.buy.take_published
+        )
         self._stress = StressHub(settings.market.buy, make_stress_source)
         self._place: Place | None = None
         self._work: Orchestrator | None = None
@@ -111,6 +113,7 @@ class GridAgent:
             self._stress = StressHub(settings.market.buy, make_stress_source)
         self._settings = settings
         self._buyer.silent = settings.market.buy.silent_seconds
+        self._buyer.takes_published = settings.market.buy.take_published
         if self._work is not None:
             self._work.settings = settings.market.buy
             self._work.slot_seconds = settings.grid.slot_seconds

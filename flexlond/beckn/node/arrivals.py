@@ -204,6 +204,12 @@ class Gate:
                 f"the id of our {request.action} to {request.peer}; this is {action.name}",
                 "$.context.messageId",
             )
+        if request.transaction_id != envelope.transaction_id:
+            raise Refusal(
+                Code.CTX_INVALID_FIELD,
+                "not the transaction of the request that it answers",
+                "$.context.transactionId",
+            )
         if not chained and self._settings.signatures.strict_binding:
             raise Refusal(
                 Code.AUT_SIGNATURE_INVALID,
