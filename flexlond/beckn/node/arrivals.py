@@ -79,7 +79,11 @@ class Gate:
     def refuse(self, arrival: Arrival, refusal: Refusal) -> Reply:
         """A signed refusal of what did not even come to be judged (too large, too often)."""
         body = acks.nack(acks.message_id_in(arrival.body), refusal)
-        return self._reply(refusal.status, body, arrival, None, refusal)
+        try:
+            claim = signature.read(arrival.authorization, self._settings.signatures)
+        except Refusal:
+            claim = None
+        return self._reply(refusal.status, body, arrival, claim, refusal)
 
     def _open(self, arrival: Arrival) -> Action:
         action = ACTIONS.get(arrival.path)
@@ -300,7 +304,7 @@ class Gate:
         answered = claim.signature_text if claim else ""
         headers = {
             "content-type": "application/json",
-            "signature": self.us.signer.header(body, arrival.now, answered),
+            "signature": self.us.signer.header(body, arrival.now, answered, chained=True),
         }
         if status == 401:
             headers["www-authenticate"] = (
