@@ -14,17 +14,15 @@ import httpx
 import pytest
 
 from flexlond.beckn.wire.codes import Code, Refusal
-from tests.contract.live import GRID, SITE, Exchange, Live, live, slot_after
+from tests.contract.live import GRID, SITE, Exchange, Live, live
+from tests.contract.orders import ACTIONS, two_orders
 from tests.contract.test_beckn_upstream import UPSTREAM
-from tests.unit.agents.grid.town import SLOT
 from tests.unit.beckn.kit import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from openapi_core import OpenAPI
-
-    from flexlond.agents.grid.agent import GridAgent
 
 yaml = pytest.importorskip("yaml", reason="PyYAML reads the published file")
 pytest.importorskip("openapi_core", reason="it comes with the dev extra")
@@ -86,91 +84,19 @@ def is_push(exchange: Exchange) -> bool:
 
 
 def test_all_traffic_of_two_orders(tmp_path: Path) -> None:
-    """One that is delivered, with every side question, and one that is cancelled."""
     with live(tmp_path) as both:
-        start = slot_after(SLOT)
-        both.do(_need(both.buyer, 5.0, start, start + 2 * SLOT))
-        (kept,) = _orders(both, 1)
-        both.do(_need(both.buyer, 4.0, start + 3 * SLOT, start + 5 * SLOT))
-        (cancelled,) = _orders(both, 2) - {kept}
-        for action in ("track", "support", "status", "discover"):
-            both.do(_ask(both, action, kept))
-        order = both.buyer.place.node.journal.contracts.get(cancelled).contract_id
-        assert both.do(_cancel(both.buyer, order)) == ""
-        both.until(lambda: _states(both)[cancelled] == "CANCELLED")
-        both.until(lambda: any(one.path == "/on_rate" for one in both.kept))
-        assert _states(both)[kept] == "COMPLETE"
-        kept_exchanges = list(both.kept)
+        two_orders(both)
+        kept = list(both.kept)
         assert both.faults() == []
-    assert {one.path.lstrip("/") for one in kept_exchanges} >= {
-        "catalog/publish",
-        "catalog/on_publish",
-        "discover",
-        "on_discover",
-        "select",
-        "on_select",
-        "init",
-        "on_init",
-        "confirm",
-        "on_confirm",
-        "status",
-        "on_status",
-        "track",
-        "on_track",
-        "support",
-        "on_support",
-        "cancel",
-        "on_cancel",
-        "rate",
-        "on_rate",
-    }
-    assert {one.status for one in kept_exchanges} == {200}
-    pushes = [one for one in kept_exchanges if is_push(one)]
+    assert {one.path.lstrip("/") for one in kept} >= ACTIONS
+    assert {one.status for one in kept} == {200}
+    pushes = [one for one in kept if is_push(one)]
     assert pushes
     for one in pushes:
         errors = found_by_openapi(one)
         assert len(errors) == 1
         assert "Authorization" in errors[0]
-    assert [e for one in kept_exchanges if one not in pushes for e in found_by_openapi(one)] == []
-
-
-async def _need(buyer: GridAgent, kw: float, start: int, end: int) -> None:
-    buyer.add_need(kw, start, end, -1.0, "price")
-
-
-def _states(both: Live) -> dict[str, str]:
-    contracts = both.buyer.place.node.journal.contracts
-    return {one.transaction_id: one.state.value for one in contracts.all()}
-
-
-def _orders(both: Live, count: int) -> set[str]:
-    """The transactions of so many orders in force."""
-
-    def active() -> set[str]:
-        return {txn for txn, state in _states(both).items() if state == "ACTIVE"}
-
-    both.until(lambda: len(active()) == count)
-    return active()
-
-
-async def _cancel(buyer: GridAgent, order: str) -> str:
-    return buyer.cancel(order)
-
-
-async def _ask(both: Live, action: str, txn: str) -> None:
-    """One request of the buyer's more."""
-    node = both.buyer.place.node
-    standing = node.journal.contracts.get(txn)
-    assert standing is not None
-    agreed = json.loads(standing.body) | {"id": standing.contract_id}
-    body: dict[str, Any] = {
-        "track": {"tracking": {"url": "https://grid.test/none", "status": "INACTIVE"}},
-        "support": {"support": {"orderId": agreed["id"]}},
-        "discover": {"intent": {"textSearch": "flexibility"}},
-    }.get(action, {"contract": agreed})
-    to = both.buyer._buyer.sellers[SITE]
-    node.ask(action, to, txn, body, time.time())
-    both.buyer.place.wake()
+    assert [e for one in kept if one not in pushes for e in found_by_openapi(one)] == []
 
 
 class Empty:
