@@ -31,7 +31,12 @@ def two_orders(both: Live) -> None:
     (kept,) = _orders(both, 1)
     both.do(_need(both.buyer, 4.0, start + 3 * SLOT, start + 5 * SLOT))
     (cancelled,) = _orders(both, 2) - {kept}
-    for action in ("track", "support", "status", "discover"):
+    contract = both.buyer.place.node.journal.contracts.get(kept)
+    assert contract is not None
+    page = both.do(both.buyer.ask_seller(contract.contract_id, "track"))
+    assert page.startswith(f"https://site.test/orders/{contract.contract_id} (")
+    assert "desk@site.test" in both.do(both.buyer.ask_seller(contract.contract_id, "support"))
+    for action in ("status", "discover"):
         both.do(_ask(both, action, kept))
     order = both.buyer.place.node.journal.contracts.get(cancelled)
     assert order is not None
@@ -70,11 +75,9 @@ async def _ask(both: Live, action: str, txn: str) -> None:
     standing = node.journal.contracts.get(txn)
     assert standing is not None
     agreed = json.loads(standing.body) | {"id": standing.contract_id}
-    body: dict[str, Any] = {
-        "track": {"tracking": {"url": "https://grid.test/none", "status": "INACTIVE"}},
-        "support": {"support": {"orderId": agreed["id"]}},
-        "discover": {"intent": {"textSearch": "flexibility"}},
-    }.get(action, {"contract": agreed})
+    body: dict[str, Any] = {"contract": agreed}
+    if action == "discover":
+        body = {"intent": {"textSearch": "flexibility"}}
     to = both.buyer._buyer.sellers[SITE]
     node.ask(action, to, txn, body, time.time())
     both.buyer.place.wake()

@@ -21,6 +21,8 @@ from flexlond.beckn.node.desk import Answer
 from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flexlond.beckn.journal.contracts import Standing
     from flexlond.beckn.node.node import Node
     from flexlond.beckn.trust.registry import Subscriber
@@ -43,6 +45,9 @@ class Buyer:
     skipped: list[str] = field(default_factory=list)
     takes_published: bool = False  # catalogues that nobody asked for
     shelf: Shelf = field(default_factory=Shelf)
+    asked: dict[str, Callable[[str], None]] = field(
+        default_factory=dict
+    )  # who waits for the answer to a question, by its message id
 
     def open(self, node: Node, records: Records) -> None:
         """The node that it is the business of, and its tables; before anything is heard."""
@@ -75,6 +80,9 @@ class Buyer:
         """What follows from a callback."""
         if message.action.name == "on_discover":
             self._catalogue(message, standing.peer, now)
+            return
+        if tell := self.asked.pop(message.envelope.message_id, None):
+            tell(_words(message) or papers.answer(message))
             return
         lot = self.records.lot(standing.transaction_id)
         if lot is None or not message.action.contractual:
