@@ -374,12 +374,12 @@ class Apart:
         theirs.close()
 
     def _serve(self, pipe: Any, kill_at: int) -> None:
-        count = 0
+        count, looking = 0, False
 
         def tick() -> None:
             nonlocal count
-            count += 1
-            if count == kill_at:
+            count += not looking
+            if count == kill_at and not looking:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         code = 1
@@ -390,6 +390,7 @@ class Apart:
                 if name == "close":
                     pipe.send(count)
                     break
+                looking = name == "state"  # the test's own reading is no step of the order
                 pipe.send(getattr(seat, name)(*words))
             code = 0
         except EOFError:
