@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from flexlond.daemon.transaction import Transaction
 from flexlond.model.metering import Modelled, Reading, ReadingQuality, SlotPower, Source
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
+
+    from flexlond.sqlite_file import SqliteFile
 
 _READING = """CREATE TABLE IF NOT EXISTS meter_reading (
   at INTEGER PRIMARY KEY, kw REAL NOT NULL, source TEXT NOT NULL
@@ -34,15 +34,15 @@ _SLOT = """CREATE TABLE IF NOT EXISTS window_power (
 class PowerTable:
     """The three tables of one database."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, file: SqliteFile) -> None:
         """Make the tables where they are missing."""
-        self._db = db
+        self._file, self._db = file, file.connection
         for statement in (_READING, _MODELLED, _SLOT):
-            db.execute(statement)
+            self._db.execute(statement)
 
     def add(self, readings: Sequence[Reading], modelled: Modelled | None, before: int) -> None:
         """Keep good readings and a modelled figure, all or none; forget what is older than `before`."""
-        with Transaction(self._db):
+        with self._file.transaction():
             self._add(readings, modelled)
             self._db.execute("DELETE FROM meter_reading WHERE at<?", (before,))
             self._db.execute("DELETE FROM modelled_power WHERE at<?", (before,))
@@ -74,7 +74,7 @@ class PowerTable:
 
     def add_slots(self, window_id: int, slots: Sequence[SlotPower]) -> None:
         """Record these slots, all or none; one that is there stays as it is."""
-        with Transaction(self._db):
+        with self._file.transaction():
             self._db.executemany(
                 "INSERT OR IGNORE INTO window_power VALUES (?,?,?,?,?,?,?)",
                 [

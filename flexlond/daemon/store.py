@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 from flexlond.agents.records import IntentLine, JobRecord, OpenIntent
 from flexlond.daemon.power_table import PowerTable
 from flexlond.daemon.stop_table import StopTable
-from flexlond.daemon.transaction import Transaction
 from flexlond.daemon.window_table import WindowTable
 from flexlond.model.action import Action, Outcome, Result, Verb
+from flexlond.sqlite_file import SqliteFile, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,46 +73,29 @@ class StoreError(Exception):
     """The store cannot be used; the text says why and what to do."""
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> str:
-    return f"{path}: {error}; check that the folder is writable by the service and not full"
-
-
 class SqliteStore:
     """The daemon's store in one file. Not for use from two threads at once."""
 
     def __init__(self, path: Path) -> None:
         """Open or create `path`; StoreError when it is of a newer version or cannot be opened."""
-        self._path = path
+        self._file = SqliteFile(
+            path,
+            {0: statements(_SCHEMA)},
+            SCHEMA_VERSION,
+            error=StoreError,
+            newer=", or move the file away to start afresh",
+        )
+        self._db = self._file.connection
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        except sqlite3.Error as error:
-            raise StoreError(_unusable(path, error)) from error
-        try:
-            self._prepare()
+            self._db.execute(_BLOB)
+            self.power = PowerTable(self._file)
+            self._windows = WindowTable(self._db)
+            self._stops = StopTable(self._db)
         except sqlite3.Error as error:
             self._db.close()
-            raise StoreError(_unusable(path, error)) from error
-        except StoreError:
-            self._db.close()
-            raise
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
             raise StoreError(
-                f"{self._path} was written by a newer FlexLon (schema {version}, this one knows"
-                f" {SCHEMA_VERSION}): install that version, or move the file away to start afresh"
-            )
-        if version == 0:
-            self._db.executescript(
-                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-            )
-        self._db.execute(_BLOB)
-        self.power = PowerTable(self._db)
-        self._windows = WindowTable(self._db)
-        self._stops = StopTable(self._db)
+                f"{path}: {error}; its tables are damaged, or the disk is full"
+            ) from error
 
     def close(self) -> None:
         """Close the file; what was recorded stays."""
@@ -298,7 +281,7 @@ class SqliteStore:
 
     def add_window(self, window: Window, replaces: int = 0) -> Window:
         """Durable when it returns; the window with its number. `replaces` ends with it, or neither happens."""
-        with self._transaction():
+        with self._file.transaction():
             if replaces:
                 self._windows.cancel(replaces, window.created)
             return self._windows.add(window)
@@ -309,7 +292,7 @@ class SqliteStore:
 
     def add_samples(self, samples: Sequence[WindowSample]) -> None:
         """Append what was seen, all or none."""
-        with self._transaction():
+        with self._file.transaction():
             self._windows.append(samples)
 
     def samples(self, window_id: int) -> Sequence[WindowSample]:
@@ -318,7 +301,7 @@ class SqliteStore:
 
     def add_stops(self, records: Sequence[StopRecord]) -> None:
         """Durable before any of them is sent; all or none."""
-        with self._transaction():
+        with self._file.transaction():
             self._stops.append(records)
 
     def stops(self, since: int) -> Sequence[StopRecord]:
@@ -330,17 +313,14 @@ class SqliteStore:
 
         Intents stay, and so do windows, stops and what was seen of them: they only grow (I1).
         """
-        with self._transaction():
+        with self._file.transaction():
             self._db.execute("DELETE FROM cycle WHERE at<?", (before,))
             self._db.execute("DELETE FROM wait WHERE at<?", (before,))
             self._db.execute("DELETE FROM job WHERE last_seen<?", (before,))
 
     def _many(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        with self._transaction():
+        with self._file.transaction():
             self._db.executemany(statement, rows)
-
-    def _transaction(self) -> Transaction:
-        return Transaction(self._db)
 
 
 def _action(row: Sequence[Any]) -> Action:

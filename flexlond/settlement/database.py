@@ -7,12 +7,12 @@ One writer at a time; others wait. Times are epoch seconds (UTC). Source: SQLite
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from flexlond.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 SCHEMA_VERSION = 2
@@ -71,76 +71,19 @@ class SettlementStoreError(Exception):
     """The settlement file cannot be used; the text says why and what to do."""
 
 
-class Database:
-    """The file and its transactions. Not for use from two threads at once."""
+class Database(SqliteFile):
+    """The file, its transactions and its rows. Not for use from two threads at once."""
 
     def __init__(self, path: Path | str) -> None:
         """Open or create `path` (":memory:" for tests). Raises SettlementStoreError."""
-        self.path = path
-        self._open = False
-        try:
-            self.connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=WAIT
-            )
-        except sqlite3.Error as error:
-            raise SettlementStoreError(self._unusable(error)) from error
-        try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self.connection.close()
-            raise SettlementStoreError(self._unusable(error)) from error
-        except BaseException:
-            self.connection.close()
-            raise
-
-    def _prepare(self) -> None:
-        self.connection.execute("PRAGMA journal_mode=WAL")
-        self.connection.execute("PRAGMA synchronous=FULL")
-        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise SettlementStoreError(
-                f"{self.path} was written by a newer FlexLon (schema {version}, this one knows"
-                f" {SCHEMA_VERSION}): install that version; the file is evidence, do not move it away"
-            )
-        if version < SCHEMA_VERSION:
-            with self.transaction():  # another process may be at it, or have been
-                (version,) = self.connection.execute("PRAGMA user_version").fetchone()
-                for statement in _SCHEMA.get(version, ()):
-                    self.connection.execute(statement)
-                self.connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-
-    def _unusable(self, error: sqlite3.Error) -> str:
-        return f"{self.path}: {error}; check that the folder is writable by this user and not full"
-
-    def close(self) -> None:
-        """Close the file; what was committed stays."""
-        self.connection.close()
-
-    def __enter__(self) -> Self:
-        """The database itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; one within another is part of the outer."""
-        if self._open:
-            yield
-            return
-        self.connection.execute("BEGIN IMMEDIATE")
-        self._open = True
-        try:
-            yield
-            self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            raise
-        finally:
-            self._open = False
+        super().__init__(
+            path,
+            _SCHEMA,
+            SCHEMA_VERSION,
+            error=SettlementStoreError,
+            newer="; the file is evidence, do not move it away",
+            wait=WAIT,
+        )
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a question."""

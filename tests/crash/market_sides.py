@@ -136,7 +136,7 @@ class Seat:
         self.us = us
         self.journal = Journal(folder / f"{us.role.value}.db", us.role)
         database: Any = self.journal.database
-        database._db = Counting(database._db, tick)
+        database.connection = Counting(database.connection, tick)
         database.run("PRAGMA synchronous=OFF")  # processes are killed here, not computers
         self._registry = Fixed(BAP, BPP)
         self._flying: dict[int, Any] = {}

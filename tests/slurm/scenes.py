@@ -63,10 +63,13 @@ class Scene:
         slot: int = SLOT,
         **tables: Mapping[str, Any],
     ) -> int:
-        """Start both services in act mode on a fresh day and wait for the heartbeat."""
+        """Start both services in act mode on a fresh day and wait for the heartbeat.
+
+        Nothing is learnt unless asked for: how long the jobs of earlier tests took would decide what fits here.
+        """
         self.began = self.feeds(prices or day(4, 6), slot_seconds=slot)
         grid = {"slot_seconds": slot, "horizon_slots": 150}
-        self.config(**{"grid": grid, **tables})
+        self.config(**{"grid": grid, "prediction": {"enabled": False}, **tables})
         self.wait_for(self.heart_beats, 40, what="flexlond has a fresh heartbeat")
         return self.began
 

@@ -7,12 +7,11 @@ seconds (UTC). Transaction ids are in the file and never in logs. Source: SQLite
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from flexlond.sqlite_file import SqliteFile, statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SCHEMA_VERSION = 1
@@ -64,95 +63,32 @@ class JournalError(Exception):
     """The journal cannot be used; the text says why and what to do."""
 
 
-class Database:
-    """The file and its transactions. Not for use from two threads at once."""
+class Database(SqliteFile):
+    """The file, its transactions and its statements. Not for use from two threads at once."""
 
     def __init__(self, path: Path | str) -> None:
         """Open or create `path` (":memory:" for tests). Raises JournalError."""
-        self.path = path
-        self._depth = 0
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        except sqlite3.Error as error:
-            raise JournalError(self._unusable(error)) from error
-        try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self._db.close()
-            raise JournalError(self._unusable(error)) from error
-        except JournalError:
-            self._db.close()
-            raise
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise JournalError(
-                f"{self.path} was written by a newer FlexLon (schema {version}, this one knows"
-                f" {SCHEMA_VERSION}): install that version; do not move the file away while orders stand"
-            )
-        if version == 0:
-            self._db.executescript(
-                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-            )
-
-    def _unusable(self, error: sqlite3.Error) -> str:
-        return (
-            f"{self.path}: {error}; check that the folder is writable by the service and not full"
+        super().__init__(
+            path,
+            {0: statements(_SCHEMA)},
+            SCHEMA_VERSION,
+            error=JournalError,
+            newer="; do not move the file away while orders stand",
         )
-
-    def close(self) -> None:
-        """Close the file; what was committed stays."""
-        self._db.close()
-
-    def __enter__(self) -> Self:
-        """The database itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing. One within another is part of the outer, undone alone if it raises."""
-        name = f"nested{self._depth}"
-        begin = f"SAVEPOINT {name}" if self._depth else "BEGIN IMMEDIATE"
-        self._db.execute(begin)
-        self._depth += 1
-        try:
-            yield
-        except BaseException:
-            self._depth -= 1
-            if self._depth:
-                self._db.execute(f"ROLLBACK TO {name}")
-                self._db.execute(f"RELEASE {name}")
-            else:
-                self._db.execute("ROLLBACK")
-            raise
-        self._depth -= 1
-        try:
-            self._db.execute(f"RELEASE {name}" if self._depth else "COMMIT")
-        except sqlite3.Error:  # a full disk: nothing of it may stay half open
-            if self._db.in_transaction and not self._depth:
-                self._db.execute("ROLLBACK")
-            raise
 
     def run(self, sql: str, *values: Any) -> int:
         """One statement; the number of rows changed."""
-        return self._db.execute(sql, values).rowcount
+        return self.connection.execute(sql, values).rowcount
 
     def insert(self, sql: str, *values: Any) -> int:
         """One insert; the new row's number."""
-        return int(self._db.execute(sql, values).lastrowid or 0)
+        return int(self.connection.execute(sql, values).lastrowid or 0)
 
     def row(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""
-        found = self._db.execute(sql, values).fetchone()
+        found = self.connection.execute(sql, values).fetchone()
         return None if found is None else tuple(found)
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows."""
-        return [tuple(row) for row in self._db.execute(sql, values)]
+        return [tuple(row) for row in self.connection.execute(sql, values)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sqlite3
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from flexlond.daemon.power_table import PowerTable
 from flexlond.daemon.settlement_meters import read_points
+from flexlond.daemon.store import SqliteStore
 from flexlond.model.metering import Modelled
 from flexlond.model.settings import Settings, SlurmSettings
 from flexlond.model.settlement_period import day_end, day_start
@@ -115,11 +114,9 @@ async def test_one_point_that_fails_does_not_hide_another(tmp_path: Path) -> Non
 
 async def test_the_model_is_read_from_the_daemon_s_store_and_is_an_estimate(tmp_path: Path) -> None:
     store = tmp_path / "flexlond.db"
-    db = sqlite3.connect(store, isolation_level=None)
-    table = PowerTable(db)
-    for at in range(BEGIN - 60, END, 30):
-        table.add((), Modelled(at, 12.0, 5.0), 0)
-    db.close()
+    with SqliteStore(store) as made:
+        for at in range(BEGIN - 60, END, 30):
+            made.power.add((), Modelled(at, 12.0, 5.0), 0)
     point = PointSettings(name="m", source="model", max_kw=50.0)
     report = await read_points(settings(point), DAY, DAY, store)
     assert {(one.wh, one.quality) for one in report.readings} == {(6000, Quality.ESTIMATED)}
@@ -141,11 +138,9 @@ for number, begin, end, joules in {runs!r}:
 async def test_of_several_sources_the_best_reading_stands(tmp_path: Path) -> None:
     half = [s for s in counter(40.0) if s[0] < BEGIN + 12 * 3600 + 60]
     store = tmp_path / "flexlond.db"
-    db = sqlite3.connect(store, isolation_level=None)
-    table = PowerTable(db)
-    for at in range(BEGIN - 60, END, 60):
-        table.add((), Modelled(at, 12.0, 5.0), 0)
-    db.close()
+    with SqliteStore(store) as made:
+        for at in range(BEGIN - 60, END, 60):
+            made.power.add((), Modelled(at, 12.0, 5.0), 0)
     points = settings(pdus(series=1), PointSettings(name="room", source="model", max_kw=50.0))
     transport = httpx.MockTransport(Server({"a": half}))
     report = await read_points(points, DAY, DAY, store, transport=transport)

@@ -7,14 +7,13 @@ import datetime as dt
 import json
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from flexlond.daemon.power_table import PowerTable
+from flexlond.daemon.store import SqliteStore
 from flexlond.model.metering import Modelled
 from flexlond.model.settlement_period import SettlementPeriod
 from flexlond.settlement.readings import Quality
@@ -142,11 +141,9 @@ def test_meters_are_read_and_a_guess_replaces_no_measurement(
     shell: dict[str, str], folder: Path
 ) -> None:
     begin = SettlementPeriod(dt.date(2026, 9, 15), 36).start
-    db = sqlite3.connect(folder / "flexlond.db", isolation_level=None)
-    table = PowerTable(db)
-    for at in range(begin, begin + 5400, 60):
-        table.add((), Modelled(at, 24.0, 5.0), 0)
-    db.close()
+    with SqliteStore(folder / "flexlond.db") as made:
+        for at in range(begin, begin + 5400, 60):
+            made.power.add((), Modelled(at, 24.0, 5.0), 0)
     (folder / "flexlon.toml").write_text(
         f'[daemon]\nstate_dir = "{folder}"\n'
         '[[settlement.points]]\nname = "m"\nsource = "model"\nmax_kw = 50.0\n'
