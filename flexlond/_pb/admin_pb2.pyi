@@ -474,20 +474,22 @@ class DrainReply(_message.Message):
     def __init__(self, restored: _Optional[int] = ..., left: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class AddWindowRequest(_message.Message):
-    __slots__ = ("start", "end", "cap_kw", "down_kw", "dry_run", "replaces")
+    __slots__ = ("start", "end", "cap_kw", "down_kw", "dry_run", "replaces", "allow_rebound")
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     CAP_KW_FIELD_NUMBER: _ClassVar[int]
     DOWN_KW_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     REPLACES_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_REBOUND_FIELD_NUMBER: _ClassVar[int]
     start: int
     end: int
     cap_kw: float
     down_kw: float
     dry_run: bool
     replaces: int
-    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ..., replaces: _Optional[int] = ...) -> None: ...
+    allow_rebound: bool
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., dry_run: _Optional[bool] = ..., replaces: _Optional[int] = ..., allow_rebound: _Optional[bool] = ...) -> None: ...
 
 class AddWindowReply(_message.Message):
     __slots__ = ("window", "added", "cost_gbp", "carbon_gbp", "delay_gbp", "moves", "detail", "stops", "stops_gbp")
@@ -1046,3 +1048,17 @@ class DecideOrderRequest(_message.Message):
     order_id: str
     accept: bool
     def __init__(self, order_id: _Optional[str] = ..., accept: _Optional[bool] = ...) -> None: ...
+
+class EraseRequest(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    def __init__(self, user: _Optional[str] = ...) -> None: ...
+
+class EraseReply(_message.Message):
+    __slots__ = ("entries", "detail")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    detail: str
+    def __init__(self, entries: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...

@@ -164,6 +164,11 @@ class AdminStub:
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DecideOrderRequest.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
                 _registered_method=True)
+        self.ErasePerson = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/ErasePerson',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EraseRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EraseReply.FromString,
+                _registered_method=True)
 
 
 class AdminServicer:
@@ -325,6 +330,12 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ErasePerson(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -457,6 +468,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.DecideOrder,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.DecideOrderRequest.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.SerializeToString,
+            ),
+            'ErasePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePerson,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EraseRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.EraseReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1161,6 +1177,33 @@ class Admin:
             '/flexlon.admin.v1.Admin/DecideOrder',
             flexlon_dot_admin_dot_v1_dot_admin__pb2.DecideOrderRequest.SerializeToString,
             flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/ErasePerson',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.EraseRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.EraseReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,7 +11,15 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents import plan_views, stop_views, stopper, views, window_power, windows
+from flexlond.agents import (
+    adjusting,
+    plan_views,
+    stop_views,
+    stopper,
+    views,
+    window_power,
+    windows,
+)
 from flexlond.agents.asset_ports import AssetsView
 from flexlond.agents.consent import ConsentReader
 from flexlond.agents.decide import is_held, release, within_ramp
@@ -173,10 +181,12 @@ class ComputeFlex(Loop):
                 )
             others = tuple(one for one in self.windows if one is not replaced)
             made: list[Window] = []
+            profile = adjusting.profile_of(self.settings.settlement)
 
             def make(without: Plan) -> Window:
                 peak_kw, planning = self._peaks.highest(now), self.settings.planning
-                made.append(windows.make(order, without, planning, now, peak_kw=peak_kw))
+                window = windows.make(order, without, planning, now, peak_kw=peak_kw)
+                made.append(adjusting.guarded(window, without, profile))
                 return made[0]
 
             trial = await self._planning.trial(
@@ -191,6 +201,9 @@ class ComputeFlex(Loop):
             window = made[0]
             if order.order_id and (why := self._unkept(order, window, trial)):
                 return refused(why)
+            above = windows.comes_back(order, window, trial, now)
+            if above and not dry_run:
+                return refused(above)
             if not dry_run:
                 window = self._store.add_window(window, order.replaces)
                 ended = () if replaced is None else (replace(replaced, cancelled=now),)
@@ -211,6 +224,8 @@ class ComputeFlex(Loop):
                 if dry_run
                 else f"window {window.window_id} is in force{held}"
             )
+            if above:
+                fixed += f"; it would be refused: {above}"
             if self.settings.licence.taking_part and not held:
                 fixed += "; Slurm itself keeps it for jobs with the kw licence"
             return AddedView(
@@ -260,7 +275,11 @@ class ComputeFlex(Loop):
             power={},
             tail=stop_views.tail(self.settings, trial.stopping),
         )
-        return windows.unkept(order, window, shown)
+        if why := windows.unkept(order, window, shown):
+            return why
+        profile = adjusting.profile_of(self.settings.settlement)
+        standing = [one for one in (*self.windows, window) if one.binds(self._clock())]
+        return adjusting.raises(standing, trial.without, trial.under, profile)
 
     def _made_before(self, window: Window) -> AddedView:
         """The answer to an order that has its window already."""

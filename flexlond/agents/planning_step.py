@@ -25,7 +25,7 @@ from flexlond.model.job import ACTIVE_STATES, JobState
 from flexlond.model.metering import Modelled
 from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
-from flexlond.model.window import caps_on, rebound_on
+from flexlond.model.window import caps_on, softer_on
 from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
@@ -67,7 +67,7 @@ class _Asked:
     question: Question
     series: Mapping[Kind, Series]
     outlook: Outlook
-    rebound: NDArray[np.float64]  # (S,) kW after windows; inf where there is no such cap
+    rebound: NDArray[np.float64]  # (S,) kW after windows and before; inf where there is no such cap
     caps: NDArray[np.float64]  # (S,) kW of the windows in force; inf where none binds
     expected: Expected  # of jobs without consent
 
@@ -177,7 +177,7 @@ class PlanningStep:
         caps = caps_on(problem.grid, one, now)
         capped = under(asked.question.problem, caps)
         capped = with_newcomers(capped, np.minimum(asked.caps, caps), asked.expected)
-        rebound = np.minimum(asked.rebound, rebound_on(problem.grid, one, now))
+        rebound = np.minimum(asked.rebound, softer_on(problem.grid, one, now))
         problem, found = await self._answer(state, capped, rebound, None, state.last_plan)
         caps = caps_on(problem.grid, (*windows, *one), now)
         question = replace(asked.question, problem=problem)
@@ -296,7 +296,7 @@ class PlanningStep:
             question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
         question = replace(question, problem=stopper.with_suspended(state, question, now))
         expected = self._expected(state, snapshot, question, now, watch=watch)
-        return _Asked(question, series, outlook, rebound_on(grid, windows, now), caps, expected)
+        return _Asked(question, series, outlook, softer_on(grid, windows, now), caps, expected)
 
     def _expected(
         self, state: LoopState, snapshot: Snapshot, question: Question, now: int, *, watch: bool

@@ -26,6 +26,7 @@ class WindowOrder:
     by_slot: tuple[
         float, ...
     ] = ()  # the reduction slot by slot from `start` on, instead of `down_kw`
+    allow_rebound: bool = False  # also where what comes back after it is above the rebound cap
 
 
 @dataclass(frozen=True, slots=True)

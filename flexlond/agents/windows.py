@@ -17,7 +17,14 @@ import numpy as np
 from flexlond.agents import stop_views
 from flexlond.agents.window_ports import MoveView, WindowSlotView, WindowView
 from flexlond.model.slurmtime import format_moment
-from flexlond.model.window import Window, WindowSample, WindowState, covering, with_ramp_in
+from flexlond.model.window import (
+    Window,
+    WindowSample,
+    WindowState,
+    covering,
+    rebound_on,
+    with_ramp_in,
+)
 from flexlond.planning.account import slot_power
 from flexlond.planning.capacity import blocks_of
 
@@ -116,6 +123,25 @@ def unkept(order: WindowOrder, window: Window, shown: WindowView) -> str:
     if shown.shortfall_kw > _NEAR:
         return f"it {shown.detail}" if shown.detail else "the plan does not keep it"
     return ""
+
+
+def comes_back(order: WindowOrder, window: Window, trial: Trial, now: int) -> str:
+    """Why an operator's order is refused for what comes back after it; "" when it is not.
+
+    Only for what is above the rebound cap because of it. An order of the market is sold: it is kept first.
+    """
+    if order.order_id or order.allow_rebound:
+        return ""
+    found, caps = trial.under, rebound_on(trial.under.grid, (window,), now)
+    above = found.kw - np.maximum(caps, trial.without.kw)
+    worst = int(above.argmax())
+    if above[worst] <= _NEAR:
+        return ""
+    return (
+        f"what it defers comes back above the rebound cap: {float(found.kw[worst]):.4g} kW are planned at "
+        f"{format_moment(found.grid.slot_start(worst))}, {float(caps[worst]):.4g} kW are the most: order "
+        "less or a shorter window, or give --allow-rebound"
+    )
 
 
 def rise(trial: Trial, settings: PlanningSettings) -> tuple[float, float, float]:

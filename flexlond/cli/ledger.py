@@ -1,8 +1,9 @@
 """flexlonctl ledger: verify, prove from and export the ledger, from its own file.
 
 Law: reads the file, read-only, with the daemon running or not; asks nobody and writes only the files it is told
-to. Exit codes: 0 done and everything holds; 1 something does not hold; 2 it cannot be read, or the command line
-is wrong. Without --key the key that the file names is used, and said: that shows damage, not a forger.
+to; `erase` alone asks flexlond, which is the file's one writer. Exit codes: 0 done and everything holds; 1
+something does not hold; 2 it cannot be read, or the command line is wrong. Without --key the key that the file
+names is used, and said: that shows damage, not a forger.
 """
 
 # ruff: noqa: FBT001, FBT002, PLR0917 -- typer makes options of parameters
@@ -40,6 +41,7 @@ Personal = Annotated[
     bool, typer.Option("--personal", help="With the clear text of personal data and its salts.")
 ]
 DEFAULT = Path("/var/lib/flexlon/ledger.db")
+SETTLEMENTS = Path("/var/lib/flexlon/settlement.db")
 
 _BROKEN, _UNREADABLE = 1, 2
 
@@ -167,6 +169,37 @@ def export(
     )
 
 
+@app.command()
+def bundle(
+    order: Annotated[str, typer.Argument(help="The order's id.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    ledger: File = DEFAULT,
+    store: Annotated[Path, typer.Option(help="The settlement file.")] = SETTLEMENTS,
+    key: Keys = None,
+) -> None:
+    """Write what an order came to, with its proofs: for its buyer, who checks it with flexlon-verify."""
+    import json
+    from contextlib import closing
+
+    from flexlond.settlement.bundle import bundle as bundle_of
+    from flexlond.settlement.database import SettlementStoreError
+    from flexlond.settlement.store import SettlementStore
+
+    if not store.is_file():
+        _fail(f"{store}: there is no settlement file here; name it with --store", _UNREADABLE)
+    with _reading(ledger) as reader:
+        keys = _keys(key, reader)
+        try:
+            with closing(SettlementStore(store)) as opened:
+                made = bundle_of(reader, keys, opened, order)
+        except SettlementStoreError as error:
+            _fail(str(error), _UNREADABLE)
+    text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    _write(out, lambda path: path.write_text(text, "utf-8"))
+    records = sum(len(part["records"]) for part in made["parts"])
+    print(f"{out}: {records} records of {len(made['parts'])} dates, with their proofs")
+
+
 @app.command("list")
 def list_(
     ledger: File = DEFAULT,
@@ -221,6 +254,26 @@ def new_key(
     with os.fdopen(fd, "wb") as file:
         file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
     print(f"{out}: written; keep a copy where it is safe, and never beside the ledger")
+
+
+@app.command()
+def erase(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument(help="The user, as Slurm has the name.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase what the ledger has in clear of a user: name, account, job names. Asked of flexlond; for operators.
+
+    No entry and no hash changes: all proofs and checkpoints stay valid. Exports with --personal are not undone.
+    """
+    from flexlond.cli.asking import ask, messages, say
+    from flexlond.cli.client import LONG_TIMEOUT
+
+    if not yes:
+        typer.confirm(f"erase the clear text of {user} for good?", abort=True)
+    reply = ask(context, "ErasePerson", messages().EraseRequest(user=user), LONG_TIMEOUT)
+    say(reply, json, reply.detail)
 
 
 @contextmanager

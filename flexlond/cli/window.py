@@ -53,6 +53,13 @@ def add(
             min=0, max=2**32 - 1, metavar="ID", help="End this window when the new one is in force."
         ),
     ] = 0,
+    allow_rebound: Annotated[
+        bool,
+        typer.Option(
+            "--allow-rebound",
+            help="Order it also where what comes back after it is planned above the rebound cap.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost and which jobs it moves.")
     ] = False,
@@ -63,7 +70,9 @@ def add(
 
     pb = messages()
     start, stop = read_span(begin, end)
-    request = pb.AddWindowRequest(start=start, end=stop, dry_run=dry_run, replaces=replace)
+    request = pb.AddWindowRequest(
+        start=start, end=stop, dry_run=dry_run, replaces=replace, allow_rebound=allow_rebound
+    )
     if bool(cap) == bool(down):
         raise typer.BadParameter(
             "give one of the two: --cap 800kW or --down 300kW", param_hint="--cap / --down"

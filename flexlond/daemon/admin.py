@@ -27,6 +27,7 @@ from flexlond.auth.credentials import caller_uid
 from flexlond.daemon import admin_wire as wire
 from flexlond.daemon.admin_buying import BuyingCalls
 from flexlond.daemon.admin_guard import abort, deny
+from flexlond.daemon.admin_ledger import LedgerCalls
 from flexlond.daemon.admin_market import MarketCalls
 from flexlond.daemon.authority import user_name
 from flexlond.daemon.check import Submission, check
@@ -38,11 +39,12 @@ if TYPE_CHECKING:
     from flexlond.agents.ports import AgentView
     from flexlond.daemon.market import Market
     from flexlond.daemon.shell import Shell
+    from flexlond.daemon.witness import LedgerWitness
 
 _log = structlog.get_logger()
 
 
-class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
+class AdminService(MarketCalls, BuyingCalls, LedgerCalls, admin_pb2_grpc.AdminServicer):
     """Answers the calls of admin.proto from an AgentView and the shell."""
 
     def __init__(
@@ -54,9 +56,11 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
         reload: Callable[[], Awaitable[str]],
         poke: Callable[[], None],
         market: Market | None = None,
+        witness: LedgerWitness | None = None,
     ) -> None:
         """`reload` reads the configuration again; `poke` makes the loop's next cycle come at once."""
         super().__init__(shell, market)
+        self._witness = witness
         self._agent = agent
         self._tz = tz
         self._reload = reload
@@ -188,6 +192,7 @@ class AdminService(MarketCalls, BuyingCalls, admin_pb2_grpc.AdminServicer):
             request.down_kw if which == "down_kw" else math.nan,
             name,
             request.replaces,
+            allow_rebound=request.allow_rebound,
         )
         try:
             view = await self._agent.add_window(order, dry_run=request.dry_run)

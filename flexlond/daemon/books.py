@@ -22,6 +22,7 @@ from flexlond.agents.nominating import nominations
 from flexlond.agents.power_log import KEPT, MODEL_HOLD
 from flexlond.beckn.contract.table import State
 from flexlond.daemon.books_notes import Notes
+from flexlond.daemon.decision_notes import Decisions
 from flexlond.model.settlement_period import GATE, LENGTH
 from flexlond.settlement.estimated import from_model
 from flexlond.settlement.readings import best_of, not_worse
@@ -68,6 +69,7 @@ class Books:
         self._read_to = 0  # readings are on record of the periods before this
         self._put: dict[str, Sale] = {}  # as they are on record, by order
         self._notes = Notes(notary) if notary is not None else None
+        self._decisions = Decisions()
 
     async def turn(
         self, agents: Mapping[str, MarketAgent], journals: Mapping[str, Journal], now: int
@@ -82,8 +84,15 @@ class Books:
         if self._notes is not None:
             notes = self._notes
             kept = await self._use(lambda store: notes.kept(store, now))
-            series = self._agent.series if isinstance(self._agent, ComputeFlex) else {}
-            await notes.turn(kept, journals, series, now)
+            agent = self._agent if isinstance(self._agent, ComputeFlex) else None
+            sales = [
+                sale
+                for one in agents.values()
+                if isinstance(one, SellerAgent)
+                for sale in one.seller.sales.all()
+            ]
+            kept += self._decisions.of(agent, sales, now)
+            await notes.turn(kept, journals, agent.series if agent is not None else {}, now)
 
     async def close(self) -> None:
         """What is being written is written first."""

@@ -1,26 +1,32 @@
-"""What goes into the ledger besides intents: messages, signals, forecasts, readings, settlements.
+"""What goes into the ledger besides intents: messages, signals, forecasts, readings, decisions, settlements.
 
 Law: of a message its digest and moment, never its body; no id of a message or transaction in clear, no name of
-a job or a person. Each is recorded once: what the ledger has of late is read at the start, what it does not
+a job or a person. A run is one entry, and each of its orders one more, so that a proof of it shows one buyer's
+alone. Each is recorded once: what the ledger has of late is read at the start, what it does not
 take is handed over again. Nothing waits for a note. Epoch seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flexlond.settlement import runs
+from flexlond.settlement.record import digest, to_json
+from flexlond.settlement.recorder import plain
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
     from flexlond.agents.witness import Notary
     from flexlond.beckn.journal.journal import Journal
     from flexlond.model.series import Kind, Series
+    from flexlond.settlement.record import Record
     from flexlond.settlement.store import SettlementStore
 
-_RECENT = 3 * 86_400  # seconds that are looked at again
+RECENT = 3 * 86_400  # seconds that are looked at again
 _MOST = 256  # notes of one turn; the others in the next
 _AHEAD = 3 * 86_400
 
@@ -39,11 +45,12 @@ class Notes:
     def __init__(self, notary: Notary) -> None:
         self._notary = notary
         self._known: set[tuple[str, str]] | None = None
+        self._runs: dict[tuple[dt.date, int], list[Note]] = {}  # a run never changes
 
     def kept(self, store: SettlementStore, now: int) -> list[Note]:
         """What settlement.db has of late; call it where that file is read."""
         found = []
-        for one, version in store.readings(now - _RECENT, now):
+        for one, version in store.readings(now - RECENT, now):
             body = {
                 "point": one.point,
                 "start": one.start,
@@ -54,7 +61,7 @@ class Notes:
                 "source": one.source,
             }
             found.append(Note("reading", f"{one.point}@{one.start}#{version}", body))
-        for nomination in store.nominations(now - _RECENT, now + _AHEAD):
+        for nomination in store.nominations(now - RECENT, now + _AHEAD):
             body = {
                 "point": nomination.point,
                 "start": nomination.start,
@@ -64,16 +71,11 @@ class Notes:
             }
             name = f"{nomination.point}@{nomination.start}#{nomination.fixed_at}"
             found.append(Note("baseline", name, body))
-        for run in runs.runs_since(store, now - _RECENT):
-            body = {
-                "date": run.date.isoformat(),
-                "version": run.version,
-                "digest": run.digest,
-                "terms": run.terms,
-                "final": run.final,
-                "made": run.made,
-            }
-            found.append(Note("settlement", f"{run.date}#{run.version}", body))
+        for run in runs.runs_since(store, now - RECENT):
+            key = (run.date, run.version)
+            if key not in self._runs:
+                self._runs[key] = _settled(store, run)
+            found += self._runs[key]
         return found
 
     async def turn(
@@ -85,7 +87,7 @@ class Notes:
     ) -> None:
         """Hand over what is not on record. Raises LedgerError where that cannot be told."""
         if self._known is None:
-            self._known = set(await self._notary.noted(now - 2 * _RECENT))
+            self._known = set(await self._notary.noted(now - 2 * RECENT))
         handed = 0
         for note in [*kept, *_messages(journals, now), *_signals(series)]:
             if (note.kind, note.name) in self._known:
@@ -96,11 +98,44 @@ class Notes:
             handed += 1
 
 
+def _settled(store: SettlementStore, run: runs.Run) -> list[Note]:
+    """A run, and what it came to for each of its orders."""
+    name, date = f"{run.date}#{run.version}", run.date.isoformat()
+    body = {
+        "date": date,
+        "version": run.version,
+        "digest": run.digest,
+        "terms": run.terms,
+        "final": run.final,
+        "made": run.made,
+    }
+    found = [Note("settlement", name, body)]
+    by_order: dict[str, list[Record]] = {}
+    for record in runs.records(store, run.date, run.version):
+        by_order.setdefault(record.order, []).append(record)
+    for order, records in by_order.items():
+        body = {
+            "order": order,
+            "date": date,
+            "version": run.version,
+            "final": run.final,
+            "periods": len(records),
+            "incomplete": sum(one.state == "incomplete" for one in records),
+            "offered_wh": sum(one.offered_wh for one in records),
+            "claimed_wh": sum(one.claimed_wh for one in records),
+            "net": plain(sum((Decimal(one.net) for one in records), Decimal(0))),
+            "currency": records[0].currency,
+            "digest": digest(to_json(one) for one in records),
+        }
+        found.append(Note("settlement", f"{name} {order}", body))
+    return found
+
+
 def _messages(journals: Mapping[str, Journal], now: int) -> list[Note]:
     """What came and what goes out, by identity."""
     found = []
     for identity, journal in journals.items():
-        for came in journal.inbox.since(now - _RECENT):
+        for came in journal.inbox.since(now - RECENT):
             body = {
                 "identity": identity,
                 "direction": "in",
@@ -113,7 +148,7 @@ def _messages(journals: Mapping[str, Journal], now: int) -> list[Note]:
             }
             name = _hash(f"in {came.action} {came.peer} {came.message_id}")
             found.append(Note("message", name, body))
-        for goes in journal.outbox.since(now - _RECENT):
+        for goes in journal.outbox.since(now - RECENT):
             body = {
                 "identity": identity,
                 "direction": "out",

@@ -37,7 +37,8 @@ SETTLEMENT = {
     "settlement.market_product": KeyDoc(
         "",
         "The product by whose rules orders of the market are settled, built in or one of "
-        "`settlement.products`. Slots that are no settlement period need the activity contract.",
+        "`settlement.products`. Slots that are no settlement period need the activity contract. Where it is "
+        "adjusted by BL01's in-day adjustment, load is never raised in the periods that it is taken from.",
         '"market"',
     ),
     "settlement.nominate_before": KeyDoc(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.ports import AgentView
     from flexlond.daemon.market import Market
+    from flexlond.daemon.witness import LedgerWitness
     from flexlond.model.settings import MeterSettings, Settings, SignalSettings
 
 EXIT_OK = 0
@@ -95,6 +96,11 @@ class DaemonParts(Protocol):
         """The agents of the market."""
         ...
 
+    @property
+    def witness(self) -> LedgerWitness | None:
+        """What keeps the ledger; None where none is kept."""
+        ...
+
     async def close(self) -> None:
         """End everything."""
         ...
@@ -123,6 +129,7 @@ class Daemon:
             reload=self.reload,
             poke=self._runner.poke,
             market=parts.market,
+            witness=parts.witness,
         )
         self._server = AdminServer(
             service, Path(settings.daemon.admin_socket), munge_socket=settings.slurm.munge_socket

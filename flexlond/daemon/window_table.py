@@ -31,16 +31,19 @@ _SAMPLE = """CREATE TABLE IF NOT EXISTS window_sample (
 _ORDER = """CREATE TABLE IF NOT EXISTS window_order (
   window_id INTEGER PRIMARY KEY, order_id TEXT NOT NULL UNIQUE, baseline TEXT NOT NULL
 ) STRICT"""
+_GUARD = """CREATE TABLE IF NOT EXISTS window_guard (
+  window_id INTEGER PRIMARY KEY, guard_start INTEGER NOT NULL, guard TEXT NOT NULL
+) STRICT"""
 _BY_WINDOW = "CREATE INDEX IF NOT EXISTS window_sample_window ON window_sample (window_id)"
 
 
 class WindowTable:
-    """The two tables of one database."""
+    """The four tables of one database."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         """Make the tables where they are missing."""
         self._db = db
-        for statement in (_WINDOW, _SAMPLE, _ORDER, _BY_WINDOW):
+        for statement in (_WINDOW, _SAMPLE, _ORDER, _GUARD, _BY_WINDOW):
             db.execute(statement)
 
     def all(self) -> Sequence[Window]:
@@ -48,7 +51,8 @@ class WindowTable:
         rows = self._db.execute(
             "SELECT window_id, begins, ends, slot_seconds, cap_kw, down_kw, caps, ramp_slots, created,"
             " created_by, cancelled, rebound_kw, rebound_end, coalesce(order_id, ''),"
-            " coalesce(baseline, '') FROM power_window LEFT JOIN window_order USING (window_id)"
+            " coalesce(baseline, ''), coalesce(guard_start, 0), coalesce(guard, '') FROM power_window"
+            " LEFT JOIN window_order USING (window_id) LEFT JOIN window_guard USING (window_id)"
             " ORDER BY window_id"
         )
         return [
@@ -68,6 +72,8 @@ class WindowTable:
                 rebound_end=row[12],
                 order_id=row[13],
                 baseline=tuple(float(word) for word in row[14].split()),
+                guard_start=row[15],
+                guard=tuple(float(word) for word in row[16].split()),
             )
             for row in rows
         ]
@@ -96,6 +102,11 @@ class WindowTable:
             self._db.execute(
                 "INSERT INTO window_order VALUES (?,?,?)",
                 (made.window_id, made.order_id, " ".join(repr(float(kw)) for kw in made.baseline)),
+            )
+        if made.guard:
+            self._db.execute(
+                "INSERT INTO window_guard VALUES (?,?,?)",
+                (made.window_id, made.guard_start, " ".join(repr(float(kw)) for kw in made.guard)),
             )
         return made
 

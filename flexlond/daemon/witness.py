@@ -170,6 +170,17 @@ class LedgerWitness:
             return False
         return True
 
+    async def erase(self, user: str) -> int:
+        """Erase the clear text of one person, with what is on its way to the disk; how many entries.
+
+        Signed at once. Raises LedgerError.
+        """
+        await self._recorder.settled()
+        now = self._clock()
+        count = await self._recorder.within(lambda: upkeep.erase_person(self._ledger, user, now))
+        await self.checkpoint()
+        return count
+
     async def checkpoint(self) -> None:
         """Sign what is on record now. Raises LedgerError."""
         made = await self._recorder.checkpoint(self._clock())

@@ -3,8 +3,9 @@
 Law: pure; knows no clock. A window covers whole slots, its caps are fixed when it is made: by slot, and with
 the ramp-in, the first slots in which the ramp cap does not let the power fall any faster. Where windows overlap
 the lowest cap counts. It binds flexible jobs only, by deferring them; running jobs are not stopped. What was
-deferred comes back under a cap of its own (the rebound cap), which gives way to the windows' own. Times are
-epoch seconds (UTC), 0 is "none"; power is kW at the site's meter; NaN is a figure that was not ordered.
+deferred comes back under a cap of its own (the rebound cap), which gives way to the windows' own, as does the
+guard before a window whose baseline rises with what is drawn there. Times are epoch seconds (UTC), 0 is "none";
+power is kW at the site's meter; NaN is a figure that was not ordered.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class Window:
     baseline: tuple[
         float, ...
     ] = ()  # kW by slot that were planned without it, where it keeps an order
+    guard_start: int = 0  # from here on, before it, nothing is drawn above
+    guard: tuple[float, ...] = ()  # kW by slot that were planned: more would raise its baseline
 
     def state(self, now: int) -> WindowState:
         """Where it is at `now`."""
@@ -127,6 +130,26 @@ def rebound_on(grid: TimeGrid, windows: Iterable[Window], now: int) -> NDArray[n
         last = max(first, grid.slot_of(window.rebound_end - 1) + 1)
         caps[first:last] = np.minimum(caps[first:last], window.rebound_kw)
     return caps
+
+
+def guard_on(grid: TimeGrid, windows: Iterable[Window], now: int) -> NDArray[np.float64]:
+    """(S,) the lowest guard of all windows that bind in each slot of `grid`; inf where there is none."""
+    caps = np.full(grid.count, np.inf)
+    for window in windows:
+        if not window.binds(now):
+            continue
+        for number, kw in enumerate(window.guard):
+            start = window.guard_start + number * window.slot_seconds
+            first = max(0, grid.slot_of(start))
+            last = max(first, grid.slot_of(start + window.slot_seconds - 1) + 1)
+            caps[first:last] = np.minimum(caps[first:last], kw)
+    return caps
+
+
+def softer_on(grid: TimeGrid, windows: Iterable[Window], now: int) -> NDArray[np.float64]:
+    """(S,) the lowest of what caps beside windows: after them the rebound, before them the guard."""
+    found = tuple(windows)
+    return np.minimum(rebound_on(grid, found, now), guard_on(grid, found, now))
 
 
 def with_ramp_in(

@@ -1,4 +1,4 @@
-"""Cost per inference beside batch jobs; run: python tests/perf/inference.py [--days N] [--latency MIN ...]
+"""Cost per inference beside batch jobs; run: python -m tests.perf.inference [--latency MIN ...]
 
 Requests of the Azure LLM inference trace (one recorded hour, tiled over days) become Slurm-size jobs: all
 requests of ten minutes, in jobs of one GPU node, with the requests as their work and a latency of minutes. The
@@ -16,6 +16,7 @@ import gzip
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from flexlond.model.settings import PlanningSettings
 from flexlond.planning.account import slot_power
 from flexlond.planning.carbon_days import day_of
 from flexlond.planning.pools import Room
+from tests.perf.clairvoyant import choices, least, left_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +51,6 @@ BATCH = DATA / "jobs" / "KTH-SP2-1996-2.2.swf.gz"
 PRICES = DATA / "zones" / "de_2021H2_hourly.csv.gz"
 
 DAY, BUCKET = 86400, 600
-SAMPLED = np.linspace(0.0, 1.0, 49)  # of a job's slack, to find the least that it can emit
 SERVICES = 8  # such streams of requests at once
 JOBS_PER_BUCKET = 4
 TOKENS_PER_SECOND, NODE_KW = 2510.5, 2.0015  # Llama-3.1-70B, 4 H100, 64 sequences at a time
@@ -171,28 +172,14 @@ def by_day(case: Case, run: Run) -> NDArray[np.float64]:
     return np.bincount(day, kg)
 
 
-def impossible(case: Case, cap: float, count: int) -> NDArray[np.bool_]:
-    """(count,) days that belong to some days in a row which no schedule could keep under `cap` (kg a day).
-
-    For each row of up to three days: what flexible jobs cannot but emit in it, each alone on an empty cluster.
-    """
-    trace, grid = case.trace, case.grid
-    mine = np.flatnonzero(case.flexibility.flexible)
-    kw = case.power.kw_per_node * trace.nodes[mine]
-    span = np.ceil(np.minimum(trace.runtime, trace.limit)[mine])
-    rate = np.nan_to_num(case.signals.actual(grid)[1]) * grid.slot_seconds / 3.6e6
-    day = (grid.starts() - grid.start // DAY * DAY) // DAY
-    edges = np.append(grid.starts(), grid.end).astype(np.float64)
-    starts = [trace.submit[mine] + case.flexibility.slack[mine] * part for part in SAMPLED]
-    found = np.zeros(count, np.bool_)
-    for first in range(count):
-        for end in range(first + 1, min(first + 3, count) + 1):
-            total = np.append(0.0, np.cumsum(np.where((day >= first) & (day < end), rate, 0.0)))
-            each = [
-                np.interp(at + span, edges, total) - np.interp(at, edges, total) for at in starts
-            ]
-            if float(np.min(each, axis=0) @ kw) > (end - first) * cap:
-                found[first:end] = True
+def of_later_jobs(case: Case, run: Run) -> NDArray[np.float64]:
+    """Kg that flexible jobs emitted on each day (UTC) which were submitted on that day."""
+    whole, day = by_day(case, run), case.trace.submit // DAY - case.grid.start // DAY
+    found = np.zeros(len(whole))
+    for one in range(len(whole)):
+        flexible = case.flexibility.flexible & (day == one)
+        kg = by_day(replace(case, flexibility=replace(case.flexibility, flexible=flexible)), run)
+        found[one] = kg[one] if one < len(kg) else 0.0
     return found
 
 
@@ -207,11 +194,14 @@ class Saying(Flexlon):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.said: dict[str, int] = {}  # name of the cap -> moment
+        self.kept_back: dict[str, float] = {}  # name of the cap -> kg, when its day began
 
     def tick(self, now: int, state: State) -> Mapping[int, int]:
         """Plan, and look at the caps."""
         wanted = super().tick(now, state)
         for one in self._last.carbon_caps if self._last else ():
+            if f" {day_of(now, UTC)} " in one.name:
+                self.kept_back.setdefault(one.name, one.expected_kg)
             if one.kept:
                 self.said.pop(one.name, None)
             else:
@@ -230,8 +220,20 @@ def hours_ahead(policy: Saying, case: Case, over: NDArray[np.bool_]) -> str:
     return ", ".join(words)
 
 
+def kept_back(policy: Saying, case: Case, run: Run, over: NDArray[np.bool_]) -> str:
+    """Of each day that is `over` (D,): kg kept for jobs yet to come when it began, what these emitted, and the
+    most that such jobs emitted on a day before it."""
+    later, begin = of_later_jobs(case, run), case.grid.start // DAY * DAY
+    words = []
+    for day in np.flatnonzero(over).tolist():
+        name = f"carbon cap of {day_of(begin + day * DAY, UTC)} (site)"
+        most = later[:day].max(initial=0.0)
+        words.append(f"{policy.kept_back.get(name, 0.0):.0f} ({later[day]:.0f}, {most:.0f})")
+    return ", ".join(words)
+
+
 def both(
-    trace: Trace, known: Signals, options: argparse.Namespace
+    trace: Trace, known: Signals, options: argparse.Namespace, times: float
 ) -> tuple[Case, list[Run], list[float], Saying, float]:
     """As soon as possible and FlexLon: case, runs, the seconds they took, FlexLon, the cap (kg; 0: none)."""
     wait, power = flexibility(trace, seed=1), PowerCoefficients(kw_per_node=BATCH_KW)
@@ -247,10 +249,10 @@ def both(
     run(AsSoonAsPossible())
     settings = PlanningSettings()
     runtimes: Runtimes = "learned"
-    if options.cap:
+    if times:
         first = study_grid(trace, runs, options.slot)
         usual = by_day(Case(trace, wait, known, power, first, nodes), runs[0])
-        cap = options.cap * float(usual[1 : options.days].mean())
+        cap = times * float(usual[1 : options.days].mean())
         settings, runtimes = PlanningSettings(carbon_cap_kg_per_day=cap), "actual"
     horizon = 48 * 3600 // options.slot
     ours = Saying(known, power, runtimes=runtimes, settings=settings, horizon_slots=horizon)
@@ -267,16 +269,16 @@ def main() -> None:
     parser.add_argument("--shared", action="store_true")
     parser.add_argument("--slot", type=int, default=1800, help="seconds")
     parser.add_argument(
-        "--cap", type=float, default=0.0, help="carbon cap of a day, of asap's mean"
+        "--cap", type=float, nargs="+", default=[0.0], help="carbon caps of a day, of asap's mean"
     )
     options = parser.parse_args()
     missing = [path for path in (REQUESTS, BATCH, PRICES) if not path.is_file()]
     if missing:
         sys.exit(f"not there: {', '.join(map(str, missing))}")
-    known = signals(foresight=options.cap > 0)
+    known = signals(foresight=max(options.cap) > 0)
     where = "the same nodes" if options.shared else "partitions of their own"
     print(f"{options.days} days, {where}, slots of {options.slot} s; per 1,000 inferences")
-    if options.cap:
+    if max(options.cap) > 0:
         print(
             "carbon and runtimes known in advance, so that a cap that is planned for is a cap kept"
         )
@@ -285,35 +287,65 @@ def main() -> None:
     )
     for latency in options.latency:
         trace = mixed(options.days, latency, shared=options.shared)
-        assert trace.said is not None
-        serves = np.isfinite(trace.said.latency)
-        case, runs, took, ours, cap = both(trace, known, options)
-        rows = compare(case, runs)
-        base = figures(rows[0].metrics)
-        for run, row, seconds in zip(runs, rows, took, strict=True):
-            gbp, co2 = figures(row.metrics)
-            late = past(trace, run)
-            new = late & ~past(trace, runs[0])
-            batch = int(row.metrics.late) - int((late & serves).sum())
+        for times in options.cap:
+            shown(trace, known, options, latency=latency, times=times)
+
+
+def shown(
+    trace: Trace, known: Signals, options: argparse.Namespace, *, latency: float, times: float
+) -> None:
+    """Run one latency and one cap under both policies and print their rows."""
+    assert trace.said is not None
+    serves = np.isfinite(trace.said.latency)
+    case, runs, took, ours, cap = both(trace, known, options, times)
+    rows = compare(case, runs)
+    base = figures(rows[0].metrics)
+    for run, row, seconds in zip(runs, rows, took, strict=True):
+        gbp, co2 = figures(row.metrics)
+        late = past(trace, run)
+        new = late & ~past(trace, runs[0])
+        batch = int(row.metrics.late) - int((late & serves).sum())
+        print(
+            f"{latency:4.0f} min {run.policy:9} {gbp:8.6f} {gbp / base[0] - 1:+8.2%} {co2:7.4f}"
+            f" {co2 / base[1] - 1:+7.2%} {int(late.sum()):6} {int(new.sum()):12} {batch:11}"
+            f" {seconds:6.0f} s  cost of all {row.cost_change:+.2%}"
+        )
+        if cap:
+            days = by_day(case, run)
+            over = days > cap * 1.0005
             print(
-                f"{latency:4.0f} min {run.policy:9} {gbp:8.6f} {gbp / base[0] - 1:+8.2%} {co2:7.4f}"
-                f" {co2 / base[1] - 1:+7.2%} {int(late.sum()):6} {int(new.sum()):12} {batch:11}"
-                f" {seconds:6.0f} s  cost of all {row.cost_change:+.2%}"
+                f"         cap {cap:.1f} kg a day ({times:g}): {int(over.sum())} of {len(days)} days above it"
+                f" {np.flatnonzero(over).tolist()}, by {np.round(100 * (days[over] / cap - 1), 1).tolist()} %,"
+                f" {np.maximum(days - cap, 0.0).sum():.1f} kg together"
             )
-            if cap:
-                days = by_day(case, run)
-                over = days > cap * 1.0005
-                cannot = impossible(case, cap, len(days))
-                print(
-                    f"         cap {cap:.1f} kg a day: {int(over.sum())} of {len(days)} days above it, by "
-                    f"{np.round(100 * (days[over] / cap - 1), 1).tolist()} %; of these "
-                    f"{int((cannot & over).sum())} in days that no schedule keeps under it"
-                )
-                if run is runs[1] and over.any():
-                    print(
-                        f"         hours before their end from when on the plans said so: "
-                        f"{hours_ahead(ours, case, over)}"
-                    )
+    if cap:
+        feasible(case, cap, runs, ours)
+
+
+def feasible(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
+    """Print which of the days above `cap` (kg) could have been kept under it, and what was known of them."""
+    span = np.ceil(np.minimum(case.trace.runtime, case.trace.limit)).astype(np.int64)
+    possible = choices(case, span, runs[0])
+    for words, nodes in (
+        ("all jobs known", None),
+        (
+            "on the nodes that other jobs leave as soon as possible",
+            left_by(case, possible, runs[0]),
+        ),
+    ):
+        fewest, kg = least(possible, cap, nodes)
+        print(
+            f"         in any schedule, {words}: at least {fewest} days above it, {kg:.1f} kg together"
+        )
+    over = by_day(case, runs[1]) > cap * 1.0005
+    if over.any():
+        print(
+            f"         hours before their end from when on the plans said so: {hours_ahead(ours, case, over)}"
+        )
+        print(
+            "         kg kept for jobs to come when the day began (what they emitted, most before): "
+            f"{kept_back(ours, case, runs[1], over)}"
+        )
 
 
 if __name__ == "__main__":

@@ -8,180 +8,45 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pwd
-import subprocess
 import time
 import uuid
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flexlond.agents.grid import papers
-from flexlond.agents.grid.agent import GridAgent
 from flexlond.beckn.wire.actions import Role
-from flexlond.daemon.compose import Parts, compose
-from flexlond.model.buy_settings import BuySettings
-from flexlond.model.market_settings import AgentsSettings, IdentitySettings, MarketSettings
-from flexlond.model.settings import DaemonSettings, GridSettings, Settings
+from flexlond.daemon.compose import compose
+from tests.slurm.markets import (
+    METER,
+    NOTICE,
+    POWER,
+    SLOT,
+    batch,
+    buyer_of,
+    buying,
+    metered,
+    need_of,
+    ordered,
+    selling,
+    trust,
+    wait_for,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from flexlond.agents.grid.views import LotView, NeedView
+    from flexlond.agents.grid.agent import GridAgent
+
+__all__ = ["metered", "trust"]
 
 # By hand (docker/test --only 24.11 -- tests/slurm/test_market.py -m long): it wants a cluster of its own.
 pytestmark = [pytest.mark.slurm, pytest.mark.long]
 
-SLOT = 20
 WINDOW = 4
-NOTICE = 2 * SLOT
-FLEX = "flex: max-delay=15:00"
 SOLD = 2.5  # kW; a job of four GPUs draws 3.4
-POWER = {
-    "pue": 1.2,
-    "node_types": {
-        "gpu": {"idle_watts": 240.0, "cpu_watts": 6.0, "gpu_watts": {'""': 700.0, "h200": 700.0}}
-    },
-}
-# The meter's own coefficients are not quite FlexLon's.
-METER_OPTIONS = "--idle-watts 251 --cpu-watts 5.2 --gpu-watts 683 --pue 1.22 --other-watts 40"
-METER_DEFAULTS = Path("/etc/default/site-meter")
-METER = {
-    "source": "prometheus",
-    "url": "http://127.0.0.1:9109",
-    "query": "site_power_watts",
-    "unit": "W",
-    "refresh": 1.0,
-    "max_age": 8.0,
-    "max_kw": 30.0,
-}
 JOBS = 3  # of a node each, longer than the window and with generous limits
 DELIVERED = 0.95
-FLEXLOND = "/opt/flexlon/bin/flexlond"
-KEY, TRUST = Path("/etc/flexlon/market.key"), Path("/etc/flexlon/trust.toml")
-
-
-def keygen(file: Path, name: str, role: str, port: int) -> str:
-    """A key by FlexLon's own command; the entry for the trust file."""
-    file.unlink(missing_ok=True)
-    words = ["--subscriber", name, "--role", role, "--uri", f"http://127.0.0.1:{port}/beckn"]
-    argv = [FLEXLOND, "keygen", str(file), *words]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-
-@pytest.fixture
-def metered(service: Callable[[str], Any]) -> Iterator[None]:
-    """The simulated meter of the site, with coefficients of its own."""
-    before = METER_DEFAULTS.read_text() if METER_DEFAULTS.exists() else None
-    METER_DEFAULTS.write_text(f'OPTIONS="{METER_OPTIONS}"\n')
-    service("site-meter").start()
-    yield
-    service("site-meter").stop()
-    METER_DEFAULTS.unlink() if before is None else METER_DEFAULTS.write_text(before)
-
-
-@pytest.fixture
-def trust(tmp_path: Path) -> Iterator[Path]:
-    """Keys of both; the seller's belong to its service."""
-    entries = [
-        keygen(KEY, "hpc.test", "BPP", 8085),
-        keygen(tmp_path / "grid.key", "grid.test", "BAP", 8095),
-    ]
-    TRUST.write_text("\n".join(entries))
-    TRUST.chmod(0o644)
-    owner = pwd.getpwnam("flexlon")
-    os.chown(KEY, owner.pw_uid, owner.pw_gid)
-    yield tmp_path
-    KEY.unlink()
-    TRUST.unlink()
-
-
-def selling() -> dict[str, Any]:
-    """The seller's configuration."""
-    identity = {
-        "agent": "compute_flex",
-        "role": "BPP",
-        "subscriber": "hpc.test",
-        "uri": "http://127.0.0.1:8085/beckn",
-        "key_id": "key-1",
-        "key_file": str(KEY),
-        "trust_file": str(TRUST),
-    }
-    sell = {
-        "least_kw": 1.0,
-        "least_jobs": 1,
-        "notice": float(NOTICE),
-        "max_slots": 12,
-        "refresh": 5.0,
-        "stale": 120.0,
-    }
-    return {"identity": {"site": identity}, "sell": sell}
-
-
-def buying(folder: Path) -> Settings:
-    """The buyer's configuration."""
-    return Settings(
-        agents=AgentsSettings(compute_flex=False, grid_orchestrator=True),
-        daemon=DaemonSettings(state_dir=str(folder)),
-        grid=GridSettings(slot_seconds=SLOT),
-        market=MarketSettings(
-            identity={
-                "grid": IdentitySettings(
-                    agent="grid_orchestrator",
-                    role="BAP",
-                    subscriber="grid.test",
-                    uri="http://127.0.0.1:8095/beckn",
-                    key_id="key-1",
-                    key_file=str(folder / "grid.key"),
-                    trust_file=str(TRUST),
-                )
-            },
-            buy=BuySettings(
-                goal="price",
-                lead_seconds=5.0,
-                discover_seconds=5.0,
-                refresh_seconds=5.0,
-                silent_seconds=30.0,
-                value_gbp_per_kwh=50.0,
-                budget_gbp=1000.0,
-            ),
-        ),
-    )
-
-
-async def wait_for(what: Callable[[], Any], seconds: float, words: Callable[[], str]) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, words()
-        await asyncio.sleep(0.5)
-    return found
-
-
-async def buyer_of(parts: Parts) -> GridAgent:
-    parts.market.start(lambda _topic, _text: None)
-    found = await wait_for(
-        lambda: parts.market.agents.get("grid_orchestrator"), 30, lambda: "no buyer"
-    )
-    assert isinstance(found, GridAgent)
-    return found
-
-
-def need_of(buyer: GridAgent, key: str) -> NeedView:
-    return next(one for one in buyer.needs() if one.key == key)
-
-
-def ordered(buyer: GridAgent, key: str) -> LotView | None:
-    return next((one for one in need_of(buyer, key).orders if one.state == "ORDERED"), None)
-
-
-def batch(scene: Any, begin: int, minutes: int, seconds: int, count: int) -> list[int]:
-    """Flexible jobs of a node each that their user wants to begin at a moment."""
-    at = f"--begin={datetime.fromtimestamp(begin, UTC):%Y-%m-%dT%H:%M:%S}"
-    words = (f"-t{minutes}", "-N1", "--gpus=4", at, f"--comment={FLEX}")
-    return [scene.sbatch("alice", *words, wrap=f"sleep {seconds}") for _ in range(count)]
 
 
 def window_of(scene: Any, order_id: str) -> dict[str, Any]:
@@ -220,7 +85,7 @@ async def refused_beyond_capacity(buyer: GridAgent, start: int) -> str:
 
 
 async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or_cancelled(
-    scene: Any, trust: Path, metered: None
+    scene: Any, trust: Path, metered: Path
 ) -> None:
     envelope = {
         "windows": 12,

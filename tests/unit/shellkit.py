@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.ports import AgentView
     from flexlond.daemon.market import Market
+    from flexlond.daemon.witness import LedgerWitness
 
 NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
 
@@ -138,6 +139,7 @@ def served(
     munge_socket: str,
     shell: Shell | None = None,
     market: Market | None = None,
+    witness: LedgerWitness | None = None,
 ) -> Iterator[Path]:
     """The admin service over a Unix socket, on an event loop of its own thread."""
     path = folder / "admin.sock"
@@ -152,7 +154,13 @@ def served(
 
     async def start() -> AdminServer:
         service = AdminService(
-            agent, shell, tz=ZoneInfo("UTC"), reload=reload, poke=lambda: None, market=market
+            agent,
+            shell,
+            tz=ZoneInfo("UTC"),
+            reload=reload,
+            poke=lambda: None,
+            market=market,
+            witness=witness,
         )
         server = AdminServer(service, path, munge_socket=munge_socket)
         await server.start()

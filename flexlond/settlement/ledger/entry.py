@@ -9,13 +9,12 @@ without touching a hash.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import rfc8785
 
 from flexlond.settlement.ledger.problem import LedgerError, TamperError
@@ -118,8 +117,8 @@ def encode(record: Record, seq: int, prev: bytes, salts: Mapping[str, bytes]) ->
 def decode(raw: bytes, seq: int) -> Entry:
     """The entry in these bytes, which must be number `seq` in canonical form. Raises TamperError."""
     try:
-        made = _DECODER.decode(raw.decode())
-        same = _ENCODER.encode(made).encode() == raw
+        made = _DECODER.decode(raw)
+        same = _ENCODER.encode(made) == raw
         if not same or made["v"] != VERSION or made["seq"] != seq or made["kind"] not in KINDS:
             raise TamperError(f"entry {seq} is not in the form it was recorded in")
         personal: dict[str, str] = made.get("personal", {})
@@ -130,7 +129,7 @@ def decode(raw: bytes, seq: int) -> Entry:
 
 def commitment(salt: bytes, name: str, text: str) -> str:
     """HMAC-SHA-256 of field and clear text under its salt, in hex."""
-    return hmac.new(salt, f"{name}\0{text}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(salt, f"{name}\0{text}".encode(), "sha256").hex()
 
 
 def _check(value: Any, path: str, depth: int) -> None:
@@ -164,5 +163,5 @@ def _fraction(text: str) -> float:
 
 
 # For the values that `check` lets pass this is RFC 8785 as well: keys are ASCII and numbers are integers.
-_DECODER = json.JSONDecoder(parse_float=_fraction, parse_constant=_fraction)
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_DECODER = msgspec.json.Decoder(float_hook=_fraction)
+_ENCODER = msgspec.json.Encoder(order="sorted")

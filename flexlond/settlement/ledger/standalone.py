@@ -7,6 +7,7 @@ it: everything it knows of the format is in this one file, which is meant to be 
     flexlon-verify --key KEY ledger.jsonl
     flexlon-verify --key KEY ledger.jsonl --checkpoint what-you-were-sent.note
     flexlon-verify --key KEY proof.json
+    flexlon-verify --key KEY order.json
 
 Law: reads what it is given and nothing else, and shares no code with the writer. Exit codes: 0 everything
 holds, 1 something does not (said on stderr, the first place of it), 2 it could not be read. An export:
@@ -407,6 +408,55 @@ def verify_proof(
     }
 
 
+# ---- what an order came to, with its proofs
+
+
+def verify_bundle(bundle: dict[str, Any], key: Key) -> dict[str, Any]:
+    """Verify the records of one order against the ledger's word of them; what they come to.
+
+    Each part is a date: its records as text, and the proof of the entry that has their digest.
+    """
+    order, dates, claimed, count, signed = bundle["order"], [], 0, 0, 0
+    for part in bundle["parts"]:
+        proved = verify_proof(part["proof"], key, [], None)
+        if proved["proof"] != "inclusion" or proved["entry"]["kind"] != "settlement":
+            raise Broken("a part's proof is of no settlement")
+        body = proved["entry"]["body"]
+        date, records = body["date"], [json.loads(text) for text in part["records"]]
+        if body["order"] != order or {one["order"] for one in records} != {order}:
+            raise Broken(f"the part of {date} is of another order than {order}")
+        if date in dates:
+            raise Broken(f"two parts are of {date}")
+        if digest_of(part["records"]) != body["digest"]:
+            raise Broken(
+                f"the records of {date} are not those that were recorded: they were changed"
+            )
+        if sum(one["claimed_wh"] for one in records) != body["claimed_wh"]:
+            raise Broken(f"the records of {date} do not add up to what was recorded")
+        dates.append(date)
+        claimed, count = claimed + body["claimed_wh"], count + len(records)
+        signed = max(signed, proved["signed_at"])
+    if not dates:
+        raise Broken("the bundle has no parts")
+    return {
+        "holds": True,
+        "bundle": "settlement",
+        "order": order,
+        "dates": sorted(dates),
+        "records": count,
+        "claimed_wh": claimed,
+        "signed_at": signed,
+    }
+
+
+def digest_of(texts: list[str]) -> str:
+    """SHA-256 over the texts in order, each with its length (8 bytes) before it."""
+    state = hashlib.sha256()
+    for text in texts:
+        state.update(len(text.encode()).to_bytes(8, "big") + text.encode())
+    return state.hexdigest()
+
+
 # ---- the command line
 
 
@@ -422,7 +472,7 @@ def notes_in(path: Path) -> list[str]:
 
 
 def proof_in(path: Path) -> dict[str, Any] | None:
-    """The proof in this file; None when it is an export."""
+    """The proof or bundle in this file; None when it is an export."""
     with path.open("rb") as file:
         if b'"export"' in file.read(16):
             return None
@@ -438,6 +488,8 @@ def check(arguments: argparse.Namespace) -> dict[str, Any]:
     proof = proof_in(arguments.file)
     if proof is None:
         return verify_export(arguments.file, key, outside)
+    if "bundle" in proof:
+        return verify_bundle(proof, key)
     entry = arguments.entry.read_bytes().rstrip(b"\n") if arguments.entry else None
     return verify_proof(proof, key, outside, entry)
 
@@ -447,7 +499,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="flexlon-verify", description=(__doc__ or "").split("\n", 1)[0]
     )
-    parser.add_argument("file", type=Path, help="an export (JSON lines) or a proof (JSON)")
+    parser.add_argument(
+        "file", type=Path, help="an export (JSON lines), a proof or a bundle (JSON)"
+    )
     parser.add_argument("--key", required=True, help="the public key, or a file with it")
     parser.add_argument(
         "--checkpoint",

@@ -8,6 +8,7 @@ stay.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,23 @@ def erase(ledger: Ledger, field: str, text: str, at: int) -> int:
 
     Of a user's entry the job's name and account go too. Raises LedgerError: then nothing was erased.
     """
-    where = "seq IN (SELECT seq FROM personal WHERE field=? AND text=?)"
-    return _erase(ledger, where, (field, text), at, {"of": field, "why": "request"})
+    found = "SELECT DISTINCT seq FROM personal WHERE field=? AND text=?"
+    return _erase(ledger, found, (field, text), at, {"of": field, "why": "request"})
+
+
+def erase_person(ledger: Ledger, user: str, at: int) -> int:
+    """Erase all personal data of a user's entries, and of what became of them; how many entries.
+
+    What was said of an effect can name its job's owner and lies with another entry: it is found by the action.
+    Raises LedgerError: then nothing was erased.
+    """
+    mine = "SELECT seq FROM personal WHERE field='user' AND text=?"
+    action = "json_extract(CAST(body AS TEXT), '$.body.action')"
+    found = (
+        f"{mine} UNION SELECT entry.seq FROM personal JOIN entry USING (seq) WHERE field='detail'"  # noqa: S608
+        f" AND {action} IN (SELECT {action} FROM entry WHERE seq IN ({mine}))"
+    )
+    return _erase(ledger, found, (user, user), at, {"of": "user", "why": "request"})
 
 
 def erase_older(ledger: Ledger, before: int, at: int) -> int:
@@ -40,7 +56,8 @@ def erase_older(ledger: Ledger, before: int, at: int) -> int:
     found = _checkpoint_before(ledger, before)
     if found is None:
         return 0
-    return _erase(ledger, "seq<?", (found.size,), at, {"why": "retention", "below": found.size})
+    old = "SELECT DISTINCT seq FROM personal WHERE seq<?"
+    return _erase(ledger, old, (found.size,), at, {"why": "retention", "below": found.size})
 
 
 def compact(ledger: Ledger, before: int, at: int, keep: Collection[str] = KEPT) -> int:
@@ -85,20 +102,22 @@ def compacting(ledger: Ledger, before: int, at: int, keep: Collection[str] = KEP
 
 
 def _erase(
-    ledger: Ledger, where: str, values: tuple[object, ...], at: int, body: dict[str, str | int]
+    ledger: Ledger, found: str, values: tuple[object, ...], at: int, body: dict[str, str | int]
 ) -> int:
+    """Erase what is personal of the entries that the query `found` names.
+
+    They are named before anything goes: a query about what it deletes may be asked again halfway.
+    """
     try:
-        (count,) = ledger.db.execute(
-            f"SELECT count(DISTINCT seq) FROM personal WHERE {where}",  # noqa: S608 - constants of this module
-            values,
-        ).fetchone()
-        if count:
-            record = Record("erasure", at, {**body, "entries": count})
-            ledger.append_with([record], (f"DELETE FROM personal WHERE {where}", values))  # noqa: S608
+        seqs = [seq for (seq,) in ledger.db.execute(found, values)]
+        if seqs:
+            record = Record("erasure", at, {**body, "entries": len(seqs)})
+            gone = "DELETE FROM personal WHERE seq IN (SELECT value FROM json_each(?))"
+            ledger.append_with([record], (gone, (json.dumps(seqs),)))
             _forget_copies(ledger.db)
     except sqlite3.Error as error:
         raise unusable(ledger.path, error) from error
-    return int(count)
+    return len(seqs)
 
 
 def _forget_copies(db: sqlite3.Connection) -> None:

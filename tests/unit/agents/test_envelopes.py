@@ -35,7 +35,7 @@ SPAN = (START + SLOT, START + 3 * SLOT)
 def bench(tmp_path: Path, settings: Settings) -> Iterator[Bench]:
     """One price all day; one window of interest."""
     envelope = replace_struct(
-        settings.envelope, windows=2, window_slots=2, depths=(0.1, 0.4), exact_seconds=5.0
+        settings.envelope, windows=2, window_slots=2, depths=(0.1, 0.4), exact_seconds=60.0
     )
     made = Bench(tmp_path / "store.db", replace_struct(settings, envelope=envelope), [100.0])
     yield made

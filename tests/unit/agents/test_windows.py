@@ -224,6 +224,31 @@ async def test_what_a_window_defers_comes_back_under_the_rebound_cap(bench: Benc
     assert bench.slurm.started
 
 
+async def test_a_window_after_which_too_much_comes_back_is_refused_unless_it_is_allowed(
+    bench: Bench,
+) -> None:
+    """Two jobs of the window must start right after it, where two others must start as well."""
+    for hour in range(23, 0, -1):
+        bench.agent._peaks.note(START - hour * 3600, BASE + 2 * KW)
+    for begin, delay in ((FIRST, "2:05"), (FIRST, "2:05"), (LAST, "0:30"), (LAST, "0:30")):
+        comment = f"flex: max-delay={delay}:00 power=10kW"
+        bench.slurm.submit(comment, cpus=1, minutes=30, begin=START + begin * SLOT)
+    await bench.cycle()
+    asked = order(cap=5.0)
+    tried = await bench.agent.add_window(asked, dry_run=True)
+    assert tried.window is not None
+    assert "nothing was changed; it would be refused: what it defers comes back" in tried.detail
+    refused = await bench.agent.add_window(asked, dry_run=False)
+    assert refused.window is None
+    assert "--allow-rebound" in refused.detail
+    assert bench.agent.list_windows() == []
+    made = await bench.agent.add_window(replace(asked, allow_rebound=True), dry_run=False)
+    assert made.added
+    assert "refused" not in made.detail
+    lower = await bench.agent.add_window(order(cap=BASE + 2 * KW, first=6, last=8), dry_run=False)
+    assert lower.added  # what comes back of the one before it is not of this one
+
+
 async def test_a_rebound_cap_gives_way_to_the_latest_start(bench: Bench) -> None:
     for hour in range(23, 0, -1):
         bench.agent._peaks.note(START - hour * 3600, BASE)

@@ -98,6 +98,14 @@ def test_a_dry_run_says_what_it_costs_and_which_jobs_move(
     assert asked.endswith("dry_run=True")
 
 
+def test_what_comes_back_may_be_allowed(ctl: Callable[..., Result], agent: FakeAgent) -> None:
+    words = ("add", "--from", "now+1hour", "--to", "now+3hours", "--cap", "800kW")
+    assert [ctl(*words, *more).exit_code for more in ((), ("--allow-rebound",))] == [0, 0]
+    without, with_it = agent.calls
+    assert "allow_rebound=False" in without
+    assert "allow_rebound=True" in with_it
+
+
 def test_a_reduction_is_asked_for_with_down(ctl: Callable[..., Result], agent: FakeAgent) -> None:
     result = ctl("add", "--from", "now+1hour", "--to", "now+3hours", "--down", "0.3MW", "--json")
     data = json.loads(result.output)

@@ -32,7 +32,7 @@ from flexlond.settlement.database import Database
 from flexlond.settlement.inputs import Delivery
 from flexlond.settlement.orders import Interval, Order
 from flexlond.settlement.readings import Quality
-from flexlond.settlement.record import to_csv
+from flexlond.settlement.record import digest, to_csv, to_json
 from flexlond.settlement.statement import statement
 from flexlond.settlement.store import SettlementStore
 from flexlond.settlement.terms import Terms
@@ -241,8 +241,26 @@ async def test_an_order_is_sold_delivered_metered_settled_and_exported(deal: Dea
     fixed = store.nominations(BEGIN, END)
     assert [(one.start, one.in_time) for one in fixed] == [(BEGIN, True), (BEGIN + SLOT, True)]
     store.close()
-    assert notary.kinds() == {"message", "signal", "reading", "baseline"}
+    assert notary.kinds() == {"message", "signal", "reading", "baseline", "decision"}
     assert txn not in repr(notary.notes)
+    decided = {
+        body["decision"]: body for (kind, _), body in notary.notes.items() if kind == "decision"
+    }
+    assert set(decided) == {"plan", "window", "order kept", "order over"}
+    assert decided["order over"]["watts"] == [round(1000 * kw) for kw in SOLD]
+    assert decided["window"]["order"] == sale.order_id
+    assert decided["window"]["baseline_watts"] == [round(1000 * kw) for kw in window.baseline]
+
+    # Settled meanwhile: the run is on record, and by itself what it came to for each order.
+    settling = Books(deal.settings, deal.bench.agent, notary, path)
+    await turn(settling, deal)
+    await settling.close()
+    name = f"{day}#1"
+    assert notary.notes["settlement", name]["digest"] == run.digest
+    of_order = notary.notes["settlement", f"{name} {sale.order_id}"]
+    assert of_order["claimed_wh"] == sum(one.claimed_wh for one in result.records)
+    assert float(str(of_order["net"])) == pytest.approx(pay, abs=0.002)
+    assert of_order["digest"] == digest(to_json(one) for one in result.records)
 
 
 async def test_killed_at_every_write_the_records_are_the_same(

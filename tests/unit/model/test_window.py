@@ -17,9 +17,11 @@ from flexlond.model.window import (
     WindowState,
     caps_on,
     covering,
+    guard_on,
     parse_kw,
     parse_span,
     rebound_on,
+    softer_on,
     with_ramp_in,
 )
 
@@ -59,6 +61,24 @@ def test_what_comes_back_stays_under_the_rebound_cap_until_its_end() -> None:
     later = TimeGrid(NOON + 4 * SLOT, SLOT, 3)  # the window is over, its rebound is not
     assert rebound_on(later, [one], later.start).tolist() == [20.0, np.inf, np.inf]
     assert np.isinf(rebound_on(GRID, [one], one.rebound_end)).all()
+
+
+def test_before_a_window_the_guard_caps_what_was_planned_as_long_as_it_binds() -> None:
+    one = replace(window(5, 5.0), guard_start=NOON + SLOT, guard=(30.0, 7.0, 30.0))
+    other = replace(window(6, 5.0), guard_start=NOON + 2 * SLOT, guard=(9.0, 9.0))
+    expected = [np.inf, 30.0, 7.0, 9.0, np.inf, np.inf, np.inf, np.inf]
+    assert guard_on(GRID, [one, other], NOON).tolist() == expected
+    later = TimeGrid(NOON + 3 * SLOT, SLOT, 2)
+    assert guard_on(later, [one], later.start).tolist() == [30.0, np.inf]
+    finer = TimeGrid(NOON + SLOT, SLOT // 3, 4)
+    assert guard_on(finer, [one], NOON).tolist() == [30.0, 30.0, 30.0, 7.0]
+    assert np.isinf(guard_on(GRID, [replace(one, cancelled=NOON)], NOON)).all()
+    assert np.isinf(guard_on(GRID, [one], one.end)).all()
+    back = replace(one, rebound_kw=20.0, rebound_end=NOON + 7 * SLOT)
+    assert softer_on(GRID, iter([back]), NOON).tolist() == [
+        *(np.inf, 30.0, 7.0, 30.0, np.inf, np.inf),
+        *(20.0, np.inf),
+    ]
 
 
 def test_a_rebound_begins_where_its_window_was_cancelled_and_none_where_it_never_began() -> None:

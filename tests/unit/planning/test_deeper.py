@@ -241,7 +241,7 @@ def test_a_step_costs_the_exact_difference_over_all_selections() -> None:
         problem, everyone = crowd(seed, WIDE)
         last = plan(problem, SETTINGS)
         window = busiest(problem, last)
-        _, curve = curve_of(problem, everyone, *DEPTHS, window=window, exact_seconds=5.0)
+        _, curve = curve_of(problem, everyone, *DEPTHS, window=window, exact_seconds=60.0)
         base = Exact.of(problem, last, highspy).cost()
         for step in curve.steps:
             if step.stopped_jobs:

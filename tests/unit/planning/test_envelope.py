@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FREE = PlanningSettings(spread=0.0, delay_price=0.0, carbon_price=0.0)
 DOWN, UP = Terms(up=()), Terms(down=())
-EXACT = Terms(exact_seconds=5.0)
+EXACT = Terms(exact_seconds=60.0)
 CHEAP_FIRST = [10.0, 10.0, 20.0, 30.0, 40.0, 50.0]
 
 

@@ -1,0 +1,166 @@
+"""Could a carbon cap of a day be kept at all? The fewest days above it that any schedule has, by HiGHS.
+
+Law: pure. All jobs of a replay, their real runtimes and the real carbon are known. Each flexible job has the
+start times at which what it emits on each day bends (it, or its end, meets the edge of a slot): every start in
+its slack is a mixture of these. So the relaxation, in which jobs are mixtures of starts and nobody takes a
+node, allows all that a schedule with nobody late may do: days that it cannot keep, nobody can. The other way
+round it proves nothing: who keeps the cap in it may find no node. So there is a second answer, in which the
+jobs that cannot wait have their nodes as in a given run and the others what is left of them, on the mean of a
+slot: no proof, since those may move too, but what is to be expected of the best schedule.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.account import slot_power
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flexlond.backtest.case import Run
+    from flexlond.backtest.metrics import Case
+
+    Rows = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+    """Row, column and value of each entry; upper bound of each row."""
+
+DAY = 86400
+_NEAR = 1e-4
+_GAP = 0.01
+_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choices:
+    """Starts of flexible jobs, sorted by job: m of them, over D days."""
+
+    job: NDArray[np.int64]  # (m,) index in the trace
+    start: NDArray[np.float64]  # (m,) epoch s
+    kg: NDArray[np.float64]  # (m, D) emitted on each day of the replay (UTC)
+
+
+def choices(case: Case, span: NDArray[np.int64], run: Run) -> Choices:
+    """Of the flexible jobs, which run `span` (J,) s; one that is late in `run` may be as late as that."""
+    grid, power = _whole(case, span), case.power.kw_per_node
+    rate = np.nan_to_num(case.signals.actual(grid)[1]) * grid.slot_seconds / 3.6e6
+    day = (grid.starts() - grid.start // DAY * DAY) // DAY
+    edges = np.append(grid.starts(), grid.end).astype(np.float64)
+    jobs, starts = [], []
+    for job in np.flatnonzero(case.flexibility.flexible).tolist():
+        first, as_run = float(case.trace.submit[job]), float(run.start[job])
+        last = max(float(case.flexibility.latest[job]), as_run)
+        bends = np.concatenate([edges, edges - span[job]])
+        at = np.unique(np.append(bends[(bends > first) & (bends < last)], [first, as_run, last]))
+        jobs.append(np.full(len(at), job))
+        starts.append(at)
+    job, start = np.concatenate(jobs), np.concatenate(starts)
+    kw = power * case.trace.nodes[job]
+    kg = []
+    for one in range(int(day.max()) + 1):
+        total = np.append(0.0, np.cumsum(np.where(day == one, rate, 0.0)))
+        emitted = np.interp(start + span[job], edges, total) - np.interp(start, edges, total)
+        kg.append(kw * emitted)
+    return Choices(job, start, np.array(kg).T)
+
+
+def _whole(case: Case, span: NDArray[np.int64]) -> TimeGrid:
+    """The replay's slots and those after it, until the last job that could wait so long has ended."""
+    grid = case.grid
+    last = int((case.flexibility.latest + span).max(initial=grid.end))
+    return TimeGrid(grid.start, grid.slot_seconds, -(-(last - grid.start) // grid.slot_seconds))
+
+
+def least(found: Choices, cap: float, nodes: Rows | None = None) -> tuple[int, float]:
+    """The fewest days above `cap` kg that any schedule has, and the fewest kg above it on all days together.
+
+    `nodes` are those of `left_by`.
+    """
+    import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
+
+    bounds = []
+    for days in (True, False):
+        solver = highspy.Highs()
+        limits = {"threads": 1, "time_limit": _SECONDS, "mip_rel_gap": _GAP}
+        for name, value in {"output_flag": False, **limits}.items():
+            solver.setOptionValue(name, value)
+        solver.passModel(_model(highspy, found, cap, nodes, days=days))
+        solver.run()
+        info = solver.getInfo()
+        if not days and solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            bounds.append(float("nan"))
+        else:
+            bounds.append(float(info.mip_dual_bound if days else info.objective_function_value))
+    return max(0, math.ceil(bounds[0] - _NEAR)), bounds[1]
+
+
+def left_by(case: Case, found: Choices, run: Run) -> Rows:
+    """The nodes that jobs at `found` take on the mean of a slot, and those that others leave in `run`."""
+    trace, span = case.trace, (run.end - run.start).astype(np.float64)
+    grid = _whole(case, run.end - run.start)
+    rows, columns, values, upper = [], [], [], []
+    for pool, nodes in enumerate(trace.room.capacity[:, 0].tolist()):
+        others = np.flatnonzero(~case.flexibility.flexible & (trace.pool == pool) & (run.start > 0))
+        begin, end = (at[others].astype(np.float64) for at in (run.start, run.end))
+        taken = slot_power(grid, begin, end, trace.demand[others, 0])
+        mine = np.flatnonzero(trace.pool[found.job] == pool)
+        begin = (found.start[mine] - grid.start) / grid.slot_seconds
+        end = begin + span[found.job[mine]] / grid.slot_seconds
+        first = begin.astype(np.int64)
+        count = np.minimum(np.ceil(end).astype(np.int64), grid.count) - first
+        at = np.repeat(np.arange(len(mine)), count)
+        slot = first[at] + np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
+        part = np.minimum(end[at], slot + 1) - np.maximum(begin[at], slot)
+        rows.append(pool * grid.count + slot)
+        columns.append(mine[at])
+        values.append(part * trace.demand[found.job[mine[at]], 0])
+        upper.append(np.maximum(nodes - taken, 0.0) + _NEAR)
+    row, column, value, most = (np.concatenate(part) for part in (rows, columns, values, upper))
+    return row, column, value, most
+
+
+def _model(highspy: Any, found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> Any:
+    """Columns: the mixtures, then of each day a 0/1 that it is above `cap`, or the kg by which it is.
+
+    Rows: the days, the jobs, the `nodes`.
+    """
+    _, row = np.unique(found.job, return_inverse=True)
+    jobs, (size, count) = int(row.max()) + 1, found.kg.shape
+    # A job's mixtures together make one: so much is emitted on a day at most.
+    most = np.zeros((jobs, count))
+    np.maximum.at(most, row, found.kg)
+    slack = np.maximum(most.sum(axis=0) - cap, 0.0)
+    at, day = np.nonzero(found.kg > 0)
+    column = np.concatenate([at, np.arange(size), size + np.arange(count)])
+    rows = np.concatenate([day, count + row, np.arange(count)])
+    value = np.concatenate([found.kg[at, day], np.ones(size), -(slack if days else np.ones(count))])
+    lower = np.append(np.full(count, -highspy.kHighsInf), np.ones(jobs))
+    upper = np.append(np.full(count, cap), np.ones(jobs))
+    if nodes is not None:
+        rows, column, value, upper = (
+            np.concatenate([one, more])
+            for one, more in zip(
+                (rows, column, value, upper), (count + jobs + nodes[0], *nodes[1:]), strict=True
+            )
+        )
+        lower = np.append(lower, np.full(len(nodes[3]), -highspy.kHighsInf))
+    order = np.lexsort((rows, column))
+    model = highspy.HighsLp()
+    model.num_col_, model.num_row_ = size + count, len(upper)
+    model.col_cost_ = np.append(np.zeros(size), np.ones(count))
+    model.col_lower_ = np.zeros(size + count)
+    model.col_upper_ = np.append(np.ones(size), np.full(count, 1.0 if days else np.inf))
+    model.row_lower_, model.row_upper_ = lower, upper
+    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    starts = np.searchsorted(column[order], np.arange(size + count + 1))
+    model.a_matrix_.start_ = starts.astype(np.int32)
+    model.a_matrix_.index_ = rows[order].astype(np.int32)
+    model.a_matrix_.value_ = value[order]
+    if days:
+        kind = highspy.HighsVarType
+        model.integrality_ = [kind.kContinuous] * size + [kind.kInteger] * count
+    return model

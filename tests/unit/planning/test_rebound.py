@@ -1,0 +1,116 @@
+"""The rebound cap: windows come first, and of plans that keep them alike the lowest one after them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from flexlond.model.settings import PlanningSettings
+from flexlond.planning.planner import plan
+from flexlond.planning.rebound import FEW, plan_with_rebound
+from tests.unit.planning.conftest import SLOT, build
+
+if TYPE_CHECKING:
+    from flexlond.planning.problem import Plan, Problem
+
+FREE = np.inf
+PLAIN = PlanningSettings(delay_price=0.0, min_benefit=0.0, spread=0.0, carbon_price=0.0)
+WINDOW = np.array([FREE, 10.0, 10.0, FREE, FREE, FREE])
+REBOUND = np.array([FREE, FREE, FREE, 20.0, 20.0, 20.0])
+
+
+def problem(jobs: int = 1) -> Problem:
+    return build([50.0] * 6, room=1000, kw=[1.0] * jobs, site_kw=WINDOW)
+
+
+@dataclass
+class Planner:
+    """Answers with the power that is written down for the slots that are capped after the window."""
+
+    answers: dict[tuple[int, ...], list[float]]
+    asked: list[tuple[int, ...]] = field(default_factory=list)
+
+    def __call__(self, problem: Problem) -> Plan:
+        slots = tuple(np.flatnonzero(np.isfinite(problem.site_kw)).tolist())
+        self.asked.append(slots[2:])
+        return changed(plan(problem, PLAIN), kw=np.array(self.answers[slots[2:]]))
+
+
+ALL, NONE = (3, 4, 5), ()
+KEPT = [30.0, 10.0, 10.0, 20.0, 20.0, 20.0]
+
+
+def test_a_plan_that_keeps_both_caps_is_the_only_one() -> None:
+    planner = Planner({ALL: KEPT})
+    asked, found = plan_with_rebound(problem(), REBOUND, planner)
+    assert planner.asked == [ALL]
+    assert found.kw.tolist() == KEPT
+    assert asked.site_kw.tolist() == np.minimum(WINDOW, REBOUND).tolist()
+
+
+def test_where_the_cap_on_all_slots_costs_the_window_it_is_kept_where_it_was_broken() -> None:
+    planner = Planner(
+        {
+            ALL: [30.0, 15.0, 10.0, 20.0, 20.0, 20.0],
+            NONE: [30.0, 10.0, 10.0, 20.0, 26.0, 20.0],
+            (4,): [30.0, 10.0, 10.0, 20.0, 20.0, 24.0],
+            (4, 5): KEPT,
+        }
+    )
+    asked, found = plan_with_rebound(problem(), REBOUND, planner)
+    assert planner.asked == [ALL, NONE, (4,), (4, 5)]
+    assert found.kw.tolist() == KEPT
+    assert np.isinf(asked.site_kw[3])
+
+
+def test_the_window_comes_first_whatever_comes_back() -> None:
+    planner = Planner(
+        {
+            ALL: [30.0, 15.0, 10.0, 20.0, 20.0, 20.0],
+            NONE: [30.0, 10.0, 10.0, 90.0, 20.0, 20.0],
+            (3,): [30.0, 12.0, 10.0, 20.0, 20.0, 20.0],
+        }
+    )
+    asked, found = plan_with_rebound(problem(), REBOUND, planner)
+    assert found.kw[3] == 90.0
+    assert asked.site_kw.tolist() == WINDOW.tolist()
+
+
+@pytest.mark.parametrize(("with_it", "without", "chosen"), [(26.0, 22.0, 22.0), (22.0, 26.0, 22.0)])
+def test_of_plans_alike_in_the_window_the_lower_one_after_it(
+    with_it: float, without: float, chosen: float
+) -> None:
+    """Also where neither keeps the window."""
+
+    def kw(after: float) -> list[float]:
+        return [30.0, 15.0, 10.0, 20.0, after, 20.0]
+
+    planner = Planner({ALL: kw(with_it), NONE: kw(without), (4,): kw(27.0)})
+    _, found = plan_with_rebound(problem(), REBOUND, planner)
+    assert found.kw[4] == chosen
+
+
+def test_a_long_queue_is_planned_twice_at_most() -> None:
+    planner = Planner(
+        {ALL: [30.0, 15.0, 10.0, 20.0, 20.0, 20.0], NONE: [30.0, 10.0, 10.0, 26.0, 20.0, 20.0]}
+    )
+    _, found = plan_with_rebound(problem(FEW + 1), REBOUND, planner)
+    assert planner.asked == [ALL, NONE]
+    assert found.kw[3] == 26.0
+
+
+def test_without_such_a_cap_there_is_one_plan_by_the_planner_itself() -> None:
+    calls = []
+
+    def planner(problem: Problem) -> Plan:
+        calls.append(problem)
+        return plan(problem, PLAIN)
+
+    one = build([50.0] * 6, kw=[10.0], latest=[1 << 40], duration=[float(SLOT)], site_kw=WINDOW)
+    asked, _ = plan_with_rebound(one, np.full(6, FREE), planner)
+    assert calls == [one]
+    assert asked is one
