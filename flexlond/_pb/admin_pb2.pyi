@@ -853,6 +853,14 @@ class NeedRequest(_message.Message):
     goal: str
     def __init__(self, kw: _Optional[float] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., budget_gbp: _Optional[float] = ..., goal: _Optional[str] = ...) -> None: ...
 
+class AskSellerRequest(_message.Message):
+    __slots__ = ("order_id", "question")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    question: str
+    def __init__(self, order_id: _Optional[str] = ..., question: _Optional[str] = ...) -> None: ...
+
 class BuyingNeed(_message.Message):
     __slots__ = ("key", "source", "words", "state", "note", "goal", "start", "slot_seconds", "wanted_kw", "bought_kw", "delivered_kw", "budget_gbp", "spent_gbp", "orders")
     KEY_FIELD_NUMBER: _ClassVar[int]

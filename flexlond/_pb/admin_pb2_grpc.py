@@ -139,6 +139,11 @@ class AdminStub:
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.PurchaseRequest.SerializeToString,
                 response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
                 _registered_method=True)
+        self.AskSeller = channel.unary_unary(
+                '/flexlon.admin.v1.Admin/AskSeller',
+                request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AskSellerRequest.SerializeToString,
+                response_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
+                _registered_method=True)
         self.Offers = channel.unary_unary(
                 '/flexlon.admin.v1.Admin/Offers',
                 request_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.Empty.SerializeToString,
@@ -295,6 +300,12 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AskSeller(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Offers(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -431,6 +442,11 @@ def add_AdminServicer_to_server(servicer, server):
             'CancelPurchase': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelPurchase,
                     request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.PurchaseRequest.FromString,
+                    response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.SerializeToString,
+            ),
+            'AskSeller': grpc.unary_unary_rpc_method_handler(
+                    servicer.AskSeller,
+                    request_deserializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.AskSellerRequest.FromString,
                     response_serializer=flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.SerializeToString,
             ),
             'Offers': grpc.unary_unary_rpc_method_handler(
@@ -1025,6 +1041,33 @@ class Admin:
             target,
             '/flexlon.admin.v1.Admin/CancelPurchase',
             flexlon_dot_admin_dot_v1_dot_admin__pb2.PurchaseRequest.SerializeToString,
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AskSeller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flexlon.admin.v1.Admin/AskSeller',
+            flexlon_dot_admin_dot_v1_dot_admin__pb2.AskSellerRequest.SerializeToString,
             flexlon_dot_admin_dot_v1_dot_admin__pb2.ModeReply.FromString,
             options,
             channel_credentials,

@@ -20,7 +20,7 @@ Budget = Annotated[float, typer.Option(min=-1.0, help="GBP at most; -1: market.b
 
 def register(app: typer.Typer) -> None:
     """Put the commands into `flexlonctl market`."""
-    for command in (discover, need, needs, cancel):
+    for command in (discover, need, needs, cancel, support, track):
         app.command()(command)
 
 
@@ -97,6 +97,30 @@ def cancel(
 ) -> None:
     """Ask the seller of an order to cancel it: first what that would mean, then for good."""
     reply = ask(context, "CancelPurchase", messages().PurchaseRequest(order_id=order))
+    say(reply, json, reply.detail)
+
+
+def support(
+    context: typer.Context,
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")],
+    json: Json = False,
+) -> None:
+    """Ask the seller of an order where help is to be had."""
+    _ask_seller(context, order, "support", json=json)
+
+
+def track(
+    context: typer.Context,
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")],
+    json: Json = False,
+) -> None:
+    """Ask the seller of an order that is in force for the page on which it can be followed."""
+    _ask_seller(context, order, "track", json=json)
+
+
+def _ask_seller(context: typer.Context, order: str, question: str, *, json: bool) -> None:
+    request = messages().AskSellerRequest(order_id=order, question=question)
+    reply = ask(context, "AskSeller", request, LONG_TIMEOUT)
     say(reply, json, reply.detail)
 
 

@@ -70,6 +70,15 @@ class BuyingCalls(Guarded):
             detail="the seller is asked; flexlonctl market needs shows what it answers"
         )
 
+    async def AskSeller(self, request: pb.AskSellerRequest, context: Any) -> pb.ModeReply:
+        """Ask the seller of an order where help is to be had, or where it can be followed."""
+        await self._operator(context, "ask a seller")
+        buyer = await self._buyer(context)
+        try:
+            return pb.ModeReply(detail=await buyer.ask_seller(request.order_id, request.question))
+        except NeedError as error:
+            await refuse(context, str(error))
+
     async def _buyer(self, context: Any) -> GridAgent:
         agents = self._market.agents if self._market is not None else {}
         found = agents.get("grid_orchestrator")

@@ -106,7 +106,7 @@ def port_of(one: IdentitySettings) -> int:
 def _identity(key: str, one: IdentitySettings) -> Iterator[Problem]:
     for field in ("subscriber", "key_id"):
         value = getattr(one, field)
-        if not 0 < len(value) <= _MAX_ID or not value.isprintable() or set(value) & set('|", '):
+        if not _is_id(value):
             yield problem_of(
                 f"{key}.{field}",
                 f'"{value[:40]}" is no id',
@@ -183,6 +183,8 @@ def _sell(sell: SellSettings) -> Iterator[Problem]:
         ("max_per_day", 0, 1000, ""),
         ("refresh", 1, _DAY, "seconds"),
         ("stale", 1, _DAY, "seconds"),
+        ("publish_every", 10, _DAY, "seconds"),
+        ("publish_change", 0, 1, ""),
     ):
         yield from within(f"{key}.{field}", getattr(sell, field), low, high, unit)
     if sell.min_slots > sell.max_slots:
@@ -197,6 +199,36 @@ def _sell(sell: SellSettings) -> Iterator[Problem]:
             f"{sell.stale:g} s is shorter than refresh ({sell.refresh:g} s): nothing would be offered",
             "longer than refresh",
         )
+    for name in sell.publish_to:
+        if not _is_id(name) or sell.publish_to.count(name) > 1:
+            yield problem_of(
+                f"{key}.publish_to",
+                f'"{name[:40]}" is no id of a participant, or stands there twice',
+                "subscriber ids of the trust file, each once",
+            )
+    if sell.track_url and not _is_page(sell.track_url):
+        yield problem_of(
+            f"{key}.track_url",
+            f'"{sell.track_url[:60]}" is no web address',
+            '"https://HOST/PATH/{order}"',
+        )
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= _MAX_ID and text.isprintable() and not set(text) & set('|", ')
+
+
+def _is_page(text: str) -> bool:
+    """A web address, with {order} in its path or query or nowhere."""
+    try:
+        parts = urlsplit(text.replace("{order}", "x"))
+        plain = text.isascii() and text.isprintable() and not set(text) & set(' "<>\\^`|')
+        braces = set(text.replace("{order}", "")) & set("{}")
+        return (
+            plain and not braces and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        ) and parts.username is None
+    except ValueError:
+        return False
 
 
 def _is_address(text: str) -> bool:

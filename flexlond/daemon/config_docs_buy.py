@@ -52,6 +52,12 @@ BUY_DOCS: dict[str, KeyDoc] = {
     _B + "refresh_seconds": KeyDoc(
         "s", "A catalogue that is older is asked for again while something is open.", "300.0"
     ),
+    _B + "take_published": KeyDoc(
+        "",
+        "Whether catalogues that sellers of the trust file publish unasked are taken, as if they had been "
+        "asked for.",
+        "true",
+    ),
     _B + "silent_seconds": KeyDoc(
         "s", "A seller that is silent so long before an order is given up.", "60.0"
     ),

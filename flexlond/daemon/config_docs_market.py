@@ -160,4 +160,23 @@ MARKET_DOCS: dict[str, KeyDoc] = {
     ),
     _S + "support_phone": KeyDoc("", "As above.", '"+44 20 7946 0000"'),
     _S + "support_url": KeyDoc("", "As above.", '"https://example.org/support"'),
+    _S + "track_url": KeyDoc(
+        "",
+        "What is answered to `track`: a page of the site's own on an order, {order} is its id; empty: progress "
+        "is told by status alone.",
+        '"https://example.org/orders/{order}"',
+    ),
+    _S + "publish_to": KeyDoc(
+        "",
+        "Catalogue services or buyers of the trust file (role BAP) that get the catalogue unasked; empty: only "
+        "those who ask are shown it.",
+        '["grid.example.org"]',
+    ),
+    _S + "publish_every": KeyDoc("s", "How often at least it is published to them.", "900.0"),
+    _S + "publish_change": KeyDoc(
+        "",
+        "By what share the kW or the price of a slot must change to be published before that; at most once in "
+        "`refresh` seconds.",
+        "0.1",
+    ),
 }

@@ -60,6 +60,7 @@ class BuySettings(_Base, frozen=True):
     lead_seconds: float = 60.0
     discover_seconds: float = 15.0
     refresh_seconds: float = 300.0
+    take_published: bool = False  # catalogues that sellers publish unasked
     silent_seconds: float = 60.0
     confirm_seconds: float = 300.0
     needs_file: str = ""

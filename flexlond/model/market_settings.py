@@ -87,6 +87,10 @@ class SellSettings(_Base, frozen=True):
     support_email: str = ""
     support_phone: str = ""
     support_url: str = ""
+    track_url: str = ""  # a page of the site's own on an order; {order} is its id
+    publish_to: tuple[str, ...] = ()  # catalogue services or buyers that get the catalogue unasked
+    publish_every: float = 900.0  # a heartbeat, where nothing changes
+    publish_change: float = 0.1  # a share of kW or price; less is no change
 
 
 class MarketSettings(_Base, frozen=True):

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from flexlond.agents.grid import papers
 from flexlond.agents.grid.buyer import Buyer
 from flexlond.agents.grid.choosing import Choice, Question, choose, left_of, usable
 from flexlond.agents.grid.needs import NeedError, Wanted, of_file, of_operator
 from flexlond.agents.grid.orchestrator import Orchestrator
 from flexlond.agents.grid.records import Lot, Need, Records
 from flexlond.agents.grid.views import DiscoverView, NeedView, discover_view, need_view
+from flexlond.beckn.contract.machine import LocalViolation
 from flexlond.beckn.wire.actions import Role
 from flexlond.model.series import Kind
 from flexlond.model.timegrid import TimeGrid
@@ -65,7 +67,9 @@ class GridAgent:
         self._settings = settings
         self._hub = hub
         self._clock = clock
-        self._buyer = Buyer(settings.market.buy.silent_seconds)
+        self._buyer = Buyer(
+            settings.market.buy.silent_seconds, takes_published=settings.market.buy.take_published
+        )
         self._stress = StressHub(settings.market.buy, make_stress_source)
         self._place: Place | None = None
         self._work: Orchestrator | None = None
@@ -111,6 +115,7 @@ class GridAgent:
             self._stress = StressHub(settings.market.buy, make_stress_source)
         self._settings = settings
         self._buyer.silent = settings.market.buy.silent_seconds
+        self._buyer.takes_published = settings.market.buy.take_published
         if self._work is not None:
             self._work.settings = settings.market.buy
             self._work.slot_seconds = settings.grid.slot_seconds
@@ -247,6 +252,34 @@ class GridAgent:
         why = self.work.cancel(lot.transaction_id, self._clock())
         self.place.wake()
         return why
+
+    async def ask_seller(self, order_id: str, question: str) -> str:
+        """What the seller of an order answers to `support` or `track`, in words. Raises NeedError."""
+        lot = self._lot(order_id)
+        if lot is None:
+            raise NeedError(
+                f"there is no order {order_id}: flexlonctl market needs has those there are"
+            )
+        peer, now = self._buyer.sellers.get(lot.seller), self._clock()
+        standing = self.place.node.journal.contracts.get(lot.transaction_id)
+        if peer is None or standing is None:
+            raise NeedError(f"{lot.seller} is not in the trust file")
+        body = papers.question(question, standing, self.place.node.us.uri)
+        try:
+            asked = self.place.node.ask(question, peer, lot.transaction_id, body, now)
+        except LocalViolation as error:
+            raise NeedError(str(error)) from None
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._buyer.asked[asked] = answer.set_result
+        self.place.wake()
+        patience = self._settings.market.buy.discover_seconds
+        try:
+            async with asyncio.timeout(patience):
+                return await answer
+        except TimeoutError:
+            return f"{lot.seller} did not answer within {patience:g} s"
+        finally:
+            self._buyer.asked.pop(asked, None)
 
     def unknown(self) -> tuple[str, ...]:
         """What of the warnings is not known now, and why."""

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from flexlond.agents.grid import papers
 from flexlond.agents.grid.listings import Listing, read_catalogues
+from flexlond.agents.grid.published import Shelf
 from flexlond.agents.grid.records import Lot, LotState, Records
 from flexlond.beckn.contract.machine import LocalViolation
 from flexlond.beckn.contract.table import State
+from flexlond.beckn.node.desk import Answer
 from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flexlond.beckn.journal.contracts import Standing
-    from flexlond.beckn.node.desk import Answer
     from flexlond.beckn.node.node import Node
     from flexlond.beckn.trust.registry import Subscriber
     from flexlond.beckn.wire.messages import Message
@@ -40,6 +43,11 @@ class Buyer:
     listings: dict[tuple[str, str], Listing] = field(default_factory=dict)
     heard_from: dict[str, float] = field(default_factory=dict)  # the last catalogue of each seller
     skipped: list[str] = field(default_factory=list)
+    takes_published: bool = False  # catalogues that nobody asked for
+    shelf: Shelf = field(default_factory=Shelf)
+    asked: dict[str, Callable[[str], None]] = field(
+        default_factory=dict
+    )  # who waits for the answer to a question, by its message id
 
     def open(self, node: Node, records: Records) -> None:
         """The node that it is the business of, and its tables; before anything is heard."""
@@ -54,16 +62,27 @@ class Buyer:
 
     # ---- the port of the desk
 
-    def answer(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002 - the port's
-        """A BAP is asked nothing but catalogues, which it takes when it has asked for them."""
-        raise Refusal(
-            Code.NET_NOT_IMPLEMENTED, f"a buyer does not answer {message.action.name}; it asks"
-        )
+    def answer(self, message: Message, standing: Standing, now: float) -> Answer:
+        """A BAP is asked nothing but to take a catalogue."""
+        if message.action.name != "catalog/publish" or not self.takes_published:
+            raise Refusal(
+                Code.POL_ENGAGEMENT_REFUSED, "catalogues are asked for here, not taken unasked"
+            )
+        if standing.peer not in self.sellers:
+            raise Refusal(Code.POL_CALLER_TRUST_INSUFFICIENT, "nothing is bought of this seller")
+        taken = self.shelf.take(message, standing.peer, self.listings, now)
+        self.listings = taken.listings
+        if taken.heard:
+            self.heard_from[standing.peer] = now
+        return Answer({"results": taken.results})
 
     def heard(self, message: Message, standing: Standing, now: float) -> None:
         """What follows from a callback."""
         if message.action.name == "on_discover":
             self._catalogue(message, standing.peer, now)
+            return
+        if tell := self.asked.pop(message.envelope.message_id, None):
+            tell(_words(message) or papers.answer(message))
             return
         lot = self.records.lot(standing.transaction_id)
         if lot is None or not message.action.contractual:
@@ -96,6 +115,7 @@ class Buyer:
         self.listings = {key: one for key, one in self.listings.items() if one.seller != seller}
         self.listings |= {one.key: one for one in found}
         self.heard_from[seller] = now
+        self.shelf.answered[seller] = message.envelope.timestamp
         self.skipped = [*self.skipped, *skipped][-20:]
 
     def _go_on(self, lot: Lot, message: Message, standing: Standing, now: float) -> None:

@@ -51,6 +51,7 @@ class Listing:
     certainty: float
     until: float  # the last moment to order
     received: float
+    catalog: str = ""  # the id of the catalogue that it stands in
 
     @property
     def key(self) -> tuple[str, str]:
@@ -59,20 +60,30 @@ class Listing:
 
 
 def read_catalogues(message: Message, seller: str, now: float) -> tuple[list[Listing], list[str]]:
-    """The listings of an on_discover, and why others are left out."""
+    """The listings of an on_discover or a catalog/publish, and why others are left out."""
     found: list[Listing] = []
     skipped: list[str] = []
     for catalog in message.body.catalogs:
-        if catalog.is_active is False:
-            continue
-        resources = (
-            {} if isinstance(catalog.resources, UnsetType) else {r.id: r for r in catalog.resources}
-        )
-        for offer in () if isinstance(catalog.offers, UnsetType) else catalog.offers:
-            try:
-                found += _listings(catalog, offer, resources, seller, now)
-            except Refusal as refusal:
-                skipped.append(f"{seller}: offer {offer.id[:60]}: {refusal}")
+        listed, why = read_catalogue(catalog, seller, now)
+        found += listed
+        skipped += [f"{seller}: {one}" for one in why]
+    return found, skipped
+
+
+def read_catalogue(catalog: Catalog, seller: str, now: float) -> tuple[list[Listing], list[str]]:
+    """The listings of one catalogue, and why other offers of it are left out."""
+    found: list[Listing] = []
+    skipped: list[str] = []
+    if catalog.is_active is False:
+        return found, skipped
+    resources = (
+        {} if isinstance(catalog.resources, UnsetType) else {r.id: r for r in catalog.resources}
+    )
+    for offer in () if isinstance(catalog.offers, UnsetType) else catalog.offers:
+        try:
+            found += _listings(catalog, offer, resources, seller, now)
+        except Refusal as refusal:
+            skipped.append(f"offer {offer.id[:60]}: {refusal}")
     return found, skipped
 
 
@@ -112,6 +123,7 @@ def _listings(
                 certainty=terms[4],
                 until=until,
                 received=now,
+                catalog=catalog.id,
             )
         )
     return made

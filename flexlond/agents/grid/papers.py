@@ -146,6 +146,28 @@ def again(standing: Standing) -> dict[str, Any]:
     return {"contract": {**contract, "id": standing.contract_id}}
 
 
+def question(name: str, standing: Standing, page: str) -> dict[str, Any]:
+    """The message of a support or track; the schema wants an address in a track, so it has `page`."""
+    if name == "support":
+        return {"support": {"orderId": standing.contract_id}}
+    return {"tracking": {"url": page, "status": "INACTIVE", **again(standing)}}
+
+
+def answer(message: Message) -> str:
+    """An on_support or on_track in one line for people, whatever a stranger wrote there."""
+    inner = message.plain["message"]
+    if "tracking" in inner:
+        said = f"{inner['tracking']['url']} ({inner['tracking']['status']})"
+    else:
+        found = inner.get("support", {})
+        words = [found.get("descriptor", {}).get(key) for key in ("name", "shortDesc", "longDesc")]
+        for channel in found.get("channels", ()):
+            words += [f"{key} {value}" for key, value in channel.items() if key[0] != "@"]
+        said = "; ".join(str(word) for word in words if word)
+    plain = "".join(one if one.isprintable() else " " for one in said)[:600]
+    return plain or "it names nothing"
+
+
 def terms(message: Message) -> tuple[dict[int, float], dict[int, float]]:
     """(kW, GBP per kWh) by slot that a seller's contract promises. Raises Refusal where it is not clear."""
     contract = message.contract

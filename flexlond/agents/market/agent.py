@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flexlond.agents.market import shown
 from flexlond.agents.market.keeper import Keeper
+from flexlond.agents.market.publishing import Publisher
 from flexlond.agents.market.sales import SaleState
 from flexlond.agents.market.seller import CARRY_SECONDS, Seller
 from flexlond.beckn.wire.actions import Role
@@ -58,6 +59,7 @@ class SellerAgent:
         """Take the place."""
         self._place = places[Role.BPP]
         self.seller.join(self._place.node)
+        self.seller.publisher = Publisher(self.seller, self._place, self._clock())
 
     async def run(self) -> None:
         """Turn until cancelled; the envelope is asked for beside, for it may take minutes."""
@@ -74,10 +76,15 @@ class SellerAgent:
     async def _turn(self) -> None:
         while True:
             self._woken.clear()
-            if await self.keeper.turn(self._clock()):
+            if await self.keeper.turn(self._clock()) | self.publish():
                 self._wake()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), TURN_SECONDS)
+
+    def publish(self) -> bool:
+        """Give the catalogue out where that is due; whether something was written for the node."""
+        found = self.seller.publisher
+        return found is not None and found.turn(self._clock())
 
     def take(self, settings: Settings) -> None:
         """Take over [market.sell]."""

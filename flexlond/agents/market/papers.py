@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flexlond.beckn.wire import packs, series
 from flexlond.beckn.wire.codes import Code, Refusal
@@ -88,6 +89,34 @@ def catalogue(
             ],
         }
     ]
+
+
+def withdrawn(us: tuple[str, str], sell: SellSettings, now: float) -> list[dict[str, Any]]:
+    """The catalogue of a site that has nothing to sell, for those who hold an earlier one."""
+    return [
+        {
+            "id": CATALOG,
+            "descriptor": {"name": f"Flexibility of {sell.site_name}"},
+            "bppId": us[0],
+            "bppUri": us[1],
+            "isActive": False,
+            "provider": {"id": us[0], "descriptor": {"name": sell.site_name}},
+            "validity": {"startDate": moment_of(now), "endDate": moment_of(now)},
+            "resources": [],
+            "offers": [],
+        }
+    ]
+
+
+def publication(catalogs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The message that publishes whole catalogues in place of earlier ones of the same id."""
+    return {
+        "catalogs": list(catalogs),
+        "publishDirectives": [
+            {"catalogId": one["id"], "catalogType": "REGULAR", "updateMode": "FULL"}
+            for one in catalogs
+        ],
+    }
 
 
 def _pack(offering: Offering, sell: SellSettings) -> dict[str, Any]:
@@ -308,6 +337,12 @@ def performance(
             },
         }
     ]
+
+
+def tracking(order_id: str, sell: SellSettings, *, running: bool) -> dict[str, Any]:
+    """Where an order can be followed."""
+    page = sell.track_url.replace("{order}", quote(order_id, safe=""))
+    return {"url": page, "status": "ACTIVE" if running else "INACTIVE"}
 
 
 def support(order_id: str, sell: SellSettings) -> dict[str, Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flexlond.agents.market.offering import Offering
+    from flexlond.agents.market.publishing import Publisher
     from flexlond.agents.market.works import Works
     from flexlond.agents.witness import Notary
     from flexlond.beckn.journal.contracts import Standing
@@ -42,6 +43,7 @@ class Seller:
     def __init__(self, works: Works, sell: SellSettings, notary: Notary | None = None) -> None:
         self.works, self.sell = works, sell
         self._notary = notary
+        self.publisher: Publisher | None = None  # whoever gives it a place sets it
         self._node: Node | None = None
         self._sales: Sales | None = None
 
@@ -75,16 +77,16 @@ class Seller:
             "status": self._status,
             "update": self._update,
             "cancel": self._cancel,
+            "track": self._track,
             "rate": self._rate,
             "support": self._support,
         }
-        found = decide.get(message.action.name)
-        if found is None:
-            raise Refusal(Code.BIZ_TRACKING_NOT_SUPPORTED, "its progress is pushed by on_status")
-        return found(message, standing, now)
+        return decide[message.action.name](message, standing, now)
 
-    def heard(self, message: Message, standing: Standing, now: float) -> None:
-        """A seller asks nothing, so nothing is answered to it."""
+    def heard(self, message: Message, standing: Standing, now: float) -> None:  # noqa: ARG002 - the port's
+        """A seller asks nothing but to take its catalogue."""
+        if self.publisher is not None:
+            self.publisher.heard(message, standing.peer)
 
     def ended(self, standing: Standing, now: float) -> None:  # noqa: ARG002 - the port's
         """What ended is given back; a quote that nobody took is forgotten."""
@@ -126,15 +128,18 @@ class Seller:
     # ---- to an order
 
     def _discover(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002
+        if self.works.offering(now) is None:
+            return Answer({"catalogs": []})
+        return Answer({"catalogs": self.catalogue(now)}, schema_context=papers.SCHEMAS)
+
+    def catalogue(self, now: float) -> list[dict[str, Any]]:
+        """What is for sale, as it is shown: a catalogue, or none."""
         offering = self.works.offering(now)
         if offering is None:
-            return Answer({"catalogs": []})
+            return []
         left = {at: watts / 1000.0 for at, watts in self.left(offering, now).items()}
         us = (self.node.us.id, self.node.us.uri)
-        return Answer(
-            {"catalogs": papers.catalogue(us, offering, left, self.sell, now)},
-            schema_context=papers.SCHEMAS,
-        )
+        return papers.catalogue(us, offering, left, self.sell, now)
 
     def _select(self, message: Message, standing: Standing, now: float) -> Answer:
         """Price and what is left, of the longest run of slots that has anything."""
@@ -320,9 +325,25 @@ class Seller:
 
     # ---- beside it
 
+    def _track(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002
+        """Where the site shows it; without a page of its own, status is all there is."""
+        if not self.sell.track_url:
+            raise Refusal(Code.BIZ_TRACKING_NOT_SUPPORTED, "its progress is told by on_status")
+        sale = self._sale(standing)
+        running = sale.start <= now < sale.end and standing.state in LIVE
+        return Answer({"tracking": papers.tracking(sale.order_id, self.sell, running=running)})
+
     def _rate(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002
         ratings = message.plain["message"]["ratingInputs"]
         sale = self.sales.get(standing.transaction_id)
+        for at, one in enumerate(ratings):
+            target = one["target"].get("id", standing.contract_id)
+            if target not in {standing.contract_id, self.node.us.id}:
+                raise Refusal(
+                    Code.BIZ_RATING_TARGET_NOT_FOUND,
+                    "expected the order's id, or ours",
+                    f"$.message.ratingInputs[{at}].target.id",
+                )
         values = [one["range"]["value"] for one in ratings]
         if sale is not None and values:
             self.sales.save(replace(sale, rating=float(values[-1])))

@@ -79,7 +79,11 @@ class Gate:
     def refuse(self, arrival: Arrival, refusal: Refusal) -> Reply:
         """A signed refusal of what did not even come to be judged (too large, too often)."""
         body = acks.nack(acks.message_id_in(arrival.body), refusal)
-        return self._reply(refusal.status, body, arrival, None, refusal)
+        try:
+            claim = signature.read(arrival.authorization, self._settings.signatures)
+        except Refusal:
+            claim = None
+        return self._reply(refusal.status, body, arrival, claim, refusal)
 
     def _open(self, arrival: Arrival) -> Action:
         action = ACTIONS.get(arrival.path)
@@ -204,6 +208,12 @@ class Gate:
                 f"the id of our {request.action} to {request.peer}; this is {action.name}",
                 "$.context.messageId",
             )
+        if request.transaction_id != envelope.transaction_id:
+            raise Refusal(
+                Code.CTX_INVALID_FIELD,
+                "not the transaction of the request that it answers",
+                "$.context.transactionId",
+            )
         if not chained and self._settings.signatures.strict_binding:
             raise Refusal(
                 Code.AUT_SIGNATURE_INVALID,
@@ -294,7 +304,7 @@ class Gate:
         answered = claim.signature_text if claim else ""
         headers = {
             "content-type": "application/json",
-            "signature": self.us.signer.header(body, arrival.now, answered),
+            "signature": self.us.signer.header(body, arrival.now, answered, chained=True),
         }
         if status == 401:
             headers["www-authenticate"] = (

@@ -114,9 +114,11 @@ class Desk:
                 self._journal.inbox.handled(incoming.seq, now)
                 self._journal.inbox.answered(incoming.seq)
                 return True
-            standing = self._journal.contracts.get(incoming.transaction_id) or Standing(
-                incoming.transaction_id, incoming.peer
-            )
+            standing = Standing(incoming.transaction_id, incoming.peer)
+            if (
+                message.action.contractual
+            ):  # else its transaction id may be any, also another peer's
+                standing = self._journal.contracts.get(incoming.transaction_id) or standing
             if message.action.is_request:
                 if self._decide(message, incoming, standing, now) is Decided.LATER:
                     self._journal.inbox.put_aside(incoming.seq)

@@ -75,14 +75,18 @@ class Signer:
     key_id: str
     secret: SecretKey
 
-    def header(self, body: bytes, now: float, answered: str = "") -> str:
-        """The header over `body`; `answered` is the base64 signature of the request it answers."""
+    def header(self, body: bytes, now: float, answered: str = "", *, chained: bool = False) -> str:
+        """The header over `body`; `answered` is the base64 signature of the request it answers.
+
+        `chained`: it answers a request, also where that had no signature that can be quoted.
+        """
         created, expires = int(now), int(now) + LIFETIME
-        text = signing_string(created, expires, digest(body), answered)
+        chained = chained or bool(answered)
+        text = signing_string(created, expires, digest(body), answered, chained=chained)
         value = base64.b64encode(self.secret.sign(text)).decode("ascii")
         return (
             f'Signature keyId="{self.subscriber}|{self.key_id}|ed25519",algorithm="ed25519",'
-            f'created="{created}",expires="{expires}",headers="{FOUR if answered else THREE}",'
+            f'created="{created}",expires="{expires}",headers="{FOUR if chained else THREE}",'
             f'signature="{value}"'
         )
 
@@ -93,10 +97,14 @@ def digest(body: bytes, label: str = LABEL) -> str:
     return f"{label}={base64.b64encode(raw).decode('ascii')}"
 
 
-def signing_string(created: int, expires: int, body_digest: str, answered: str = "") -> bytes:
-    """Three lines, or four with the signature that is answered."""
+def signing_string(
+    created: int, expires: int, body_digest: str, answered: str = "", *, chained: bool = False
+) -> bytes:
+    """Three lines, or four with the signature that is answered; empty where `chained` and there is none."""
     text = f"(created): {created}\n(expires): {expires}\ndigest: {body_digest}"
-    return (f"{text}\nrequest-signature: {answered}" if answered else text).encode("ascii")
+    if answered or chained:
+        text = f"{text}\nrequest-signature: {answered}"
+    return text.encode("ascii")
 
 
 def read(header: str, switches: Switches) -> Claim:

@@ -55,13 +55,53 @@ class Spatial(Closed, frozen=True):
     srid: OptText = UNSET
 
 
+class MediaInput(Closed, frozen=True):
+    """A picture or sound to search by; moments in milliseconds of it."""
+
+    type: Literal["image", "audio", "video"]
+    url: Uri
+    id: OptText = UNSET
+    content_type: OptText = UNSET
+    text_hint: OptText = UNSET
+    language: OptText = UNSET
+    start_ms: int | UnsetType = UNSET
+    end_ms: int | UnsetType = UNSET
+
+
+class MediaSearchOptions(Closed, frozen=True, rename=None):
+    """How to search by it."""
+
+    goals: (
+        list[
+            Literal[
+                "visual-similarity",
+                "visual-object-detect",
+                "text-from-image",
+                "text-from-audio",
+                "semantic-audio-match",
+                "semantic-video-match",
+            ]
+        ]
+        | UnsetType
+    ) = UNSET
+    augment_text_search: bool | UnsetType = UNSET
+    restrict_results_to_media_proximity: bool | UnsetType = UNSET
+
+
+class MediaSearch(Closed, frozen=True):
+    """A search by pictures or sounds; read, and answered as if it were not there."""
+
+    media: list[MediaInput] | UnsetType = UNSET
+    options: MediaSearchOptions | UnsetType = UNSET
+
+
 class Intent(Closed, frozen=True):
     """What is sought."""
 
     text_search: OptText = UNSET
     filters: Filters | UnsetType = UNSET
     spatial: list[Spatial] | UnsetType = UNSET
-    media_search: dict[str, Any] | UnsetType = UNSET
+    media_search: MediaSearch | UnsetType = UNSET
 
 
 class Discover(Closed, frozen=True):

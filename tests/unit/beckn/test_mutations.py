@@ -95,7 +95,8 @@ def scene(pair: Pair, action: str) -> Scene:
     if action in {"on_discover", "catalog/on_publish"}:
         asked = "discover" if action == "on_discover" else "catalog/publish"
         peer = subscriber(BPP if action == "on_discover" else BAP)
-        message_id = node.ask(asked, peer, str(uuid.uuid4()), sample(asked), T0)
+        txn = plain["context"]["transactionId"]
+        message_id = node.ask(asked, peer, txn, sample(asked), T0)
         (item,) = node.due(T0)
         answered = signature.read(node.begin(item, T0), Switches()).signature_text
         plain["context"]["messageId"] = message_id

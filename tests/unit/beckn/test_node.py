@@ -22,6 +22,7 @@ from flexlond.beckn.contract.table import State
 from flexlond.beckn.journal.database import SCHEMA_VERSION, Database, JournalError
 from flexlond.beckn.journal.journal import Journal
 from flexlond.beckn.journal.outbox import FIRST, LAST, TRIES, Attempt
+from flexlond.beckn.node.desk import Answer
 from flexlond.beckn.node.limits import Buckets
 from flexlond.beckn.node.node import TRY_SECONDS
 from flexlond.beckn.node.settings import NodeSettings
@@ -33,6 +34,7 @@ from flexlond.beckn.wire.codes import Code, Refusal
 from tests.unit.beckn.kit import (
     BAP,
     BPP,
+    ELSE,
     SLOT,
     T0,
     Pair,
@@ -809,3 +811,35 @@ def test_states_of_the_wire_are_what_the_sides_hold(pair: Pair) -> None:
     txn = active(pair)
     said = answered(pair, "status", txn)
     assert said["message"]["contract"]["status"] == {"code": State.ACTIVE.value}
+
+
+def test_what_belongs_to_no_contract_is_never_told_in_the_name_of_a_contracts_peer(
+    pair: Pair,
+) -> None:
+    txn = active(pair)
+    heard: list[str] = []
+
+    def answer(message: Any, standing: Any, now: float) -> Answer:
+        heard.append(standing.peer)
+        return Answer({"catalogs": []})
+
+    pair.seller.answer = answer  # type: ignore[method-assign]
+    plain = whole("discover", T0, transactionId=txn, bapId=ELSE.id, bapUri=ELSE.uri)
+    body = raw(plain)
+    assert pair.give(pair.bpp, "discover", ELSE.signer.header(body, T0), body, T0).status == 200
+    pair.bpp.work(T0)
+    assert heard == [ELSE.id]
+    sent = pair.bpp.journal.outbox.of_transaction(txn)[-1]
+    assert (sent.action, sent.peer) == ("on_discover", ELSE.id)
+
+
+def test_an_answer_is_of_the_transaction_of_its_request(pair: Pair) -> None:
+    first, second = active(pair), pair.order(kw=[10.0])
+    asked = item_of(pair.bap, "select")
+    plain = whole("on_select", T0, transactionId=first, messageId=asked.message_id)
+    signed = read(pair.bap.begin(asked, T0), Switches()).signature_text
+    body = raw(plain)
+    reply = pair.give(pair.bap, "on_select", BPP.signer.header(body, T0, signed), body, T0)
+    assert (reply.status, reply.code) == (400, "CTX_INVALID_FIELD")
+    assert b"$.context.transactionId" in reply.body
+    assert pair.states(second)[0] == "SELECTING"

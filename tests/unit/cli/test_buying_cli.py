@@ -104,6 +104,12 @@ class Buys(GridAgent):
         self.asked.append(order_id)
         return "" if order_id == "o-1" else f"there is no order {order_id}"
 
+    async def ask_seller(self, order_id: str, question: str) -> str:
+        self.asked.append((order_id, question))
+        if order_id != "o-1":
+            raise NeedError(f"there is no order {order_id}")
+        return "[bold]email desk@a.test[/bold]"
+
 
 @pytest.fixture
 def buyer() -> Buys:
@@ -188,6 +194,17 @@ def test_a_need_is_entered_and_shown_with_its_orders(
 def test_an_order_is_cancelled_by_its_id(ctl: Callable[..., Result]) -> None:
     assert ctl("cancel", "o-1").exit_code == 0
     refused = ctl("cancel", "o-2")
+    assert (refused.exit_code, "there is no order o-2" in refused.output) == (1, True)
+
+
+@pytest.mark.parametrize("question", ["support", "track"])
+def test_a_seller_is_asked_by_its_order(
+    ctl: Callable[..., Result], buyer: Buys, question: str
+) -> None:
+    shown = ctl(question, "o-1")
+    assert (shown.exit_code, shown.output.strip()) == (0, "[bold]email desk@a.test[/bold]")
+    assert buyer.asked == [("o-1", question)]
+    refused = ctl(question, "o-2")
     assert (refused.exit_code, "there is no order o-2" in refused.output) == (1, True)
 
 

@@ -410,6 +410,23 @@ def test_what_does_not_fit_is_named(old: str, new: str, words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('publish_to = [""]', "market.sell.publish_to"),
+        ('publish_to = ["a", "a"]', "stands there twice"),
+        ("publish_every = 1.0", "1 is out of range"),
+        ("publish_change = 2.0", "2 is out of range"),
+        ('track_url = "orders/{order}"', "is no web address"),
+        ('track_url = "https://x/{id}"', "is no web address"),
+    ],
+)
+def test_what_is_published_is_checked(line: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"{BASE}\n[market.sell]\n{line}".encode(), Path("x"))
+    assert words in str(caught.value)
+
+
 def test_two_identities_share_nothing() -> None:
     second = BASE[BASE.index("[market.identity.grid]") :].replace("identity.grid", "identity.other")
     with pytest.raises(ConfigError) as caught:
