@@ -183,6 +183,7 @@ def _sell(sell: SellSettings) -> Iterator[Problem]:
         ("max_per_day", 0, 1000, ""),
         ("refresh", 1, _DAY, "seconds"),
         ("stale", 1, _DAY, "seconds"),
+        ("proof_seconds", 0, 7 * _DAY, "seconds"),
     ):
         yield from within(f"{key}.{field}", getattr(sell, field), low, high, unit)
     if sell.min_slots > sell.max_slots:
