@@ -25,8 +25,8 @@ class Cable(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self.port = free_port()  # on which the site itself listens
         self.whole = True
-        self._out = httpx.AsyncHTTPTransport()
-        self._open: set[asyncio.StreamWriter] = set()
+        self._out: dict[httpx.AsyncClient, httpx.AsyncBaseTransport] = {}
+        self.open: set[asyncio.StreamWriter] = set()  # both ends of each connection
 
     def site(self, settings: Settings) -> Settings:
         """The same site at the inner end."""
@@ -39,21 +39,20 @@ class Cable(httpx.AsyncBaseTransport):
         """Nothing comes, nothing goes."""
         self.whole = False
         for stall in site.market.stalls["asset_site"]:
+            self._out[stall._client] = stall._client._transport
             stall._client._transport = self
-        for writer in self._open:
+        for writer in self.open:
             writer.close()
 
     def mend(self) -> None:
         """As before."""
         self.whole = True
+        for client, transport in self._out.items():
+            client._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if not self.whole:
-            raise httpx.ConnectError("the cable is cut")
-        return await self._out.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._out.aclose()
+        """Nobody is there."""
+        raise httpx.ConnectError("the cable is cut", request=request)
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection from outside."""
@@ -62,7 +61,7 @@ class Cable(httpx.AsyncBaseTransport):
             if self.whole:
                 inner, there = await asyncio.open_connection("127.0.0.1", self.port)
                 ends.add(there)
-                self._open |= ends
+                self.open |= ends
                 ways = {
                     asyncio.create_task(_carry(reader, there)),
                     asyncio.create_task(_carry(inner, writer)),
@@ -74,7 +73,7 @@ class Cable(httpx.AsyncBaseTransport):
             for way in ways:
                 way.cancel()
             for end in ends:
-                self._open.discard(end)
+                self.open.discard(end)
                 end.close()
 
 
@@ -93,5 +92,7 @@ async def cable_to(town: Town, name: str) -> AsyncIterator[Cable]:
     try:
         yield cable
     finally:
+        cable.mend()  # so that the site closes what is its own
         relay.close()
-        await cable.aclose()
+        for writer in cable.open:
+            writer.close()
