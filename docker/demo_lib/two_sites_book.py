@@ -1,7 +1,7 @@
 """What the two buyers of docker/two-sites know, from their journals: orders by slot, and what was pushed when.
 
-Law: read only; a journal that is being written is read again later. What a lot is counted with is what the product
-counts (`covers`): nothing of a site that does not answer. kW; epoch seconds (UTC).
+Law: read only; a journal that is being written is read again later. What a lot is counted with is what the
+product counts (`covers`): nothing of a site that does not answer. kW; epoch seconds (UTC).
 """
 
 from __future__ import annotations

@@ -47,7 +47,9 @@ def _set_up(number: int, slot: int) -> None:
     window = window_order.configuration(slot).replace(
         "refresh = 5.0", "refresh = 1.0\nmax_age = 10.0"
     )
-    setup.configure(window + part.substitute(number=number, margin=0.1 * number, notice=float(slot)))
+    setup.configure(
+        window + part.substitute(number=number, margin=0.1 * number, notice=float(slot))
+    )
     setup.wait_until_ready()
 
 

@@ -37,9 +37,9 @@ pytestmark = pytest.mark.slurm
 SLOT = 15
 WINDOW = 4
 NOTICE = 3 * SLOT
-# Where five clusters share two cores an envelope may take minutes, and what has begun cannot be sold any more. So
-# nothing here rests on a moment that was fixed before it was known what is on offer: a batch that began before it
-# could be sold is taken back, and one that begins later is submitted.
+# Where five clusters share two cores an envelope may take minutes, and what has begun cannot be sold any more.
+# So nothing here rests on a moment that was fixed before it was known what is on offer: a batch that is about to
+# begin and was not sold is taken back, and one that begins later is submitted.
 LEADS = (12, 24, 24)  # slots until a batch begins; the envelope sees 36
 FLEX = "flex: max-delay=15:00"
 SOLD = 2.5  # kW; a job of four GPUs draws 3.4
@@ -194,6 +194,11 @@ def give_up(buyer: GridAgent, key: str) -> None:
         buyer.work.buyer.records.want(key, (0.0, 0.0), "not wanted any more")
 
 
+def take_back(jobs: list[int]) -> None:
+    """A batch that could not be sold."""
+    subprocess.run(["scancel", *(str(job) for job in jobs)], check=True)
+
+
 def window_of(scene: Any, order_id: str) -> dict[str, Any]:
     """The window that keeps an order."""
     found: list[dict[str, Any]] = scene.ctl("window", "list")["windows"]
@@ -216,7 +221,7 @@ async def batch_on_offer(scene: Any, buyer: GridAgent, lead: int) -> tuple[list[
         if on_offer(buyer, wanted):
             return jobs, early
         await asyncio.sleep(1)
-    subprocess.run(["scancel", *(str(job) for job in jobs)], check=True)
+    take_back(jobs)
     return [], early
 
 
@@ -260,7 +265,7 @@ async def refused_beyond_capacity(buyer: GridAgent, start: int) -> str:
 async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or_cancelled(
     scene: Any, trust: Path, metered: None
 ) -> None:
-    # One depth, and much time: beside other clusters one of twice as many plans was given up after 30 s, every time.
+    # One depth, and much time: beside other clusters one of twice as many plans was given up after 30 s.
     envelope = {
         "windows": 12,
         "window_slots": 3,
@@ -290,7 +295,7 @@ async def test_an_order_is_delivered_slot_by_slot_and_a_second_one_is_refused_or
             if cancelled := await ordered_in_time(buyer, other, early - NOTICE):
                 break
             give_up(buyer, other)
-            subprocess.run(["scancel", *(str(job) for job in flexible)], check=True)
+            take_back(flexible)
             promised.clear()
         else:
             pytest.fail(f"nothing could be sold in time: {scene.ctl('envelope')}")
