@@ -59,7 +59,7 @@ def ctl(who: str, *words: str) -> dict[str, Any]:
 
 def iso(at: float) -> str:
     """As flexlonctl reads a moment."""
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def offers(run: Run) -> dict[str, float]:

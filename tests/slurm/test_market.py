@@ -38,8 +38,8 @@ SLOT = 15
 WINDOW = 4
 NOTICE = 3 * SLOT
 # Where five clusters share two cores an envelope may take minutes, and what has begun cannot be sold any more.
-# So nothing here rests on a moment that was fixed before it was known what is on offer: a batch that is about to
-# begin and was not sold is taken back, and one that begins later is submitted.
+# So nothing here rests on a moment that was fixed before it was known what is on offer: a batch that is about
+# to begin and was not sold is taken back, and one that begins later is submitted.
 LEADS = (12, 24, 24)  # slots until a batch begins; the envelope sees 36
 FLEX = "flex: max-delay=15:00"
 SOLD = 2.5  # kW; a job of four GPUs draws 3.4
