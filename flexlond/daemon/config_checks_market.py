@@ -185,6 +185,7 @@ def _sell(sell: SellSettings) -> Iterator[Problem]:
         ("stale", 1, _DAY, "seconds"),
         ("publish_every", 10, _DAY, "seconds"),
         ("publish_change", 0, 1, ""),
+        ("proof_seconds", 0, 7 * _DAY, "seconds"),
     ):
         yield from within(f"{key}.{field}", getattr(sell, field), low, high, unit)
     if sell.min_slots > sell.max_slots:

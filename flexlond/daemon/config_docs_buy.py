@@ -59,7 +59,10 @@ BUY_DOCS: dict[str, KeyDoc] = {
         "true",
     ),
     _B + "silent_seconds": KeyDoc(
-        "s", "A seller that is silent so long before an order is given up.", "60.0"
+        "s",
+        "A seller that is silent so long before an order is given up; one that is asked how an order goes, and "
+        "says nothing for so long, is not counted with.",
+        "60.0",
     ),
     _B + "confirm_seconds": KeyDoc(
         "s",

@@ -147,6 +147,12 @@ MARKET_DOCS: dict[str, KeyDoc] = {
     _S + "max_per_day": KeyDoc("", "Activations in a day; 0: no limit.", "4"),
     _S + "refresh": KeyDoc("s", "How often the envelope is asked for at most.", "60.0"),
     _S + "stale": KeyDoc("s", "An envelope that is older than this offers nothing.", "900.0"),
+    _S + "proof_seconds": KeyDoc(
+        "s",
+        "Flexibility Orchestrator: so long after its last slot an order waits for sites that were cut off to "
+        "prove what they delivered; then it is complete without them.",
+        "3600.0",
+    ),
     _S + "inside_notice": KeyDoc(
         "",
         "A cancel that comes after the notice has begun and before the window has: release ends the window, "

@@ -81,6 +81,7 @@ class SellSettings(_Base, frozen=True):
     max_per_day: int = 0  # activations; 0: no limit is named
     refresh: float = 60.0  # between two looks for a newer envelope, at least
     stale: float = 900.0  # an envelope that is older offers nothing
+    proof_seconds: float = 3600.0  # a portfolio's order waits so long for sites that were cut off
     inside_notice: Literal["refuse", "release"] = "release"  # a cancel that comes so late
     site_name: str = "FlexLon site"
     grid_zone: str = ""

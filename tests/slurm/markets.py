@@ -135,7 +135,7 @@ def buying(folder: Path) -> Settings:
                 lead_seconds=5.0,
                 discover_seconds=5.0,
                 refresh_seconds=5.0,
-                silent_seconds=30.0,
+                silent_seconds=90.0,
                 value_gbp_per_kwh=50.0,
                 budget_gbp=1000.0,
             ),

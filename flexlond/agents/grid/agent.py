@@ -116,6 +116,7 @@ class GridAgent:
         self._settings = settings
         self._buyer.silent = settings.market.buy.silent_seconds
         self._buyer.takes_published = settings.market.buy.take_published
+        self._buyer.reach.patience = settings.market.buy.silent_seconds
         if self._work is not None:
             self._work.settings = settings.market.buy
             self._work.slot_seconds = settings.grid.slot_seconds
@@ -191,7 +192,7 @@ class GridAgent:
             await asyncio.sleep(0.1)
         now = self._clock()
         listings = left_of(self._buyer.listings.values(), self._buyer.records.lots())
-        listings = usable(listings, (), self._buyer.sellers, settings.min_certainty)
+        listings = usable(listings, (), self._buyer.reachable(now), settings.min_certainty)
         seconds = self._settings.grid.slot_seconds
         slots = sorted(
             {at for one in listings for at, much in one.kw.items() if much > 0 and at > now}

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from flexlond.agents.grid import papers
 from flexlond.agents.grid.listings import Listing, read_catalogues
 from flexlond.agents.grid.published import Shelf
-from flexlond.agents.grid.records import Lot, LotState, Records
+from flexlond.agents.grid.reach import Reach
+from flexlond.agents.grid.records import UNREACHABLE, UNTOLD, Lot, LotState, Records
 from flexlond.beckn.contract.machine import LocalViolation
 from flexlond.beckn.contract.table import State
 from flexlond.beckn.node.desk import Answer
@@ -48,6 +49,15 @@ class Buyer:
     asked: dict[str, Callable[[str], None]] = field(
         default_factory=dict
     )  # who waits for the answer to a question, by its message id
+    reach: Reach = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nobody was asked yet."""
+        self.reach = Reach(self.silent)
+
+    def reachable(self, now: float) -> list[str]:
+        """The sellers that are known and not silent."""
+        return [name for name in self.sellers if not self.reach.silent(name, now)]
 
     def open(self, node: Node, records: Records) -> None:
         """The node that it is the business of, and its tables; before anything is heard."""
@@ -78,6 +88,7 @@ class Buyer:
 
     def heard(self, message: Message, standing: Standing, now: float) -> None:
         """What follows from a callback."""
+        self.reach.heard(standing.peer)
         if message.action.name == "on_discover":
             self._catalogue(message, standing.peer, now)
             return
@@ -175,6 +186,10 @@ class Buyer:
             return replace(lot, why=f"its performance cannot be read: {refusal}")
         ours = {at: one for at, one in told.items() if at in lot.kw}
         expected = {at: kw for at, kw in foreseen.items() if at in lot.kw}
+        if lot.why == UNTOLD and not set(ours) - set(lot.told):
+            expected = {}  # it says what it will give, and still not what it gave
+        elif lot.why in {UNTOLD, UNREACHABLE}:
+            lot = replace(lot, foreseen={}, why="")
         return replace(lot, told={**lot.told, **ours}, foreseen={**lot.foreseen, **expected})
 
     def _ended(self, lot: Lot, message: Message, standing: Standing, now: float) -> None:

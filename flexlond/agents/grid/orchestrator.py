@@ -20,7 +20,16 @@ import structlog
 from flexlond.agents.grid import papers
 from flexlond.agents.grid.choosing import Choice, Question, choose, left_of, usable
 from flexlond.agents.grid.needs import Wanted, of_notices, open_kw
-from flexlond.agents.grid.records import COVERING, LIVE, Lot, LotState, Need, NeedState
+from flexlond.agents.grid.records import (
+    COVERING,
+    LIVE,
+    UNREACHABLE,
+    UNTOLD,
+    Lot,
+    LotState,
+    Need,
+    NeedState,
+)
 from flexlond.beckn.contract.machine import LocalViolation
 from flexlond.beckn.contract.table import State
 from flexlond.model.buy_settings import StressKind
@@ -134,22 +143,34 @@ class Orchestrator:
         ):
             self._ask_about(lot, now)
         elif lot.state is LotState.ORDERED and now <= lot.end:
-            self._silent_site(lot, now)
+            self._keep_in_touch(lot, now)
         elif lot.state is LotState.ORDERED and now > lot.end + lot.slot_seconds:
+            self.buyer.reach.forget(lot.transaction_id)
             patience = max(self.settings.silent_seconds, lot.slot_seconds)
             if waited > patience:
                 self._ask_about(lot, now)
 
-    def _silent_site(self, lot: Lot, now: float) -> None:
-        """One that has told nothing of a slot that is over for another one is not counted with any more."""
-        patience = max(lot.slot_seconds, self.settings.silent_seconds)
-        untold = [
-            at for at in lot.kw if at not in lot.told and now > at + lot.slot_seconds + patience
-        ]
-        to_come = {at: 0.0 for at in lot.kw if at > now}
-        if untold and any(lot.foreseen.get(at) != 0.0 for at in to_come):
-            why = "the seller tells nothing of what it delivers"
-            self._ask_about(replace(lot, foreseen={**lot.foreseen, **to_come}, why=why), now)
+    def _keep_in_touch(self, lot: Lot, now: float) -> None:
+        """From a slot before it begins a seller is asked; what it does not answer for is not counted with.
+
+        So is one that answers and has told nothing of a slot that is over for another one.
+        """
+        reach = self.buyer.reach
+        told_late = lot.slot_seconds + max(lot.slot_seconds, self.settings.silent_seconds)
+        open_ = [at for at in lot.kw if at not in lot.told]
+        why = ""
+        if reach.silent(lot.seller, now):
+            why = UNREACHABLE
+        elif any(now > at + told_late for at in open_):
+            why = UNTOLD
+        if why and any(lot.covers(at) for at in open_):
+            lot = replace(lot, foreseen={**lot.foreseen, **dict.fromkeys(open_, 0.0)}, why=why)
+            self.buyer.records.save(lot)
+            _log.warning("an order is not counted with", seller=lot.seller, why=why)
+        begun = now >= min(lot.kw) - lot.slot_seconds
+        if open_ and begun and reach.due(lot.seller, lot.transaction_id, now):
+            self._ask_about(lot, now)
+            reach.asked(lot.seller, lot.transaction_id, now)
 
     def _ask_about(self, lot: Lot, now: float) -> None:
         standing = self.node.journal.contracts.get(lot.transaction_id)
@@ -215,7 +236,7 @@ class Orchestrator:
         listings = usable(
             left_of(self.buyer.listings.values(), records.lots()),
             lots,
-            self.buyer.sellers,
+            self.buyer.reachable(now),
             self.settings.min_certainty,
         )
         signature = (tuple(open_), tuple((one.key, one.received) for one in listings))
@@ -276,6 +297,7 @@ class Orchestrator:
         settings = self.settings
         longest = max(settings.refresh_seconds, 8.0 * settings.discover_seconds)
         for name, peer in self.buyer.sellers.items():
+            silent = self.buyer.reach.silent(name, now)
             heard = self.buyer.heard_from.get(name, -1.0)
             if heard > since and now - heard < settings.refresh_seconds:
                 continue
@@ -285,10 +307,10 @@ class Orchestrator:
             if now - asked >= min(settings.discover_seconds * 2.0 ** min(silences, 8), longest):
                 self.node.ask("discover", peer, str(uuid.uuid4()), INTENT, now)
                 self._asked[name] = (now, silences + 1)
-                waiting |= silences == 0
+                waiting |= silences == 0 and not silent
             else:
                 late = now - asked >= settings.discover_seconds
-                waiting |= heard < asked and silences <= 1 and not late
+                waiting |= heard < asked and silences <= 1 and not late and not silent
         return not waiting
 
     def _carbon(self, wanted: Wanted) -> NDArray[np.float64]:

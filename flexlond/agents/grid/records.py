@@ -55,6 +55,10 @@ class LotState(StrEnum):
     DONE = "DONE"  # complete
 
 
+# Why an order that stands is not counted with any more.
+UNTOLD = "the seller tells nothing of what it delivers"
+UNREACHABLE = "the seller does not answer"
+
 SHORT = 0.05  # share of a lot: a forecast that is off by less is no shortfall
 COVERING = frozenset({LotState.ASKED, LotState.ORDERED, LotState.DONE})
 LIVE = frozenset({LotState.ASKED, LotState.DOUBTFUL, LotState.ORDERED})

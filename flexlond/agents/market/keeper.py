@@ -3,7 +3,8 @@
 Law: level-triggered. Each turn compares the sales with what is in force and does the next thing; each thing is
 done in an order that a kill at any point leaves for the next turn: first what is promised to the works
 (idempotent by key), then the row and the answer in one transaction. A shortfall is told when it is foreseen,
-not when it is over. What was delivered is told once a slot, and only where a meter read all of it (I6).
+not when it is over. What was delivered is told once a slot, and only where a meter read all of it (I6); where
+a part of it may yet be proved it is told as it is, told again when it is, and the order is not over till then.
 Epoch seconds.
 """
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from flexlond.beckn.journal.contracts import Standing
 
 PATIENCE = 90.0  # seconds that a slot's usage may come late
-TOLD_EVERY = 30.0  # seconds between two forecasts of one order at least
+TOLD_EVERY = 30.0  # seconds between two forecasts of one order at least; or a quarter of a slot
 _SHORT = 0.05  # share of what was sold from which on a shortfall is told
 
 _log = structlog.get_logger()
@@ -150,11 +151,11 @@ class Keeper:
         rows = {**sale.rows, **_over(sale, slots, now)}
         short = _short(sale, slots, now)
         late = now >= sale.end + PATIENCE + seller.works.meter_seconds
-        over = now >= sale.end and (late or all(at in rows for at in sale.watts))
-        news = len(rows) > len(sale.rows)
-        changed = (
-            short != sale.said and now - self._told.get(sale.transaction_id, 0.0) >= TOLD_EVERY
-        )
+        known = all(at in rows and rows[at].final for at in sale.watts)
+        over = now >= sale.end and (late or known)
+        news = rows != sale.rows
+        pause = min(TOLD_EVERY, sale.slot_seconds / 4.0)
+        changed = short != sale.said and now - self._told.get(sale.transaction_id, 0.0) >= pause
         if not (news or over or changed):
             return False
         said = replace(sale, rows=rows, said=short)
@@ -186,12 +187,12 @@ class Keeper:
 
 
 def _over(sale: Sale, slots: Sequence[Slot], now: float) -> dict[int, Row]:
-    """The slots that are over and known, and were not told."""
+    """The slots that are over and known, and were not told for good."""
     return {
-        slot.start: Row(slot.baseline_kw, slot.usage_kw, slot.source)
+        slot.start: Row(slot.baseline_kw, slot.usage_kw, slot.source, slot.final)
         for slot in slots
         if slot.start in sale.watts
-        and slot.start not in sale.rows
+        and not (slot.start in sale.rows and sale.rows[slot.start].final)
         and slot.start + sale.slot_seconds <= now
         and math.isfinite(slot.baseline_kw)
         and math.isfinite(slot.usage_kw)

@@ -59,6 +59,7 @@ class Row:
     baseline_kw: float
     usage_kw: float
     source: str
+    final: bool = True  # else more of it may yet be proved
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,10 @@ class Sales:
             sale.until,
             sale.said,
             _dump(
-                {at: [one.baseline_kw, one.usage_kw, one.source] for at, one in sale.rows.items()}
+                {
+                    at: [one.baseline_kw, one.usage_kw, one.source, one.final]
+                    for at, one in sale.rows.items()
+                }
             ),
             sale.rating,
             sale.asked,

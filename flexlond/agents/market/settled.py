@@ -62,7 +62,7 @@ def order_of(
 
 
 def deliveries_of(sale: Sale) -> list[Delivery]:
-    """What the buyer was told of its slots."""
+    """What the buyer was told of its slots, once that is final: what may yet be proved is not settled yet."""
     return [
         Delivery(
             sale.order_id,
@@ -74,6 +74,7 @@ def deliveries_of(sale: Sale) -> list[Delivery]:
             f"as told in on_status, {row.source}",
         )
         for at, row in sorted(sale.rows.items())
+        if row.final or sale.state is SaleState.OVER
     ]
 
 

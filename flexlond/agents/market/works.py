@@ -58,13 +58,17 @@ class Unkept:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """How it goes in one slot. Usage is what a meter read of the whole of it, once that is over (I6)."""
+    """How it goes in one slot. Usage is what a meter read of the whole of it, once that is over (I6).
+
+    Not `final`: more of it may yet be proved.
+    """
 
     start: int
     baseline_kw: float
     planned_kw: float = math.nan
     usage_kw: float = math.nan
     source: str = ""  # of the usage: metered
+    final: bool = True
 
 
 class Works(Protocol):

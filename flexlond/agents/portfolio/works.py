@@ -3,8 +3,9 @@
 Law: implements works.Works. A promise is in force when every kW of it is ordered, so a confirm is never
 answered with what is not there yet; from then on it stays, and what a site does not deliver is open: it is
 bought elsewhere while that is possible, and told as a shortfall at once. Usage of a slot is the sum of what
-sites told; of a site that has not told a slot after it was over for another one, nothing counts. kW; epoch
-seconds. Source: our own; the buying is the Grid Orchestrator's.
+sites' meters told; of a site that does not answer, or has not told a slot after it was over for another one,
+nothing counts, until its meter proves it: so long, and market.sell.proof_seconds at most, the order is not
+over. kW; epoch seconds. Source: our own; the buying is the Grid Orchestrator's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING
 from flexlond.agents.grid.choosing import left_of, usable
 from flexlond.agents.grid.needs import Wanted, open_kw
 from flexlond.agents.grid.orchestrator import bought_kw
-from flexlond.agents.grid.records import COVERING, Lot, LotState, NeedState
+from flexlond.agents.grid.records import COVERING, LIVE, UNREACHABLE, Lot, LotState, NeedState
+from flexlond.agents.market.settled import METERED
 from flexlond.agents.market.works import Kept, NotYet, Slot, Unkept
 from flexlond.agents.portfolio.offering import added_up
 
@@ -45,8 +47,8 @@ class PortfolioWorks:
 
     @property
     def meter_seconds(self) -> float:
-        """A site that has not told a slot when the next one is over counts for nothing in it."""
-        return float(self._buying.work.slot_seconds)
+        """So long a site may prove later what it delivered."""
+        return max(self.sell.proof_seconds, float(self._buying.work.slot_seconds))
 
     async def refresh(self, now: float) -> None:
         """Ask for catalogues that have become old."""
@@ -61,7 +63,7 @@ class PortfolioWorks:
             for one in left_of(buyer.listings.values(), buyer.records.lots())
             if now - one.received <= self.sell.stale
         ]
-        fresh = usable(fresh, (), buyer.sellers, settings.min_certainty)
+        fresh = usable(fresh, (), buyer.reachable(now), settings.min_certainty)
         if not fresh:
             return None
         lead = settings.lead_seconds
@@ -193,17 +195,19 @@ def _wanted(promise: Promise, buying: GridAgent) -> Wanted:
 
 
 def _slot(at: int, sold: float, lots: Sequence[Lot], seconds: int, now: float) -> Slot:
-    ours = [lot for lot in lots if at in lot.kw and lot.state in COVERING]
-    told = [lot.told[at] for lot in lots if at in lot.kw and at in lot.told]
-    missing = [lot for lot in ours if at not in lot.told]
-    if at + seconds <= now and (not missing or now >= at + 2 * seconds):
+    ours = [lot for lot in lots if at in lot.kw]
+    told = [lot.told[at] for lot in ours if at in lot.told]
+    missing = [lot for lot in ours if lot.state in LIVE and at not in lot.told]
+    awaited = any(lot.why != UNREACHABLE for lot in missing)
+    if at + seconds <= now and (not awaited or now >= at + 2 * seconds):
         baseline = math.fsum(one.baseline for one in told)
         return Slot(
             at,
             baseline,
             planned_kw=baseline - sold,
             usage_kw=math.fsum(one.usage for one in told),
-            source="metered" if told else "",
+            source=METERED if told else "",
+            final=not missing,
         )
     # To come, or not told yet: a site's own baseline is not known here, so the reduction alone is shown.
     return Slot(at, sold, planned_kw=sold - math.fsum(lot.covers(at) for lot in ours))

@@ -83,7 +83,7 @@ class Town:
             ),
         )
 
-    def portfolio(self, buy: BuySettings, *sites: str) -> Settings:
+    def portfolio(self, buy: BuySettings, *sites: str, proof: float = 4.0) -> Settings:
         """One that sells to the grid as portfolio.test and buys as buyer.test."""
         up = self.knows("up", "grid.test")
         down = self.knows("down", *sites)
@@ -98,7 +98,12 @@ class Town:
                 },
                 buy=buy,
                 sell=SellSettings(
-                    notice=1.0, least_kw=0.5, max_slots=12, refresh=1.0, site_name="Portfolio"
+                    notice=1.0,
+                    least_kw=0.5,
+                    max_slots=12,
+                    refresh=1.0,
+                    proof_seconds=proof,
+                    site_name="Portfolio",
                 ),
             ),
         )
