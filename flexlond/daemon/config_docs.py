@@ -7,20 +7,12 @@ loader quotes the example when it refuses a value. An example is written as TOML
 
 from __future__ import annotations
 
+from flexlond.daemon.config_docs_assets import ASSET_DOCS, ASSET_SECTIONS
 from flexlond.daemon.config_docs_buy import BUY_DOCS, BUY_SECTIONS
 from flexlond.daemon.config_docs_market import MARKET_DOCS, MARKET_SECTIONS
+from flexlond.daemon.config_docs_planning import PLANNING_DOCS, PLANNING_SECTIONS
 from flexlond.daemon.config_docs_settlement import SETTLEMENT, SETTLEMENT_SECTIONS
 from flexlond.daemon.config_key_doc import KeyDoc
-
-_REGISTERS = {
-    "assets[].level": "Modbus register of the level: kWh stored, or degrees C.",
-    "assets[].power": "Modbus register of the power, in kW after its scale, positive into the asset.",
-    "assets[].setpoint": "Modbus register of the power that is asked for, in kW after its scale.",
-    "assets[].lease": (
-        "Modbus register that takes the seconds for which a set-point holds; the asset counts them down and "
-        "falls back by itself at 0."
-    ),
-}
 
 SECTIONS = {
     "agents": "Which agents this process runs: any of them, also without Slurm.",
@@ -49,25 +41,8 @@ SECTIONS = {
         "The meter of the site's power ([how to connect one](../how-to/connect-a-meter.md)). A reading that is "
         "stale, absurd or missing is never used: the modelled estimate stands in, and the status says so."
     ),
-    "planning": "What a good plan is.",
-    "envelope": (
-        "The flexibility envelope (`flexlonctl envelope`): which windows are priced, how deep, and what is "
-        "kept back. It changes no plan."
-    ),
-    "windows": "What may be done to keep a window, beside deferring jobs.",
-    "prediction": (
-        "Runtime and power of a job, learnt from like jobs in Slurm's accounting (sacct). The latest safe "
-        "start always uses the time limit, whatever was learnt."
-    ),
-    "assets[]": (
-        "Batteries and chilled stores beside the cluster, planned together with the jobs. kW are electric, "
-        "positive into the asset. [How to](../how-to/assets.md)."
-    ),
-    **_REGISTERS,
-    "power_caps[]": (
-        "GPU nodes whose power could be capped. It is checked and nothing more: there is a simulated driver "
-        "only, and nothing sets caps yet. [How a driver is added](../how-to/cap-gpu-power.md)."
-    ),
+    **PLANNING_SECTIONS,
+    **ASSET_SECTIONS,
     "helper": "The privileged side, read by flexlon-helper. flexlond cannot pass what is set here.",
     "licence": (
         "Windows that Slurm itself keeps, whatever happens to FlexLon: job_submit.lua gives the jobs of the "
@@ -116,19 +91,6 @@ _FEED = {
     ),
     "minimum": KeyDoc("GBP/MWh or gCO2/kWh", "A value below this is unknown.", "-1000.0"),
     "maximum": KeyDoc("GBP/MWh or gCO2/kWh", "A value above this is unknown.", "6000.0"),
-}
-
-_REGISTER = {
-    "address": KeyDoc(
-        "", "As on the wire, from 0 (40001 in a manual is 0); -1: there is none.", "100"
-    ),
-    "type": KeyDoc("", "How the value is coded; 32 bits take two registers.", '"int16"'),
-    "scale": KeyDoc(
-        "", "value = raw x scale + offset; negative where the device counts the other way.", "0.1"
-    ),
-    "offset": KeyDoc("", "Added after the scale.", "0.0"),
-    "table": KeyDoc("", "Which table it stands in; what is written is in holding.", '"holding"'),
-    "word_order": KeyDoc("", "Which word of a 32-bit value comes first.", '"big"'),
 }
 
 DOCS: dict[str, KeyDoc] = {
@@ -298,233 +260,8 @@ DOCS: dict[str, KeyDoc] = {
         "The most that the site can draw (its supply's rating): a reading above it is absurd.",
         "2500.0",
     ),
-    "planning.carbon_price": KeyDoc("GBP/t", "What a tonne of CO2 counts in the plan.", "60.0"),
-    "planning.delay_price": KeyDoc(
-        "GBP per kWh and day",
-        "What a day of waiting costs for each kWh of the site's mean job; it is charged for every job "
-        "alike (each task of an array), whatever its size.",
-        "0.1",
-    ),
-    "planning.min_benefit": KeyDoc(
-        "", "The share of the job's cost that a move must save to be made.", "0.005"
-    ),
-    "planning.margin_seconds": KeyDoc(
-        "s", "Kept before the latest start, besides the predicted queue wait.", "300"
-    ),
-    "planning.default_queue_wait": KeyDoc(
-        "s", "The queue wait expected before there is history.", "120"
-    ),
-    "planning.block_seconds": KeyDoc(
-        "s",
-        "A job longer than this, beside which a large newcomer finds no room, is deferred no longer; "
-        "0: no limit.",
-        "7200",
-    ),
-    "planning.ramp_kw_per_5min": KeyDoc(
-        "kW", "The largest change of power commanded in 5 minutes; 0: no cap.", "500.0"
-    ),
-    "planning.spread": KeyDoc(
-        "", "The part of a slot over which its begin times are spread.", "0.5"
-    ),
-    "planning.capacity_margin": KeyDoc(
-        "", "The share of each partition that is kept free of deferred jobs.", "0.1"
-    ),
-    "planning.dual_steps": KeyDoc(
-        "steps",
-        "Effort for the lower bound that the plan is measured by; fewer prove less.",
-        "120",
-    ),
-    "planning.search_steps": KeyDoc(
-        "steps", "Effort for bettering the plan once it is feasible; 0: none.", "400"
-    ),
-    "planning.search_seconds": KeyDoc(
-        "s", "The search also ends after so long, or once it is within 0.1 % of the bound.", "0.3"
-    ),
-    "planning.milp_seconds": KeyDoc(
-        "s",
-        "Time for the exact solver after the search, in full cycles; under half of a cycle; 0: off.",
-        "5.0",
-    ),
-    "planning.site_kw": KeyDoc(
-        "kW",
-        "The most that the site may draw in a slot: idle nodes, running and planned jobs together. Binds "
-        "flexible jobs alone: they share what the others leave; 0: no cap.",
-        "800.0",
-    ),
-    "planning.rebound_cap": KeyDoc(
-        "",
-        "After a window flexible jobs keep the site under so many times the peak of the last day or of the "
-        "plan without it, whichever is higher, for twelve hours at most; 0, or before a day was watched: no "
-        "cap.",
-        "1.1",
-    ),
-    "planning.co2_cap_kg": KeyDoc(
-        "kg", "The most CO2 that the planned runs together may cause; 0: no cap.", "250.0"
-    ),
-    "planning.export_kw": KeyDoc(
-        "kW",
-        "The most that assets may make the site export; 0: a battery serves the site's own load only.",
-        "0.0",
-    ),
-    "planning.assets_seconds": KeyDoc(
-        "s",
-        "Time for planning assets with jobs, in full cycles; under half of a cycle.",
-        "5.0",
-    ),
-    "assets[].name": KeyDoc("", "A name of your own, as it is shown.", '"battery"'),
-    "assets[].kind": KeyDoc("", "What it is.", '"battery"'),
-    "assets[].driver": KeyDoc(
-        "", "simulated: the plant model run forward, for trials; modbus: Modbus/TCP.", '"modbus"'
-    ),
-    "assets[].max_age": KeyDoc(
-        "s", "An asset whose last reading is older is left out of the plan.", "120.0"
-    ),
-    "assets[].lease_seconds": KeyDoc(
-        "s",
-        "How long a set-point lasts that is not renewed; longer than two cycles, or it lapses between them.",
-        "120.0",
-    ),
-    "assets[].charge_kw": KeyDoc("kW", "battery: the most it takes.", "250.0"),
-    "assets[].discharge_kw": KeyDoc("kW", "battery: the most it gives.", "250.0"),
-    "assets[].capacity_kwh": KeyDoc("kWh", "battery: what it holds when full.", "500.0"),
-    "assets[].reserve_kwh": KeyDoc("kWh", "battery: kept back, never planned with.", "100.0"),
-    "assets[].charge_efficiency": KeyDoc("", "battery: kWh stored per kWh taken.", "0.95"),
-    "assets[].discharge_efficiency": KeyDoc(
-        "", "battery: kWh given per kWh out of the store.", "0.95"
-    ),
-    "assets[].wear_gbp_per_kwh": KeyDoc(
-        "GBP/kWh", "battery: what a kWh in or out costs in wear.", "0.02"
-    ),
-    "assets[].max_kw": KeyDoc("kW", "chiller: the most it draws.", "120.0"),
-    "assets[].min_kw": KeyDoc(
-        "kW", "chiller: the least at which it runs; below it is off.", "20.0"
-    ),
-    "assets[].inertia_kwh_per_k": KeyDoc(
-        "kWh/K", "chiller: the heat that warms its store by one degree.", "60.0"
-    ),
-    "assets[].conductance_kw_per_k": KeyDoc(
-        "kW/K", "chiller: heat that comes in per degree between ambient and store.", "1.5"
-    ),
-    "assets[].ambient_c": KeyDoc("C", "chiller: the temperature around the store.", "25.0"),
-    "assets[].cop": KeyDoc("", "chiller: kW of heat moved per kW of electricity.", "4.0"),
-    "assets[].low_c": KeyDoc("C", "chiller: never colder.", "16.0"),
-    "assets[].high_c": KeyDoc("C", "chiller: never warmer.", "22.0"),
-    "assets[].heat_kw": KeyDoc(
-        "kW", "chiller: the heat load: one figure, or 24 by hour of the day in UTC.", "[150.0]"
-    ),
-    "assets[].start_level": KeyDoc(
-        "kWh or C", "simulated: where it begins at each start of the daemon.", "200.0"
-    ),
-    "assets[].host": KeyDoc("", "modbus: the device's address.", '"192.0.2.10"'),
-    "assets[].port": KeyDoc("", "modbus: its TCP port.", "502"),
-    "assets[].unit": KeyDoc("", "modbus: the device's id behind a gateway.", "1"),
-    "assets[].timeout": KeyDoc("s", "modbus: one register takes no longer.", "2.0"),
-    "assets[].write": KeyDoc(
-        "", "modbus: whether set-points may be written at all; they are in act mode only.", "false"
-    ),
-    "assets[].falls_back": KeyDoc(
-        "",
-        "modbus: the asset has a time-out of its own after which a set-point that is not renewed lapses.",
-        "true",
-    ),
-    "assets[].neutral_kw": KeyDoc(
-        "kW",
-        "modbus: the set-point by which the asset is left to itself, written when flexlond stops.",
-        "0.0",
-    ),
-    **{f"{section}.{key}": doc for section in _REGISTERS for key, doc in _REGISTER.items()},
-    "planning.carbon_cap_kg_per_day": KeyDoc(
-        "kg",
-        "The most CO2 that flexible jobs may emit in a day of the controller's time zone; 0: no cap.",
-        "500.0",
-    ),
-    "planning.account_carbon_cap_kg_per_day": KeyDoc(
-        "kg", "The same for the flexible jobs of an account.", "{climate = 120.0}"
-    ),
-    "envelope.windows": KeyDoc(
-        "", "How many windows are priced, one after the other from the next slot on.", "8"
-    ),
-    "envelope.window_slots": KeyDoc("slots", "How long each of them is.", "4"),
-    "envelope.depths": KeyDoc(
-        "",
-        "The steps that are tried, as shares of the least power planned in the window.",
-        "[0.1, 0.3]",
-    ),
-    "envelope.margin": KeyDoc(
-        "", "The share of the certain kW that is kept back from the offer.", "0.1"
-    ),
-    "envelope.level": KeyDoc(
-        "", "In which share of the cases the certain kW are delivered in every slot.", "0.9"
-    ),
-    "envelope.rebound_cap": KeyDoc(
-        "",
-        "The most that the site may draw after a window of less power, as a multiple of the plan's peak.",
-        "1.1",
-    ),
-    "envelope.most_jobs": KeyDoc(
-        "jobs",
-        "How many jobs are reconsidered for one window: those that change it for least.",
-        "400",
-    ),
-    "envelope.exact_jobs": KeyDoc(
-        "jobs", "Up to how many reconsidered jobs the exact solver prices each step.", "64"
-    ),
-    "envelope.exact_seconds": KeyDoc(
-        "s", "The time the exact solver has for each step; 0: off.", "0.5"
-    ),
-    "envelope.stop_plans": KeyDoc(
-        "plans",
-        "How many plans are made at most, shared among the windows, to find which running jobs to stop at "
-        "depths that deferral does not reach; only with `windows.stop_running`. 0: none is counted.",
-        "32",
-    ),
-    "envelope.seconds": KeyDoc(
-        "s", "After so long the envelope is given up, and the answer says so.", "120.0"
-    ),
-    "windows.slow_arrays": KeyDoc(
-        "",
-        "Whether an array that may be deferred may run with fewer tasks at once for a window instead, by its "
-        "ArrayTaskThrottle. Its owner's own throttle comes back at the end.",
-        "true",
-    ),
-    "windows.stop_running": KeyDoc(
-        "",
-        "Whether a window that deferral does not keep may stop running jobs: those whose directive says "
-        "`preempt=requeue` or `preempt=suspend`, as often and as soon as it says. Off: they run on.",
-        "true",
-    ),
-    "windows.suspend_saves": KeyDoc(
-        "",
-        "The share of its power that a suspended job does not draw; what is counted of a suspension.",
-        "0.8",
-    ),
-    "windows.restart_seconds": KeyDoc(
-        "s",
-        "How long a requeued job works until it is where it was, beside the work that it lost.",
-        "120.0",
-    ),
-    "power_caps[].name": KeyDoc("", "A name of your own.", '"h200"'),
-    "power_caps[].partitions": KeyDoc(
-        "", "The partitions whose nodes may be capped; no other node ever is.", '["gpu"]'
-    ),
-    "power_caps[].curve": KeyDoc(
-        "W, share",
-        "Measured points: the cap of a whole node and its relative speed under it, rising to 1.0.",
-        "[[1400.0, 0.62], [2100.0, 0.87], [2800.0, 1.0]]",
-    ),
-    "power_caps[].driver": KeyDoc("", "What sets the caps.", '"simulated"'),
-    "power_caps[].lease_seconds": KeyDoc(
-        "s", "A cap that is not renewed for so long lapses by itself.", "120.0"
-    ),
-    "prediction.enabled": KeyDoc(
-        "", "Whether to learn; without it every job counts for its time limit.", "true"
-    ),
-    "prediction.history_days": KeyDoc(
-        "days", "How much of the accounting is read the first time.", "90"
-    ),
-    "prediction.refresh_seconds": KeyDoc(
-        "s", "How often the accounting is asked for runs that have ended since.", "600.0"
-    ),
+    **PLANNING_DOCS,
+    **ASSET_DOCS,
     "helper.socket": KeyDoc("", "Where the helper listens.", '"/run/flexlon-helper/helper.sock"'),
     "helper.state_dir": KeyDoc(
         "", "Where the helper keeps opt-outs and resume timers.", '"/var/lib/flexlon-helper"'
