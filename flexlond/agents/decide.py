@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from flexlond.agents.consent import FlexJob
+    from flexlond.agents.records import JobRecord
+    from flexlond.agents.state import LoopState
     from flexlond.model.job import Job
 
 
@@ -138,6 +140,21 @@ def intent(job: Job, verb: Verb, not_before: int, reason: str, width: int = 0) -
         reason=reason,
         width=width,
     )
+
+
+def why_back(
+    state: LoopState, record: JobRecord | None, until: int, now: int, *, agreed: bool, over: str
+) -> str:
+    """Why what a window keeps back is wanted back now, `over` when its time has come; "" while it is not."""
+    asks = any(window.binds(now) and window.start < until for window in state.windows)
+    checks = (
+        (state.draining, "drain: FlexLon is being removed"),
+        (not agreed, "consent is gone"),
+        (record is not None and record.opted_out > 0, "opted out"),
+        (until <= now, over),
+        (not asks, "no window asks for it any more"),
+    )
+    return next((why for applies, why in checks if applies), "")
 
 
 def within_ramp(

@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flexlond.agents.decide import intent, is_held
+from flexlond.agents.decide import intent, is_held, why_back
 from flexlond.agents.reconcile import split_arrays
 from flexlond.model.action import Action, Verb
 from flexlond.model.job import ACTIVE_STATES, JobState
@@ -102,7 +102,7 @@ def due(state: LoopState, now: int) -> list[Action]:
     found = []
     for slow in state.slowing.slows if state.slowing else ():
         known = state.flex.get(slow.candidate.job_id)
-        if known is None or not _is_time(state, known, slow, first, now):
+        if known is None or not _is_time(state, state.problem, known, slow, first=first, now=now):
             continue
         own = slow.candidate.own
         reason = f"window {number}: {slow.width} tasks at once instead of {own or 'all'}, {slow.kw:.4g} kW less"
@@ -241,24 +241,16 @@ def _why_unslow(state: LoopState, job: Job, one: Slowed, now: int) -> str:
     known = state.flex.get(job.job_id)
     agreed = known is not None and known.directive is not None
     record = known.record if known else None
-    asks = any(window.binds(now) and window.start < one.until for window in state.windows)
-    checks = (
-        (state.draining, "drain: FlexLon is being removed"),
-        (not agreed, "consent is gone"),
-        (record is not None and record.opted_out > 0, "opted out"),
-        (one.until <= now, "its window is over"),
-        (not asks, "no window asks for it any more"),
-        (not state.settings.windows.slow_arrays, "windows.slow_arrays is off"),
-    )
-    return next((why for applies, why in checks if applies), "")
+    why = why_back(state, record, one.until, now, agreed=agreed, over="its window is over")
+    return why or ("" if state.settings.windows.slow_arrays else "windows.slow_arrays is off")
 
 
-def _is_time(state: LoopState, known: FlexJob, slow: Slow, first: int, now: int) -> bool:
+def _is_time(
+    state: LoopState, problem: Problem, known: FlexJob, slow: Slow, *, first: int, now: int
+) -> bool:
     """Tasks that start from now on may still run when the window begins."""
     if is_held(known, now):
         return True
-    problem = state.problem
-    assert problem is not None  # noqa: S101 # due asked
     row = slow.candidate.row
     lasts = problem.occupancy if len(problem.occupancy) else problem.duration
     return now >= first - float(lasts[row]) - state.settings.daemon.cycle_seconds - _BEAT

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexlond.agents.decide import intent
+from flexlond.agents.decide import intent, why_back
 from flexlond.agents.stoppable import Stoppable, stoppable, suspended_seconds, was_done
 from flexlond.model.action import Action, Verb
 from flexlond.model.directive import Directive, Preempt
@@ -172,15 +172,7 @@ def _why_resume(state: LoopState, job: Job, one: StopRecord, now: int) -> str:
     record = state.actuator.records.get(job.job_id)
     reading = state.consents.read(job, one.first_submit)
     agreed = isinstance(reading, Directive) and reading.preempt is Preempt.SUSPEND
-    asks = any(window.binds(now) and window.start < one.until for window in state.windows)
-    checks = (
-        (state.draining, "drain: FlexLon is being removed"),
-        (not agreed, "consent is gone"),
-        (record is not None and record.opted_out > 0, "opted out"),
-        (one.until <= now, "its time has come"),
-        (not asks, "no window asks for it any more"),
-    )
-    return next((why for applies, why in checks if applies), "")
+    return why_back(state, record, one.until, now, agreed=agreed, over="its time has come")
 
 
 def _order(

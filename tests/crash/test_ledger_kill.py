@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import os
 import signal
 import sys
@@ -26,6 +25,7 @@ from flexlond.settlement.ledger.note import NoteSigner
 from flexlond.settlement.ledger.reader import Reader
 from flexlond.settlement.ledger.second_place import SecondPlace
 from flexlond.settlement.ledger.verify import verify
+from tests.crash.forked import in_child
 from tests.crash.test_kill_anywhere import CONFTEST, effects, load, make_bench
 
 if TYPE_CHECKING:
@@ -96,17 +96,7 @@ def child(folder: Path, kill_at: int) -> int:
 
 def run(folder: Path, kill_at: int) -> tuple[int, int]:
     """(wait status, lines)."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        with contextlib.suppress(BaseException):
-            os.write(writing, str(child(folder, kill_at)).encode())
-            os._exit(0)
-        os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as file:
-        said = file.read()
-    return os.waitpid(pid, 0)[1], int(said or b"0")
+    return in_child(lambda: child(folder, kill_at))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ power loss could leave it.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
 import shutil
@@ -28,6 +27,7 @@ from flexlond.settlement.readings import Quality, Reading
 from flexlond.settlement.record import to_json
 from flexlond.settlement.store import SettlementStore
 from flexlond.settlement.terms import Terms
+from tests.crash.forked import in_child
 
 FIRST, LAST = dt.date(2026, 9, 15), dt.date(2026, 9, 16)
 TERMS = Terms(baseline="nominated")
@@ -81,17 +81,7 @@ def child(path: Path, kill_at: int) -> int:
 
 def run_child(path: Path, kill_at: int) -> tuple[int, int]:
     """(wait status, statements)."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        with contextlib.suppress(BaseException):
-            os.write(writing, str(child(path, kill_at)).encode())
-            os._exit(0)
-        os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as file:
-        said = file.read()
-    return os.waitpid(pid, 0)[1], int(said or b"0")
+    return in_child(lambda: child(path, kill_at))
 
 
 @pytest.fixture(scope="module")

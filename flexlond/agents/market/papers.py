@@ -60,12 +60,8 @@ def catalogue(
     }
     return [
         {
-            "id": CATALOG,
-            "descriptor": {"name": f"Flexibility of {sell.site_name}"},
-            "bppId": us[0],
-            "bppUri": us[1],
+            **_headed(us, sell),
             "isActive": True,
-            "provider": {"id": us[0], "descriptor": {"name": sell.site_name}},
             "validity": validity,
             "resources": [
                 {
@@ -95,17 +91,24 @@ def withdrawn(us: tuple[str, str], sell: SellSettings, now: float) -> list[dict[
     """The catalogue of a site that has nothing to sell, for those who hold an earlier one."""
     return [
         {
-            "id": CATALOG,
-            "descriptor": {"name": f"Flexibility of {sell.site_name}"},
-            "bppId": us[0],
-            "bppUri": us[1],
+            **_headed(us, sell),
             "isActive": False,
-            "provider": {"id": us[0], "descriptor": {"name": sell.site_name}},
             "validity": {"startDate": moment_of(now), "endDate": moment_of(now)},
             "resources": [],
             "offers": [],
         }
     ]
+
+
+def _headed(us: tuple[str, str], sell: SellSettings) -> dict[str, Any]:
+    """Whose catalogue it is."""
+    return {
+        "id": CATALOG,
+        "descriptor": {"name": f"Flexibility of {sell.site_name}"},
+        "bppId": us[0],
+        "bppUri": us[1],
+        "provider": {"id": us[0], "descriptor": {"name": sell.site_name}},
+    }
 
 
 def publication(catalogs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

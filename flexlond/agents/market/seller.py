@@ -127,7 +127,7 @@ class Seller:
 
     # ---- to an order
 
-    def _discover(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002
+    def _discover(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002 - as the others
         if self.works.offering(now) is None:
             return Answer({"catalogs": []})
         return Answer({"catalogs": self.catalogue(now)}, schema_context=papers.SCHEMAS)
@@ -325,7 +325,7 @@ class Seller:
 
     # ---- beside it
 
-    def _track(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002
+    def _track(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002 - as the others
         """Where the site shows it; without a page of its own, status is all there is."""
         if not self.sell.track_url:
             raise Refusal(Code.BIZ_TRACKING_NOT_SUPPORTED, "its progress is told by on_status")
@@ -333,7 +333,7 @@ class Seller:
         running = sale.start <= now < sale.end and standing.state in LIVE
         return Answer({"tracking": papers.tracking(sale.order_id, self.sell, running=running)})
 
-    def _rate(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002
+    def _rate(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002 - as the others
         ratings = message.plain["message"]["ratingInputs"]
         sale = self.sales.get(standing.transaction_id)
         for at, one in enumerate(ratings):
@@ -349,7 +349,7 @@ class Seller:
             self.sales.save(replace(sale, rating=float(values[-1])))
         return Answer({"ratings": ratings})
 
-    def _support(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002
+    def _support(self, message: Message, standing: Standing, now: float) -> Answer:  # noqa: ARG002 - as the others
         return Answer({"support": papers.support(standing.contract_id, self.sell)})
 
     # ---- checks and quotes

@@ -45,7 +45,7 @@ def erase_person(ledger: Ledger, user: str, at: int) -> int:
     mine = "SELECT seq FROM personal WHERE field='user' AND text=?"
     action = "json_extract(CAST(body AS TEXT), '$.body.action')"
     found = (
-        f"{mine} UNION SELECT entry.seq FROM personal JOIN entry USING (seq) WHERE field='detail'"  # noqa: S608
+        f"{mine} UNION SELECT entry.seq FROM personal JOIN entry USING (seq) WHERE field='detail'"  # noqa: S608 # only our own words are put in
         f" AND {action} IN (SELECT {action} FROM entry WHERE seq IN ({mine}))"
     )
     return _erase(ledger, found, (user, user), at, {"of": "user", "why": "request"})
@@ -77,7 +77,7 @@ def compacting(ledger: Ledger, before: int, at: int, keep: Collection[str] = KEP
     marks = ",".join("?" * len(ranked))
     # The kind is read from the body itself: a column of its own could say something else.
     rest = f"body IS NOT NULL AND json_extract(CAST(body AS TEXT), '$.kind') NOT IN ({marks})"
-    due = f"SELECT seq, leaf FROM entry WHERE seq>=? AND seq<? AND {rest} ORDER BY seq LIMIT ?"  # noqa: S608
+    due = f"SELECT seq, leaf FROM entry WHERE seq>=? AND seq<? AND {rest} ORDER BY seq LIMIT ?"  # noqa: S608 # as above
     try:
         first = ledger.db.execute(due, (0, found.size, *ranked, 1)).fetchone()
         if first is None:
