@@ -49,6 +49,9 @@ class Buyer:
     asked: dict[str, Callable[[str], None]] = field(
         default_factory=dict
     )  # who waits for the answer to a question, by its message id
+    cancels: dict[str, float] = field(
+        default_factory=dict
+    )  # by transaction: when a cancel's preview was asked for that was not answered yet
     reach: Reach = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +101,8 @@ class Buyer:
         lot = self.records.lot(standing.transaction_id)
         if lot is None or not message.action.contractual:
             return
+        if message.action.name == "on_cancel":
+            self.cancels.pop(lot.transaction_id, None)
         if standing.is_ended:
             self._ended(lot, message, standing, now)
         elif message.action.name == "on_status":

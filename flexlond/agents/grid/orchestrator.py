@@ -67,6 +67,7 @@ class Orchestrator:
     _nothing: dict[str, tuple[Any, ...]] = field(
         default_factory=dict
     )  # the question that bought nothing
+    _called_off: dict[str, float] = field(default_factory=dict)  # by transaction, when last
 
     # ---- one turn
 
@@ -184,6 +185,9 @@ class Orchestrator:
         wanted = dict(zip(need.wanted.starts(), need.wanted.kw, strict=True))
         bought = bought_kw(lots)
         for lot in sorted(lots, key=lambda one: -one.created):
+            last = self._called_off.get(lot.transaction_id, -math.inf)
+            if now - last < self.settings.silent_seconds:
+                return  # what it comes to is not known yet, or it was refused
             if lot.state is not LotState.ORDERED or min(lot.kw) <= now:
                 continue
             over = [bought.get(at, 0.0) - wanted.get(at, 0.0) for at in lot.kw]
@@ -208,13 +212,15 @@ class Orchestrator:
             return f"{lot.seller} is not in the trust file"
         if standing.is_ended:
             return f"the order is {standing.state.value} already"
-        if standing.preview == "cancel" and now - lot.at < self.settings.silent_seconds:
-            return ""  # under way
+        asked = self.buyer.cancels.get(transaction_id, -math.inf)
+        if now - asked < self.settings.silent_seconds or standing.state is State.CANCELLING:
+            return ""  # under way; the digest of a second preview would not be the one that is confirmed
         body = papers.again(standing)
         try:
             self.node.ask("cancel", peer, transaction_id, body, now, try_=True)
         except LocalViolation as error:
             return str(error)
+        self.buyer.cancels[transaction_id] = self._called_off[transaction_id] = now
         self.buyer.records.save(replace(lot, at=now))
         return ""
 

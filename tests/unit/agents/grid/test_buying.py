@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flexlond.agents.grid.orchestrator import bought_kw, spent_gbp
 from flexlond.agents.grid.records import NeedState
+from flexlond.beckn.wire.codes import Code, Refusal
 from flexlond.signals.stress import Notice, Stage
 from tests.unit.agents.grid.world import FIRST, SETTINGS, SLOT, T0, Shop, World, unavailable
 
@@ -196,6 +197,48 @@ async def test_an_operator_cancels_an_order_in_two_phases() -> None:
     assert not shop.book.promised(FIRST, T0 + 10)
     assert world.agent.cancel(lot.transaction_id, T0 + 20) != ""
     assert world.agent.cancel("no such", T0) == "there is no such order"
+
+
+async def test_an_order_is_cancelled_once_however_long_its_seller_takes() -> None:
+    """A second preview would make the first one's digest, which the cancel carries, the wrong one."""
+    shop = Shop(1, [50.0, 50.0], 0.10)
+    world = World(shop)
+    key = world.need(50.0)
+    await world.go(T0)
+    (lot,) = world.lots("ORDERED")
+    assert world.agent.cancel(lot.transaction_id, T0 + 10) == ""
+    with world.node.journal.transaction():
+        world.buyer.records.want(key, (0.0, 0.0), "not wanted any more")
+    for at in (11, 12, 13):
+        await world.agent.turn(T0 + at)
+    assert world.agent.cancel(lot.transaction_id, T0 + 14) == ""
+    assert [one.action for one in world.node.due(T0 + 15)] == ["cancel"]
+    world.settle(T0 + 15)
+    assert [one.state for one in world.lots()] == ["LOST"]
+    assert not shop.book.promised(FIRST, T0 + 15)
+
+
+async def test_a_cancel_that_nobody_answers_or_that_is_refused_is_asked_again_after_a_while() -> (
+    None
+):
+    shop = Shop(1, [50.0, 50.0], 0.10)
+    world = World(shop)
+    key = world.need(50.0)
+    now = await world.go(T0)
+    with world.node.journal.transaction():
+        world.buyer.records.want(key, (0.0, 0.0), "not wanted any more")
+    shop.refuse["cancel"] = Refusal(Code.POL_CANCELLATION_NOT_ALLOWED, "not now")
+    now = await world.go(now, SETTINGS.silent_seconds - 6.0, 3.0)
+    assert shop.calls.count("cancel") == 1
+    (lot,) = world.lots("ORDERED")
+    assert "not now" in lot.why
+    # An operator need not wait for that: the first one was answered.
+    assert world.agent.cancel(lot.transaction_id, now) == ""
+    world.settle(now)
+    assert shop.calls.count("cancel") == 2
+    del shop.refuse["cancel"]
+    await world.go(now, SETTINGS.silent_seconds + 3.0, 3.0)
+    assert [one.state for one in world.lots()] == ["LOST"]
 
 
 async def test_nothing_is_bought_above_its_worth_or_without_certainty() -> None:
