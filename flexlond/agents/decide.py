@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flexlond.agents.reconcile import Standing
 from flexlond.model.action import Action, Verb
+from flexlond.planning.aside import STEP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -95,11 +96,19 @@ def _safety(known: FlexJob, now: int) -> Action | None:
     latest = known.latest
     if latest is None or latest.at is None:
         return release(known, "it has no latest start any more")
-    if seen.record.hold > latest.at:
+    if not _in_time(known, seen.record.hold, now):
         if latest.at > now:
             return intent(known.job, Verb.HOLD_UNTIL, latest.at, "its latest start moved forward")
         return release(known, "its latest start has come")
     return None
+
+
+def _in_time(known: FlexJob, hold: int, now: int) -> bool:
+    """Whether a hold ends by the latest start; one of minutes (aside.py) well before the promise."""
+    latest = known.latest
+    if latest is None or latest.at is None:
+        return False
+    return hold <= latest.at or (hold <= now + STEP and hold + STEP <= latest.at + known.margin)
 
 
 def _planned(known: FlexJob, want: Wanted | None, *, now: int, may_hold: bool) -> Action | None:
@@ -117,7 +126,7 @@ def _planned(known: FlexJob, want: Wanted | None, *, now: int, may_hold: bool) -
     # Earlier is fewer holds; later is a new hold.
     if not may_hold and not (hold and want.begin < hold):
         return None
-    if known.latest is None or known.latest.at is None or want.begin > known.latest.at:
+    if not _in_time(known, want.begin, now):
         return None
     return intent(known.job, Verb.HOLD_UNTIL, want.begin, want.reason)
 

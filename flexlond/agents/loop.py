@@ -32,6 +32,7 @@ from flexlond.agents.state import LoopState
 from flexlond.model.action import Action, Outcome, Result
 from flexlond.model.job import Cluster, JobState
 from flexlond.model.series import Kind, Quality
+from flexlond.planning.aside import STEP
 from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.problem import Reason
 from flexlond.slurm.command import SlurmCommandError
@@ -279,7 +280,7 @@ class Loop(LoopState):
         if found is None or problem is None or self.planned_at != now or not self._signals_usable():
             return {}
         has_room = [bool(room.any()) for room in problem.capacity]
-        return {
+        wanted = {
             job_id: Wanted(
                 int(found.start[row]) if found.moved[row] else 0,
                 Reason(int(found.reason[row])).word,
@@ -287,6 +288,11 @@ class Loop(LoopState):
             for job_id, row in self.rows.items()
             if job_id in self.flex and has_room[problem.pool[row]]
         }
+        if self.aside in wanted:
+            record = self.flex[self.aside].record
+            held = record.hold if record and record.hold > now + STEP // 2 else now + STEP
+            wanted[self.aside] = Wanted(held, "steps aside for jobs that fit now")
+        return wanted
 
     # ---- acting
 

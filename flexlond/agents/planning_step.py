@@ -27,6 +27,8 @@ from flexlond.model.series import Kind, Series
 from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, softer_on
 from flexlond.planning import slowing as pace
+from flexlond.planning.aside import NOBODY, steps_aside
+from flexlond.planning.capacity import blocks_of
 from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
@@ -153,6 +155,7 @@ class PlanningStep:
         state.slowing, state.stopping = slowing, stopping
         state.candidates = stopper.candidates(state, question, self._mean)
         state.problem, state.last_plan = stopping.problem, stopping.plan
+        state.aside = await asyncio.to_thread(_aside, stopping.problem, stopping.plan)
         state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
         state.kw, state.whole_kw = question.kw, question.whole_kw
         state.plan_seconds = self._timer() - began
@@ -371,6 +374,12 @@ class PlanningStep:
         return {
             kind: self._hub.series(kind, grid, now) for kind, feeds in configured.items() if feeds
         }
+
+
+def _aside(problem: Problem, found: Plan) -> int:
+    """The id of the job that steps aside; 0 for nobody."""
+    row = steps_aside(problem, blocks_of(problem), found.moved)
+    return 0 if row == NOBODY else int(found.job_id[row])
 
 
 def with_power(problem: Problem, kw: NDArray[np.float64]) -> Problem:

@@ -58,6 +58,7 @@ class LoopState:
     last_plan: Plan | None = None
     planned_from: Snapshot | None = None  # the snapshot that `problem` was made of
     rows: Mapping[int, int] = field(default_factory=dict)  # job id -> row of last_plan
+    aside: int = 0  # the job that steps aside for others, by the last plan
     planned_at: int = 0
     plan_seconds: float = 0.0
     series: Mapping[Kind, Series] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The replay: one trace, one policy, as a Slurm cluster would have run it.
 
 Law: discrete events, by the second and deterministic: ends, begin times that come due, submissions, then the
-policy's tick where a slot begins, then the scheduler (easy.py). A held job keeps its place by submission, as
+policy's tick where a slot begins (or its look at newcomers that wait, a cycle after they came), then the
+scheduler (easy.py). A held job keeps its place by submission, as
 with Slurm's ACCRUE_ALWAYS. A job ends after min(runtime, limit). The policy holds flexible jobs only, and
 none past its latest start: what it asks beyond that is cut, counted and told in the run's notes. The one clock
 read here measures how long the policy thinks; nothing depends on it.
@@ -17,7 +18,7 @@ import numpy as np
 
 from flexlond.backtest.case import Run
 from flexlond.backtest.easy import lanes_of
-from flexlond.backtest.policy import ARRIVE, TICK, Observer, State
+from flexlond.backtest.policy import ARRIVE, TICK, Observer, State, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 DEPTH = 500
 """Jobs behind the first that backfill looks at (Slurm's bf_max_job_test)."""
+LOOK_SECONDS = 30
+"""Until a policy that watches the queue sees a newcomer (daemon.cycle_seconds)."""
 
 
 def replay(
@@ -74,6 +77,8 @@ class _Engine:
         calls = getattr(policy, "calls", (ARRIVE, TICK))
         self._arrives, self._ticks = ARRIVE in calls, TICK in calls
         self._observer = policy if isinstance(policy, Observer) else None
+        self._watcher = policy if isinstance(policy, Watcher) else None
+        self._looks: list[int] = []  # heap: when newcomers that wait are seen
         jobs = trace.jobs
         lanes, possible = lanes_of(trace, depth)
         group = trace.room.pool_group[trace.pool].tolist()
@@ -116,13 +121,26 @@ class _Engine:
             self._come_due(now)
             # What arrives now is decided as it arrives: by itself it is no reason to tick.
             tick = self._ticks and now % self._slot == 0 and bool(self._held or self._queued)
-            self._arrive(now)
+            new = self._arrive(now)
+            look = self._seen(now)
             if tick:
                 started = perf_counter()
                 answer = self._policy.tick(now, self._state)
                 self.plan_seconds.append(perf_counter() - started)
                 self._apply(answer, now, set())
+            elif look and self._watcher is not None:
+                self._apply(self._watcher.look(now, self._state), now, set())
             self._schedule(now)
+            if self._watcher is not None and any(job in self._lane[job].waiting for job in new):
+                heapq.heappush(self._looks, now + LOOK_SECONDS)
+
+    def _seen(self, now: int) -> bool:
+        """Whether newcomers are seen at `now`."""
+        found = False
+        while self._looks and self._looks[0] <= now:
+            heapq.heappop(self._looks)
+            found = True
+        return found
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the run must know."""
@@ -148,6 +166,8 @@ class _Engine:
             times.append(self._ends[0][0])
         if self._begins:
             times.append(self._begins[0][0])
+        if self._looks:
+            times.append(self._looks[0])
         if not times:
             return None
         if self._ticks and (self._held or self._queued):
@@ -170,13 +190,14 @@ class _Engine:
                 del self._held[job]
                 self._queue(job)
 
-    def _arrive(self, now: int) -> None:
+    def _arrive(self, now: int) -> list[int]:
+        """Those that were submitted at `now`."""
         submit, first = self._submit, self._next
         while self._next < len(submit) and submit[self._next] == now:
             self._next += 1
         new = [job for job in range(first, self._next) if self._possible[job]]
         if not new:
-            return
+            return new
         asked = [job for job in new if self._flexible[job]] if self._arrives else []
         if asked:
             started = perf_counter()
@@ -186,6 +207,7 @@ class _Engine:
         for job in new:
             if job not in self._held:
                 self._queue(job)
+        return new
 
     def _apply(self, answer: Mapping[int, int], now: int, arriving: set[int]) -> None:
         """Hold and release as the policy says, within what it may."""

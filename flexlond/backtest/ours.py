@@ -3,7 +3,8 @@
 Law: it sees what the daemon would see: the queue, what runs, signals as published by now, runtimes learned
 from jobs that had ended (or time limits, or with perfect knowledge the true runtimes: that is a bound, and
 named so). New jobs are placed around the plan as they arrive; at each slot everything is planned again from
-the last plan. A job whose begin time has come is Slurm's from there on and is not held again. The latest
+the last plan. A job whose begin time has come is Slurm's from there on and is not held again, but for minutes
+where it stands in others' way (planning/aside.py). The latest
 start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size; a
 job that would stand in the way of large newcomers is not deferred far (planning/in_the_way.py). A
 carbon cap of a day (UTC) counts as the daemon's: new jobs are placed at the last plan's prices of carbon.
@@ -19,6 +20,7 @@ import numpy as np
 
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.aside import NOBODY, STEP, steps_aside
 from flexlond.planning.capacity import blocks_of
 from flexlond.planning.carbon_book import CarbonBook
 from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from flexlond.backtest.case import PowerCoefficients, Signals, Trace
     from flexlond.backtest.policy import State
+    from flexlond.planning.capacity import Blocks
     from flexlond.planning.problem import CarbonCap
 
 Runtimes = Literal["learned", "requested", "actual"]
@@ -122,7 +125,26 @@ class Flexlon:
             problem = replace(problem, carbon_caps=self._caps(problem, state))
         found = plan(problem, self.settings, budget=budget_of(self.settings), last=self._last)
         self._last = found
-        return self._wanted(found, found.job_id[problem.movable].tolist())
+        wanted = self._wanted(found, found.job_id[problem.movable].tolist())
+        return {**wanted, **self._aside(problem, blocks_of(problem), found.moved)}
+
+    def look(self, now: int, state: State) -> Mapping[int, int]:
+        """Newcomers wait for room: who of the held is given back, who of those that wait steps aside."""
+        if not state.held and not self._begun:
+            return {}  # nobody is where he would not be without us
+        problem = self.problem(now, [*state.queued, *state.held], state)
+        blocks = blocks_of(problem)
+        start = np.array([state.held.get(job, 0) for job in problem.job_id.tolist()], np.int64)
+        held = start > now
+        back = problem.job_id[overtaken(problem, blocks, np.where(held, start, now), held)]
+        if len(back):
+            return dict.fromkeys(back.tolist(), 0)
+        return self._aside(problem, blocks, held)
+
+    @staticmethod
+    def _aside(problem: Problem, blocks: Blocks, held: NDArray[np.bool_]) -> Mapping[int, int]:
+        row = steps_aside(problem, blocks, held)
+        return {} if row == NOBODY else {int(problem.job_id[row]): problem.now + STEP}
 
     def started(self, now: int, job: int) -> None:
         """Remember when a job started, and how long one that was held had to wait then."""

@@ -89,6 +89,15 @@ class Observer(Protocol):
         ...
 
 
+@runtime_checkable
+class Watcher(Protocol):
+    """A policy that looks at the queue between slots, as the daemon does in each of its cycles."""
+
+    def look(self, now: int, state: State) -> Mapping[int, int]:
+        """Begin times to change, as in a tick; asked where a job that came a cycle ago waits for room."""
+        ...
+
+
 Duration: TypeAlias = "Callable[[int, State], float]"
 """Seconds that a policy expects a job to run."""
 

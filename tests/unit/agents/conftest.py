@@ -51,6 +51,7 @@ class SimSlurm:
     complete: bool = True
     answers_lost: bool = False
     refuses: str = ""  # the code with which stops are refused
+    strict: bool = False  # whoever waits first keeps the room from those behind
     checkpointing: bool = False  # stops have given the signal only
     stopped: dict[int, tuple[int, int]] = field(default_factory=dict)  # suspended: since, due
     effects: list[Action] = field(default_factory=list)
@@ -132,6 +133,8 @@ class SimSlurm:
                 used += job.cpus
                 self.edit(job.job_id, state=JobState.RUNNING, start=self.now)
                 self.started[job.job_id] = self.now
+            elif self.strict:
+                break
 
     # ---- the loop's ports
 

@@ -35,6 +35,46 @@ async def test_a_plain_job_is_never_touched(bench: Any) -> None:
     assert bench.slurm.effects == []
 
 
+async def first_in_the_way(bench: Any, comment: str) -> tuple[int, int]:
+    """Half of the CPUs run for ten hours; one that needs more stands before one that fits, for twelve."""
+    bench.slurm.strict = True
+    bench.slurm.submit(cpus=32, minutes=600)
+    bench.slurm.advance(10)
+    first = bench.slurm.submit(comment, cpus=48, minutes=60)
+    fits = bench.slurm.submit(cpus=32, minutes=720)
+    bench.slurm.advance(60)
+    await bench.cycle()
+    bench.slurm.advance(30)
+    return first, fits
+
+
+async def test_who_stands_first_and_has_time_steps_aside_for_minutes(bench: Any) -> None:
+    first, fits = await first_in_the_way(bench, "flex: max-delay=20:00:00")
+    assert fits in bench.slurm.started
+    holds = [one for one in bench.slurm.effects if one.verb is Verb.HOLD_UNTIL]
+    assert [(one.job_id, one.not_before <= bench.slurm.now + 300) for one in holds] == [
+        (first, True)
+    ]
+    assert holds[0].reason == "steps aside for jobs that fit now"
+    promised = bench.slurm.jobs[first].submit + 20 * 3600
+    while first not in bench.slurm.started:
+        await bench.cycle()
+        bench.slurm.advance(600)
+        assert bench.slurm.now < promised
+    # Nobody else was in want of room: it was held once.
+    assert [one.verb for one in bench.slurm.effects if one.job_id == first].count(
+        Verb.HOLD_UNTIL
+    ) == 1
+
+
+@pytest.mark.parametrize("comment", ["", "flex: max-delay=11:00:00"])
+async def test_without_consent_or_without_time_it_keeps_its_place(bench: Any, comment: str) -> None:
+    first, fits = await first_in_the_way(bench, comment)
+    assert bench.slurm.effects == []
+    assert fits not in bench.slurm.started
+    assert bench.slurm.jobs[first].state is JobState.PENDING
+
+
 async def test_observe_mode_plans_and_touches_nothing(bench: Any) -> None:
     settings = bench.settings
     daemon = type(settings.daemon)(mode="observe")

@@ -16,6 +16,7 @@ from tests.unit.backtest.replaykit import SLOT, T0, Scripted, flexible, one_pool
 
 if TYPE_CHECKING:
     from flexlond.backtest.case import Flexibility, Run, Trace
+    from flexlond.backtest.policy import State
 
 DAY = 86400
 UNBOUNDED = 1 << 40
@@ -169,6 +170,26 @@ def test_a_tick_may_hold_a_flexible_job_that_still_waits_for_room() -> None:
     trace = trace_of([(0, 5000, 4), (1, 10, 2), (2, 10, 2)])
     policy = Scripted({}, {SLOT: {1: 9000}})
     assert starts(trace, flexible(trace, {1: DAY}), policy) == [0, 9000, 5000]
+
+
+def test_a_policy_that_watches_is_asked_a_cycle_after_a_newcomer_that_waits() -> None:
+    """The first waiting one, of all four nodes, keeps the last one free; it steps aside when it is seen."""
+
+    class Watching(Scripted):
+        def __init__(self) -> None:
+            super().__init__()
+            self.looked: list[int] = []
+
+        def look(self, now: int, state: State) -> dict[int, int]:
+            self.looked.append(now - T0)
+            return {1: now + 300} if 2 in state.queued else {}
+
+    trace = trace_of([(0, 5000, 3), (1, 10, 4), (100, 6000, 1), (7000, 10, 1)])
+    flex = flexible(trace, {1: DAY})
+    assert starts(trace, flex, Scripted()) == [0, 5000, 5010, 7000]
+    policy = Watching()
+    assert starts(trace, flex, policy) == [0, 6130, 130, 7000]
+    assert policy.looked == [31, 130]
 
 
 def test_a_job_whose_latest_start_passes_in_the_queue_starts_late() -> None:
