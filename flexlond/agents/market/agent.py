@@ -16,7 +16,7 @@ from flexlond.agents.market import shown
 from flexlond.agents.market.keeper import Keeper
 from flexlond.agents.market.publishing import Publisher
 from flexlond.agents.market.sales import SaleState
-from flexlond.agents.market.seller import CARRY_SECONDS, Seller
+from flexlond.agents.market.seller import Seller
 from flexlond.beckn.wire.actions import Role
 from flexlond.beckn.wire.codes import Code
 
@@ -113,16 +113,12 @@ class SellerAgent:
         if sale.state is not SaleState.PENDING:
             return False, f"the order is {sale.state.value}, not pending: nothing was changed"
         if accept:
-            with self.seller.node.journal.transaction():
-                self.seller.sales.move(sale, SaleState.SOLD, until=self._limit(sale.start))
+            self.seller.accept(sale, self._clock())
             self._woken.set()
             return True, f"accepted by {by}: it is put into force, then the buyer is told"
-        self.keeper.refuse(sale, Code.POL_ENGAGEMENT_REFUSED, "the site refused the order")
+        self.seller.refuse(sale, Code.POL_ENGAGEMENT_REFUSED, "the site refused the order")
         self._wake()
         return True, f"rejected by {by}: the buyer is told"
-
-    def _limit(self, start: int) -> float:
-        return min(self._clock() + CARRY_SECONDS, start)
 
     def _wake(self) -> None:
         if self._place is not None:
