@@ -16,17 +16,21 @@ from flexlond.model.market_settings import Agent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flexlond.model.market_settings import IdentitySettings, SellSettings
+    from flexlond.model.market_settings import BidSettings, IdentitySettings, SellSettings
     from flexlond.model.settings import Settings
 
 ROLES: dict[str, tuple[str, ...]] = {
-    "compute_flex": ("BPP",),
-    "asset_site": ("BPP",),
+    "compute_flex": ("BPP", "BAP"),
+    "asset_site": ("BPP", "BAP"),
+    "grid_orchestrator": ("BAP", "BPP"),
+    "flex_orchestrator": ("BPP", "BAP"),
+}
+"""In which roles each agent acts: a site sells as BPP and bids as BAP, a grid buys as BAP and publishes as BPP."""
+_NEEDED: dict[str, tuple[str, ...]] = {
     "grid_orchestrator": ("BAP",),
     "flex_orchestrator": ("BPP", "BAP"),
 }
-"""In which roles each agent acts."""
-_NEEDED = frozenset({"asset_site", "grid_orchestrator", "flex_orchestrator"})
+"""Those without which it is not on the market; a site needs one of its two."""
 _MAX_ID = 256
 _DAY = 86_400
 
@@ -51,17 +55,28 @@ def agents(settings: Settings) -> Iterator[Problem]:
             "one asset or more",
             "assets",
         )
-    for agent in sorted(_NEEDED):
+    for agent in sorted({*_NEEDED, "asset_site"}):
         if not getattr(chosen, agent):
             continue
-        for role in ROLES[agent]:
-            if settings.market.of(agent, role) is None:
-                yield problem_of(
-                    f"agents.{agent}",
-                    f"it has no identity as {role}",
-                    f'a table [market.identity.NAME] with agent = "{agent}" and role = "{role}"',
-                    "market",
-                )
+        for role in _missing(settings, agent):
+            yield problem_of(
+                f"agents.{agent}",
+                f"it has no identity as {role}",
+                f'a table [market.identity.NAME] with agent = "{agent}" and role = "{role}"',
+                "market",
+            )
+
+
+def has_place(settings: Settings, agent: str) -> bool:
+    """Whether an agent has the identities that it needs."""
+    return not _missing(settings, agent)
+
+
+def _missing(settings: Settings, agent: str) -> list[str]:
+    if agent not in _NEEDED:  # a site: one is enough
+        placed = any(settings.market.of(agent, role) for role in ROLES[agent])
+        return [] if placed else ["BPP"]
+    return [role for role in _NEEDED[agent] if settings.market.of(agent, role) is None]
 
 
 def market(settings: Settings) -> Iterator[Problem]:
@@ -90,6 +105,7 @@ def market(settings: Settings) -> Iterator[Problem]:
                     f"another {' and '.join(what[0:1])}",
                 )
     yield from _sell(settings.market.sell)
+    yield from _bid(settings.market.bid)
 
 
 def port_of(one: IdentitySettings) -> int:
@@ -213,6 +229,25 @@ def _sell(sell: SellSettings) -> Iterator[Problem]:
             f'"{sell.track_url[:60]}" is no web address',
             '"https://HOST/PATH/{order}"',
         )
+
+
+def _bid(bid: BidSettings) -> Iterator[Problem]:
+    key = "market.bid"
+    for field, low, high, unit in (
+        ("margin_gbp_per_kwh", 0, 1000, "GBP/kWh"),
+        ("lead_seconds", 0, _DAY, "seconds"),
+        ("refresh_seconds", 1, _DAY, "seconds"),
+        ("silent_seconds", 1, _DAY, "seconds"),
+        ("hold_seconds", 1, _DAY, "seconds"),
+    ):
+        yield from within(f"{key}.{field}", getattr(bid, field), low, high, unit)
+    for name in bid.grids:
+        if not _is_id(name) or bid.grids.count(name) > 1:
+            yield problem_of(
+                f"{key}.grids",
+                f'"{name[:40]}" is no id of a participant, or stands there twice',
+                "subscriber ids of the trust file, each once",
+            )
 
 
 def _is_id(text: str) -> bool:

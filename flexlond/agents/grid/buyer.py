@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flexlond.agents.grid import papers
-from flexlond.agents.grid.listings import Listing, read_catalogues
+from flexlond.agents.grid.listings import Listing, read_catalogue, read_catalogues
 from flexlond.agents.grid.published import Shelf
 from flexlond.agents.grid.reach import Reach
 from flexlond.agents.grid.records import UNREACHABLE, UNTOLD, Lot, LotState, Records
@@ -45,7 +45,7 @@ class Buyer:
     heard_from: dict[str, float] = field(default_factory=dict)  # the last catalogue of each seller
     skipped: list[str] = field(default_factory=list)
     takes_published: bool = False  # catalogues that nobody asked for
-    shelf: Shelf = field(default_factory=Shelf)
+    shelf: Shelf[Listing] = field(default_factory=lambda: Shelf(read_catalogue))
     asked: dict[str, Callable[[str], None]] = field(
         default_factory=dict
     )  # who waits for the answer to a question, by its message id

@@ -1,12 +1,11 @@
 """What a site does by itself: put what it sold or won into force, follow it, tell the other party, end it.
 
 Law: level-triggered, and the same for both sides of the market (`side.Side`). Each turn compares the orders
-with what is in force and does the next thing; each thing is done in an order that a kill at any point leaves for the
-next turn: first what is promised to the works (idempotent by key), then the row and what is said of it in one
-transaction. A shortfall is told when it is foreseen,
-not when it is over. What was delivered is told once a slot, and only where a meter read all of it (I6); where
-a part of it may yet be proved it is told as it is, told again when it is, and the order is not over till then.
-Epoch seconds.
+with what is in force and does the next thing; each thing is done in an order that a kill at any point leaves
+for the next turn: first what is promised to the works (idempotent by key), then the row and what is said of it
+in one transaction. A shortfall is told when it is foreseen, not when it is over. What was delivered is told
+once a slot, and only where a meter read all of it (I6); where a part of it may yet be proved it is told as it
+is, told again when it is, and the order is not over till then. Epoch seconds.
 """
 
 from __future__ import annotations
