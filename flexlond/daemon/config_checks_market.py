@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from flexlond.model.market_settings import BidSettings, IdentitySettings, SellSettings
     from flexlond.model.settings import Settings
 
-ROLES: dict[str, tuple[str, ...]] = {
-    "compute_flex": ("BPP", "BAP"),
-    "asset_site": ("BPP", "BAP"),
-    "grid_orchestrator": ("BAP", "BPP"),
-    "flex_orchestrator": ("BPP", "BAP"),
-}
-"""In which roles each agent acts: a site sells as BPP and bids as BAP, a grid buys as BAP and publishes as BPP."""
+ROLES = ("BPP", "BAP")
+"""A site sells as BPP and bids as BAP, a grid buys as BAP and publishes as BPP, a portfolio needs both."""
 _NEEDED: dict[str, tuple[str, ...]] = {
     "grid_orchestrator": ("BAP",),
     "flex_orchestrator": ("BPP", "BAP"),
@@ -74,7 +69,7 @@ def has_place(settings: Settings, agent: str) -> bool:
 
 def _missing(settings: Settings, agent: str) -> list[str]:
     if agent not in _NEEDED:  # a site: one is enough
-        placed = any(settings.market.of(agent, role) for role in ROLES[agent])
+        placed = any(settings.market.of(agent, role) for role in ROLES)
         return [] if placed else ["BPP"]
     return [role for role in _NEEDED[agent] if settings.market.of(agent, role) is None]
 
@@ -85,12 +80,6 @@ def market(settings: Settings) -> Iterator[Problem]:
     for name, one in settings.market.identity.items():
         key = f"market.identity.{name}"
         yield from _identity(key, one)
-        if one.role not in ROLES[one.agent]:
-            yield problem_of(
-                f"{key}.role",
-                f"{one.agent} does not act as {one.role}",
-                f'"{" or ".join(ROLES[one.agent])}"',
-            )
         journal = one.journal or f"market-{name}.db"
         for what, field in (
             (("agent", one.agent, one.role), "agent"),
@@ -216,13 +205,7 @@ def _sell(sell: SellSettings) -> Iterator[Problem]:
             f"{sell.stale:g} s is shorter than refresh ({sell.refresh:g} s): nothing would be offered",
             "longer than refresh",
         )
-    for name in sell.publish_to:
-        if not _is_id(name) or sell.publish_to.count(name) > 1:
-            yield problem_of(
-                f"{key}.publish_to",
-                f'"{name[:40]}" is no id of a participant, or stands there twice',
-                "subscriber ids of the trust file, each once",
-            )
+    yield from ids(f"{key}.publish_to", sell.publish_to)
     if sell.track_url and not _is_page(sell.track_url):
         yield problem_of(
             f"{key}.track_url",
@@ -241,10 +224,15 @@ def _bid(bid: BidSettings) -> Iterator[Problem]:
         ("hold_seconds", 1, _DAY, "seconds"),
     ):
         yield from within(f"{key}.{field}", getattr(bid, field), low, high, unit)
-    for name in bid.grids:
-        if not _is_id(name) or bid.grids.count(name) > 1:
+    yield from ids(f"{key}.grids", bid.grids)
+
+
+def ids(key: str, names: tuple[str, ...]) -> Iterator[Problem]:
+    """A list of participants."""
+    for name in names:
+        if not _is_id(name) or names.count(name) > 1:
             yield problem_of(
-                f"{key}.grids",
+                key,
                 f'"{name[:40]}" is no id of a participant, or stands there twice',
                 "subscriber ids of the trust file, each once",
             )

@@ -219,7 +219,7 @@ async def _prune(stalls: list[Stall]) -> None:
 
 def _of(settings: Settings, agent: str) -> dict[str, IdentitySettings]:
     """The identities in which an agent acts, by name."""
-    found = (settings.market.of(agent, role) for role in ROLES[agent])
+    found = (settings.market.of(agent, role) for role in ROLES)
     return dict(one for one in found if one is not None)
 
 

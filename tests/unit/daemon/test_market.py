@@ -390,7 +390,7 @@ def test_a_whole_identity_loads() -> None:
         ("grid_orchestrator = true", "", "no agent runs"),
         ("grid_orchestrator = true", "asset_site = true", "there is no [[assets]]"),
         ("grid_orchestrator = true", "flex_orchestrator = true", "it has no identity as BPP"),
-        ('role = "BAP"', 'role = "BPP"', "grid_orchestrator does not act as BPP"),
+        ('role = "BAP"', 'role = "BPP"', "grid_orchestrator: it has no identity as BAP"),
         ('role = "BAP"', "", "market.identity.grid.role: is missing"),
         ('key = "grid"', "", "needs one of the two"),
         ('key = "grid"', 'key = "../grid"', "is no name of a credential"),
