@@ -176,7 +176,12 @@ class Turns:
             if sale.created >= need.received or sale.state is SaleState.QUOTED:
                 for at, watts in sale.watts.items():
                     ours[at] = ours.get(at, 0) + watts
-        left = bidder.account.left(offering, now)
+        short = bidder.account.short()  # who falls short does not bid for the rest
+        left = {
+            at: watts
+            for at, watts in bidder.account.left(offering, now).items()
+            if at not in short
+        }
         how = Terms(terms.margin_gbp_per_kwh, bidder.sell.least_kw, terms.lead_seconds)
         found = decide(need, offering, left, how, now=now, ours=ours)
         if not isinstance(found, Bid):

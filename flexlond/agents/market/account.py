@@ -54,6 +54,15 @@ class Account:
         found = (side.sales.of_order(order_id) for side in self._sides)
         return next((sale for sale in found if sale is not None), None)
 
+    def short(self) -> set[int]:
+        """The slots in which an order in force is foreseen to fall short."""
+        return {
+            int(one.partition(":")[0])
+            for side in self._sides
+            for sale in side.sales.of(SaleState.KEPT)
+            for one in sale.said.split()
+        }
+
     def activations(self, at: int, but: str) -> int:
         """Orders of all sides but one that begin on the UTC day of a moment."""
         return sum(

@@ -96,9 +96,7 @@ async def test_a_need_is_bid_into_delivered_and_paid(
         assert whole.detail == f"settled by the grid: {pays:.4f} GBP"
         assert lot.rating == 1 + int(4 * min(1.0, sum(delivered) / 12.0) + 0.5)
         assert seller.seller.sales.all() == []  # it was not sold, and could not have been too
-        with contextlib.closing(
-            SettlementStore(tmp_path / "site.test" / "settlement.db")
-        ) as store:
+        with contextlib.closing(SettlementStore(tmp_path / "site.test" / "settlement.db")) as store:
             until = time.monotonic() + PATIENCE
             while time.monotonic() < until and not store.orders(start, start + 2 * SLOT):
                 await asyncio.sleep(0.5)
