@@ -29,17 +29,19 @@ MARKET_SECTIONS = {
 MARKET_DOCS: dict[str, KeyDoc] = {
     "agents.compute_flex": KeyDoc(
         "",
-        "The loop over Slurm's queue; with a BPP identity it also sells what the queue can give. Off: the "
-        "process needs no Slurm.",
+        "The loop over Slurm's queue; with a BPP identity it also sells what the queue can give, with a "
+        "BAP identity it bids it into published needs. Off: the process needs no Slurm.",
         "true",
     ),
     "agents.asset_site": KeyDoc(
         "",
-        "Sells what [[assets]] can give, at a site without Slurm (compute_flex = false).",
+        "Sells what [[assets]] can give, or bids it, at a site without Slurm (compute_flex = false).",
         "true",
     ),
     "agents.grid_orchestrator": KeyDoc(
-        "", "Buys flexibility for a grid; needs a BAP identity.", "true"
+        "",
+        "Buys flexibility for a grid; needs a BAP identity, and publishes its needs with a BPP one.",
+        "true",
     ),
     "agents.flex_orchestrator": KeyDoc(
         "",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _GBP = 1e-6
 _MAX_ID = 80
+_NEVER = 1e12  # no need is published after it
 _FOLLOWED = frozenset({("on_select", State.SELECTED), ("on_init", State.INITIALISED)})
 _log = structlog.get_logger()
 
@@ -296,7 +297,8 @@ class Bidder:
         self._ask("status", sale, body, now)
 
     def failed(self, sale: Sale, standing: Standing, why: str, now: float) -> None:  # noqa: ARG002 - the port's
-        """The next turn cancels it."""
+        """The next turn cancels it, and nothing is bid into that need again."""
+        self.entries.save(replace(self.entry(sale), at=_NEVER))
         self.sales.move(sale, SaleState.BREAKING, why=why[:300])
         _log.warning("a bid that was won cannot be kept", order=sale.order_id, why=why[:200])
 

@@ -178,9 +178,7 @@ class Turns:
                     ours[at] = ours.get(at, 0) + watts
         short = bidder.account.short()  # who falls short does not bid for the rest
         left = {
-            at: watts
-            for at, watts in bidder.account.left(offering, now).items()
-            if at not in short
+            at: watts for at, watts in bidder.account.left(offering, now).items() if at not in short
         }
         how = Terms(terms.margin_gbp_per_kwh, bidder.sell.least_kw, terms.lead_seconds)
         found = decide(need, offering, left, how, now=now, ours=ours)

@@ -1,19 +1,21 @@
 """What a grid writes as BPP: its open needs as a catalogue, what it takes of a bid, and what it pays.
 
 Law: pure. A need goes out by slot with what is still open of it, the incentive and the penalty; its id does not
-tell its source. What is paid is for what came, up to what was won, less the penalty for what did not: the flows
-of both sides add up to zero. kW, GBP per kWh; epoch seconds. Source: DEG's demand-flex packs (August 2026).
+tell its source. What is paid is settled as DEG's policy has it (flexlond/settlement/deg.py): the flows of both
+sides add up to zero. kW, GBP per kWh; epoch seconds. Source: DEG's demand-flex packs (August 2026).
 """
 
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from flexlond.agents.grid.papers import POLICY, QUERY, bag, series_of
 from flexlond.beckn.wire import packs, series
 from flexlond.beckn.wire.codes import Code, Refusal
 from flexlond.beckn.wire.durations import moment_of
+from flexlond.settlement.deg import DegSlot, MeterKw, settle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 CATALOG = "needs"
 FLOWS = "auto-revenue-flows"
+_MILLIWATT = Decimal("0.000001")  # in kW; and of a price per kWh
 _COMMITMENT = "$.message.contract.commitments[0]"
 
 
@@ -179,29 +182,31 @@ def taken(
     return {**contract, "commitments": [commitment]}
 
 
-def settled(
-    contract: Mapping[str, Any], lot: Lot, penalty: float, code: str = "SETTLED"
-) -> dict[str, Any]:
-    """The contract with what the buyer pays the seller, in place of an earlier word on it."""
-    pays = round(owed_gbp(lot, penalty), 4)
-    flows = [
-        {"role": "buyer", "value": -pays, "currency": "GBP"},
-        {"role": "seller", "value": pays, "currency": "GBP"},
+def settled(contract: Mapping[str, Any], lot: Lot, penalty: float) -> dict[str, Any]:
+    """The contract with what the buyer pays the seller, in place of an earlier word on it.
+
+    Without it where a slot was not told: DEG settles nothing then, for a gap would be charged as a shortfall.
+    """
+    starts = sorted(lot.kw)
+    hours = Decimal(lot.slot_seconds) / 3600
+    slots = [
+        DegSlot(number, hours, _decimal(lot.kw[at]), _decimal(lot.price[at]), _decimal(penalty))
+        for number, at in enumerate(starts)
     ]
-    others = [one for one in contract.get("consideration", ()) if one.get("id") != FLOWS]
-    ours = {
-        "id": FLOWS,
-        "status": {"code": code},
-        "considerationAttributes": bag("RevenueFlow", "v2.0", {"revenueFlows": flows}),
-    }
-    return {**contract, "consideration": [*others, ours]}
+    told = [lot.told.get(at) for at in starts]
+    meter = [
+        MeterKw(None, None) if one is None else MeterKw(_decimal(one.baseline), _decimal(one.usage))
+        for one in told
+    ]
+    flows = settle(slots, {lot.seller: meter}).flows("GBP")
+    found = [one for one in contract.get("consideration", ()) if one.get("id") != FLOWS]
+    if flows:
+        plain = [{**one, "value": float(one["value"])} for one in flows]
+        ours = bag("RevenueFlow", "v2.0", {"revenueFlows": plain})
+        found.append({"id": FLOWS, "status": {"code": "SETTLED"}, "considerationAttributes": ours})
+    rest = {key: value for key, value in contract.items() if key != "consideration"}
+    return {**rest, "consideration": found} if found else rest
 
 
-def owed_gbp(lot: Lot, penalty: float) -> float:
-    """What is owed for a lot: its price for what came, less the penalty for what did not."""
-    hours = lot.slot_seconds / 3600.0
-    total = 0.0
-    for at, kw in lot.kw.items():
-        came = min(kw, max(0.0, lot.told[at].delivered)) if at in lot.told else 0.0
-        total += came * lot.price[at] - (kw - came) * penalty
-    return total * hours
+def _decimal(value: float) -> Decimal:
+    return Decimal(repr(value)).quantize(_MILLIWATT)

@@ -1,7 +1,8 @@
-"""A bid from the need to its end: what goes well, what the grid refuses, what the site cannot keep, what is lost."""
+"""A bid from the need to its end: what goes well, is refused, cannot be kept, or is lost on the way."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -188,7 +189,7 @@ async def test_a_window_that_cannot_be_made_is_cancelled_in_two_phases_with_its_
         "LOST",
         "cancelled by the site: the site cannot keep it",
     )
-    said = [one for one in fair.journals[BIDS.id].outbox.of_transaction(txn)]
+    said = fair.journals[BIDS.id].outbox.of_transaction(txn)
     assert [one.action for one in said][-2:] == ["cancel", "cancel"]
     assert fair.promised(FIRST) == 0 or len(fair.bids()) > 1
     assert not any(fair.shop.made.values())
@@ -306,7 +307,7 @@ def test_a_silent_grid_is_asked_less_and_less_often(fair: Fair) -> None:
         fair.site._bids.turn(fair.now)
         if len(fair.journals[BIDS.id].outbox.since(fair.now)) > before:
             asked.append(fair.now - BEGIN)
-    gaps = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(asked)]
     assert gaps == sorted(gaps)
     assert gaps[0] == 2 * BID.refresh_seconds
     assert len(asked) < 9
