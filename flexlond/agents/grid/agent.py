@@ -99,6 +99,7 @@ class GridAgent:
         )
         if Role.BPP in places:
             self.tender.join(places[Role.BPP], self._buyer.records)
+            self.but |= {places[Role.BPP].node.us.id}
             self._work.won = self.tender.won
             self._wakes.append(places[Role.BPP].wake)
         self._wakes.append(place.wake)
