@@ -108,7 +108,8 @@ class Bidder:
             )
         if standing.peer not in self.grids:
             raise Refusal(Code.POL_CALLER_TRUST_INSUFFICIENT, "no bids go to this grid")
-        taken = self.shelf.take(message, standing.peer, self.needs, now)
+        written = min(now, message.envelope.timestamp)
+        taken = self.shelf.take(message, standing.peer, self.needs, written)
         self.needs = taken.listings
         if taken.heard:
             self.heard_from[standing.peer] = now
@@ -145,7 +146,8 @@ class Bidder:
     def _catalogue(self, message: Message, grid: str, now: float) -> None:
         self.needs = {key: one for key, one in self.needs.items() if one.seller != grid}
         for catalog in message.body.catalogs:
-            found, skipped = read_catalogue(catalog, grid, now)
+            written = min(now, message.envelope.timestamp)
+            found, skipped = read_catalogue(catalog, grid, written)
             self.needs |= {one.key: one for one in found}
             for why in skipped:
                 _log.info("a need is not understood", grid=grid, why=why[:200])
@@ -215,6 +217,7 @@ class Bidder:
             why = f"its kW were given to others before the answer came: {refusal}"
             self.failed(agreed, standing, why, now)
             return
+        self.entries.save(replace(self.entry(sale), at=now))
         until = min(now + CARRY_SECONDS, agreed.start)
         self.sales.move(agreed, SaleState.SOLD, until=until, why="")
 

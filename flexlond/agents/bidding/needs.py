@@ -43,7 +43,7 @@ class Published:
     penalty: Mapping[int, float]
     currency: str
     until: float  # the last moment to bid
-    received: float
+    written: float  # by the grid's clock: what was won before then is not in its kW
     need: Mapping[str, Any]  # the attributes as published
     terms: Mapping[str, Any]
     why_not: str = ""  # why no bid into it is possible
@@ -59,7 +59,9 @@ class Published:
         return min(self.kw)
 
 
-def read_catalogue(catalog: Catalog, grid: str, now: float) -> tuple[list[Published], list[str]]:
+def read_catalogue(
+    catalog: Catalog, grid: str, written: float
+) -> tuple[list[Published], list[str]]:
     """The needs of one catalogue, and why others are left out."""
     found: list[Published] = []
     skipped: list[str] = []
@@ -70,7 +72,7 @@ def read_catalogue(catalog: Catalog, grid: str, now: float) -> tuple[list[Publis
     for offer in () if isinstance(catalog.offers, UnsetType) else catalog.offers:
         for name in () if isinstance(offer.resource_ids, UnsetType) else offer.resource_ids:
             try:
-                made = _need(catalog, offer, resources.get(name), grid, now)
+                made = _need(catalog, offer, resources.get(name), grid, written)
             except Refusal as refusal:
                 skipped.append(f"offer {offer.id[:60]}: {refusal}")
                 continue
@@ -79,7 +81,7 @@ def read_catalogue(catalog: Catalog, grid: str, now: float) -> tuple[list[Publis
 
 
 def _need(
-    catalog: Catalog, offer: Offer, resource: Resource | None, grid: str, now: float
+    catalog: Catalog, offer: Offer, resource: Resource | None, grid: str, written: float
 ) -> Published | None:
     bag: Any = resource.resource_attributes if resource is not None else None
     terms: Any = offer.offer_attributes
@@ -123,7 +125,7 @@ def _need(
         penalty=penalty,
         currency=currency,
         until=end_of(offer, catalog),
-        received=now,
+        written=written,
         need=bag,
         terms=terms,
         why_not=why,

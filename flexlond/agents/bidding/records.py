@@ -31,7 +31,7 @@ class Entry:
     need_start: int
     need_slots: int
     penalty: Mapping[int, float]  # by slot of the need
-    at: float  # when it was made, or lost
+    at: float  # when it was made, won, or lost
 
 
 class Entries:

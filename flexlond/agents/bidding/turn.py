@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flexlond.agents.market.port import Place
     from flexlond.beckn.journal.contracts import Standing
 
+MOST_LOSSES = 3  # of one need
 MOST_SILENCES = 6  # doublings of the pause between two questions
 KEPT = 7 * 86_400.0  # seconds that a bid which was lost is remembered
 SWEEP_SECONDS = 15.0
@@ -165,15 +166,16 @@ class Turns:
     def _bid_into(self, need: Published, offering: Offering, now: float) -> bool:
         bidder, terms = self.bidder, self.bidder.bid
         ours: dict[int, int] = {}
+        lost = 0
         for entry in bidder.entries.of_need(need.seller, need.key[1]):
             sale = bidder.sales.get(entry.transaction_id)
             if sale is None:
                 continue
             if sale.state not in _STANDING:
-                if entry.at >= need.received:
-                    return False  # lost, and nothing new was published since
-                continue
-            if sale.created >= need.received or sale.state is SaleState.QUOTED:
+                lost += 1
+                if entry.at >= need.written or lost >= MOST_LOSSES:
+                    return False  # nothing new was published since, or it is of no use
+            elif entry.at >= need.written or sale.state in {SaleState.QUOTED, SaleState.PENDING}:
                 for at, watts in sale.watts.items():
                     ours[at] = ours.get(at, 0) + watts
         short = bidder.account.short()  # who falls short does not bid for the rest

@@ -36,7 +36,7 @@ def need(
         "penalty": dict(zip(starts, penalty or [0.0] * len(kw), strict=True)),
         "currency": "GBP",
         "until": float(FIRST),
-        "received": NOW,
+        "written": NOW,
         "need": {},
         "terms": {},
     }
