@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -27,21 +27,22 @@ replace = msgspec.structs.replace
 NAMES = ("needs.test", "site.test", "buyer.site.test")
 
 
-def grid_settings(town: Town, **buy: Any) -> Settings:
+def grid_settings(town: Town) -> Settings:
     """A grid that publishes as needs.test and buys of nobody."""
     nobody = town.knows("nobody", "buyer.site.test")
-    made = town.grid(buying(bid_gbp_per_kwh=0.5, penalty_gbp_per_kwh=0.1, **buy), nobody)
+    buy = buying(bid_gbp_per_kwh=0.5, penalty_gbp_per_kwh=0.1, publish_to=("buyer.site.test",))
+    made = town.grid(buy, nobody)
     needs = town.identity("grid_orchestrator", "BPP", "needs.test")
     identity = {**made.market.identity, "needs": needs}
     return replace(made, market=replace(made.market, identity=identity))
 
 
-def site_settings(town: Town, *, price: float = 0.2, **bid: Any) -> Settings:
+def site_settings(town: Town) -> Settings:
     """A battery of 10 kW that sells as site.test and bids as buyer.site.test."""
-    made = town.battery("site.test", 10.0, price)
+    made = town.battery("site.test", 10.0, 0.2)
     bids = town.identity("asset_site", "BAP", "buyer.site.test", town.knows("grids", "needs.test"))
     terms = BidSettings(
-        **{"lead_seconds": 2.0, "refresh_seconds": 2.0, "silent_seconds": 10.0, **bid}
+        lead_seconds=2.0, refresh_seconds=3600.0, silent_seconds=10.0, take_published=True
     )
     identity = {**made.market.identity, "bids": bids}
     return replace(made, market=replace(made.market, identity=identity, bid=terms))
@@ -62,20 +63,15 @@ async def site_of(parts: Parts) -> SellerAgent:
     return found
 
 
-@pytest.mark.parametrize("published", [False, True], ids=["asked", "published"])
-async def test_a_need_is_bid_into_delivered_and_paid(
-    tmp_path: Path,
-    published: bool,  # noqa: FBT001
-) -> None:
+async def test_a_published_need_is_bid_into_delivered_and_paid(tmp_path: Path) -> None:
+    """The site has asked before the grid was there, and would not ask again for an hour."""
     town = Town(tmp_path, *NAMES)
-    told = {"publish_to": ("buyer.site.test",)} if published else {}
-    how = {"take_published": True, "refresh_seconds": 3600.0} if published else {}
     async with contextlib.AsyncExitStack() as stack:
-        site = await stack.enter_async_context(daemon(site_settings(town, **how)))
+        site = await stack.enter_async_context(daemon(site_settings(town)))
         seller = await site_of(site)
-        if published:
-            await asyncio.sleep(1.5)  # the site has asked, and nobody answered
-        grid = await stack.enter_async_context(daemon(grid_settings(town, **told)))
+        outbox = seller.bidder.node.journal.outbox
+        await so(lambda: bool(outbox.since(0.0)), "the site did not ask")
+        grid = await stack.enter_async_context(daemon(grid_settings(town)))
         buyer = await buyer_of(grid)
         start = int(time.time()) // SLOT * SLOT + 5 * SLOT
         buyer.add_need(6.0, start, start + 2 * SLOT, 100.0, "price")
