@@ -131,7 +131,7 @@ def answered(
     if commitment.get("commitmentAttributes"):
         return terms(message)
     starts = sorted(watts)
-    attributes = commitment["resources"][0].get("resourceAttributes")
+    attributes = _need_of(message)
     price = asked_price(attributes, starts, "$.message.contract.commitments[0]")
     kw = {at: watts[at] / 1000.0 for at in starts}
     return kw, dict(zip(starts, price, strict=True))
@@ -139,8 +139,7 @@ def answered(
 
 def penalties(message: Message) -> dict[int, float]:
     """SHORTFALL_PENALTY by slot of the need that a contract repeats; empty where it has none."""
-    resource = message.plain_contract["commitments"][0]["resources"][0]
-    attributes: Any = resource.get("resourceAttributes")
+    attributes = _need_of(message)
     table = packs.read(attributes, "$.resourceAttributes") if isinstance(attributes, dict) else None
     if not isinstance(table, series.SeriesFields):
         return {}
@@ -150,6 +149,12 @@ def penalties(message: Message) -> dict[int, float]:
     values = series.column(table, series.SHORTFALL_PENALTY, "$.resourceAttributes")
     spans = series.grid_of(table, "$.resourceAttributes")
     return {round(start): value for (start, _), value in zip(spans, values, strict=True)}
+
+
+def _need_of(message: Message) -> Any:
+    """The attributes of the need that a contract repeats; None where it repeats none."""
+    resources = message.plain_contract["commitments"][0].get("resources") or [{}]
+    return resources[0].get("resourceAttributes")
 
 
 def paid(message: Message) -> tuple[float, str] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -19,11 +19,13 @@ from flexlond.agents.bidding import papers
 from flexlond.agents.bidding.choice import Bid, Terms, decide
 from flexlond.agents.bidding.records import Entry
 from flexlond.agents.market.sales import Sale, SaleState
-from flexlond.beckn.contract.table import State
+from flexlond.beckn.contract.table import LIVE, State
 from flexlond.beckn.wire.actions import Role
 from flexlond.beckn.wire.codes import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flexlond.agents.bidding.bidder import Bidder
     from flexlond.agents.bidding.needs import Published
     from flexlond.agents.market.offering import Offering
@@ -34,6 +36,7 @@ MOST_LOSSES = 3  # of one need
 MOST_SILENCES = 6  # doublings of the pause between two questions
 KEPT = 7 * 86_400.0  # seconds that a bid which was lost is remembered
 SWEEP_SECONDS = 15.0
+LOOK_SECONDS = 5.0  # between two looks at the same needs
 PROOF = 86_400.0  # seconds after its last slot that a grid is asked how an order ended
 _STANDING = (
     SaleState.QUOTED,
@@ -56,6 +59,8 @@ class Turns:
         default_factory=dict
     )  # the last question about an order in a state, and how often
     _swept: float = -math.inf
+    _seen: tuple[Any, ...] = ()  # the plan and the needs at the last look
+    _looked: float = -math.inf
     why_not: dict[tuple[str, str], str] = field(default_factory=dict)  # the last word on each need
 
     def turn(self, now: float) -> bool:
@@ -99,6 +104,10 @@ class Turns:
             return False
         if sale.state is SaleState.BREAKING:
             return self._break(sale, standing, now)
+        unread = standing.state in LIVE and now - standing.since > bidder.bid.silent_seconds
+        if sale.state is SaleState.QUOTED and unread:  # what is active is kept or cancelled
+            bidder.failed(sale, standing, "the grid's answer could not be read", now)
+            return False
         ended = sale.state is SaleState.OVER
         if not (ended or standing.state is State.CONFIRMING) or not self._due(sale, now):
             return False
@@ -157,13 +166,27 @@ class Turns:
         offering = bidder.works.offering(now)
         if offering is None:
             return False
+        news = (offering.made_at, *sorted((key, one.written) for key, one in bidder.needs.items()))
+        if news == self._seen and now - self._looked < LOOK_SECONDS:
+            return False
+        self._seen, self._looked = news, now
         self.why_not = {key: why for key, why in self.why_not.items() if key in bidder.needs}
+        left = self._left(offering, now)
         for need in sorted(bidder.needs.values(), key=_worth, reverse=True):
-            if need.seller in bidder.grids:
-                done |= self._bid_into(need, offering, now)
+            if need.seller in bidder.grids and self._bid_into(need, offering, left, now):
+                left, done = self._left(offering, now), True
         return done
 
-    def _bid_into(self, need: Published, offering: Offering, now: float) -> bool:
+    def _left(self, offering: Offering, now: float) -> dict[int, int]:
+        """Watts by slot that can be bid: who falls short does not bid for the rest."""
+        account = self.bidder.account
+        short = account.short()
+        found = account.left(offering, now)
+        return {at: watts for at, watts in found.items() if at not in short}
+
+    def _bid_into(
+        self, need: Published, offering: Offering, left: Mapping[int, int], now: float
+    ) -> bool:
         bidder, terms = self.bidder, self.bidder.bid
         ours: dict[int, int] = {}
         lost = 0
@@ -174,14 +197,11 @@ class Turns:
             if sale.state not in _STANDING:
                 lost += 1
                 if entry.at >= need.written or lost >= MOST_LOSSES:
+                    self.why_not[need.key] = f"a bid into it came to nothing: {sale.why}"
                     return False  # nothing new was published since, or it is of no use
             elif entry.at >= need.written or sale.state in {SaleState.QUOTED, SaleState.PENDING}:
                 for at, watts in sale.watts.items():
                     ours[at] = ours.get(at, 0) + watts
-        short = bidder.account.short()  # who falls short does not bid for the rest
-        left = {
-            at: watts for at, watts in bidder.account.left(offering, now).items() if at not in short
-        }
         how = Terms(terms.margin_gbp_per_kwh, bidder.sell.least_kw, terms.lead_seconds)
         found = decide(need, offering, left, how, now=now, ours=ours)
         if not isinstance(found, Bid):

@@ -186,7 +186,8 @@ def terms(message: Message) -> tuple[dict[int, float], dict[int, float]]:
     try:
         price = series.column(table, series.OFFER_PRICE, path)
     except Refusal:
-        price = asked_price(commitment.resources[0].resource_attributes, starts, path)
+        asked = commitment.resources[0].resource_attributes if commitment.resources else None
+        price = asked_price(asked, starts, path)
     return dict(zip(starts, kw, strict=True)), dict(zip(starts, price, strict=True))
 
 

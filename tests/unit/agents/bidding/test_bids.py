@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -263,6 +264,29 @@ async def test_an_answer_that_comes_too_late_does_not_take_what_others_have(fair
     assert "were given to others" in lot.why
     assert fair.promised(FIRST) == 90_000
     assert fair.kept(FIRST) == 90_000
+
+
+async def test_what_is_active_and_not_understood_is_cancelled(fair: Fair) -> None:
+    """A fault of ours while an answer is read leaves no contract that nobody keeps."""
+    fair.need(40.0)
+    real = fair.nodes[BIDS.id].desk._business.heard
+
+    def broken(message: Any, standing: Any, now: float) -> None:
+        if message.action.name != "on_confirm":
+            real(message, standing, now)
+
+    fair.nodes[BIDS.id].desk._business = SimpleNamespace(  # type: ignore[assignment]
+        answer=fair.site.bidder.answer, heard=broken, ended=fair.site.bidder.ended
+    )
+    await fair.go(20.0)
+    (sale,) = fair.bids("quoted")
+    assert fair.state(BIDS.id, sale.transaction_id) == "ACTIVE"
+    await fair.go(120.0)
+    assert fair.state(NEEDS.id, sale.transaction_id) == "CANCELLED"
+    lot = fair.tender.records.lot(sale.transaction_id)
+    assert lot is not None
+    assert lot.why == "cancelled by the site: the grid's answer could not be read"
+    assert fair.promised(FIRST) == 0
 
 
 @pytest.mark.parametrize("what", ["accept", "reject", "nothing"])
