@@ -46,9 +46,13 @@ class Message:
 
 def _gist(message: dict[str, Any]) -> str:
     for catalog in message.get("catalogs", ()):
+        if not catalog["resources"]:  # a catalogue that takes an earlier one back
+            return "nothing is for sale"
         table = catalog["resources"][0]["resourceAttributes"]
         kw, price = _column(table, "CAPACITY_OFFERED"), _column(table, "OFFER_PRICE")
         return f"up to {max(kw):.2f} kW in {len(kw)} slots, from {min(p for p in price if p):.3f} GBP/kWh"
+    for result in message.get("results", ()):
+        return str(result["status"])
     for rating in (*message.get("ratingInputs", ()), *message.get("ratings", ())):
         return f"{rating['range']['value']} of {rating['range']['max']}"
     contract = message.get("contract")

@@ -992,7 +992,7 @@ class OrderEvent(_message.Message):
     def __init__(self, at: _Optional[int] = ..., kind: _Optional[str] = ..., what: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Order(_message.Message):
-    __slots__ = ("order_id", "buyer", "contract", "state", "start", "end", "slot_seconds", "created", "decide_by", "kept_by", "gbp", "sold_kwh", "delivered_kwh", "rating", "detail", "slots", "events")
+    __slots__ = ("order_id", "buyer", "contract", "state", "start", "end", "slot_seconds", "created", "decide_by", "kept_by", "gbp", "sold_kwh", "delivered_kwh", "rating", "detail", "slots", "events", "kind")
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     BUYER_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_FIELD_NUMBER: _ClassVar[int]
@@ -1010,6 +1010,7 @@ class Order(_message.Message):
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     order_id: str
     buyer: str
     contract: str
@@ -1027,13 +1028,16 @@ class Order(_message.Message):
     detail: str
     slots: _containers.RepeatedCompositeFieldContainer[OrderSlot]
     events: _containers.RepeatedCompositeFieldContainer[OrderEvent]
-    def __init__(self, order_id: _Optional[str] = ..., buyer: _Optional[str] = ..., contract: _Optional[str] = ..., state: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., created: _Optional[int] = ..., decide_by: _Optional[int] = ..., kept_by: _Optional[str] = ..., gbp: _Optional[float] = ..., sold_kwh: _Optional[float] = ..., delivered_kwh: _Optional[float] = ..., rating: _Optional[float] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[OrderSlot, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[OrderEvent, _Mapping]]] = ...) -> None: ...
+    kind: str
+    def __init__(self, order_id: _Optional[str] = ..., buyer: _Optional[str] = ..., contract: _Optional[str] = ..., state: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., created: _Optional[int] = ..., decide_by: _Optional[int] = ..., kept_by: _Optional[str] = ..., gbp: _Optional[float] = ..., sold_kwh: _Optional[float] = ..., delivered_kwh: _Optional[float] = ..., rating: _Optional[float] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[OrderSlot, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[OrderEvent, _Mapping]]] = ..., kind: _Optional[str] = ...) -> None: ...
 
 class OrdersReply(_message.Message):
-    __slots__ = ("orders",)
+    __slots__ = ("orders", "unbid")
     ORDERS_FIELD_NUMBER: _ClassVar[int]
+    UNBID_FIELD_NUMBER: _ClassVar[int]
     orders: _containers.RepeatedCompositeFieldContainer[Order]
-    def __init__(self, orders: _Optional[_Iterable[_Union[Order, _Mapping]]] = ...) -> None: ...
+    unbid: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, orders: _Optional[_Iterable[_Union[Order, _Mapping]]] = ..., unbid: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OrderRequest(_message.Message):
     __slots__ = ("order_id",)

@@ -62,6 +62,7 @@ class OrderView:
     """One order (proto: Order)."""
 
     order_id: str
+    kind: str  # sale | bid
     buyer: str
     contract: str  # the contract's state
     state: str  # of the sale

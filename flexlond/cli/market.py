@@ -1,4 +1,4 @@
-"""flexlonctl offers, orders, order, market: what this site sells and sold. For operators.
+"""flexlonctl offers, orders, order, market: what this site sells, sold and bid. For operators.
 
 Law: as flexlonctl.py: a client of the admin service and nothing more; a refusal ends with exit code 1.
 """
@@ -32,7 +32,7 @@ def offers(context: typer.Context, json: Json = False) -> None:
 
 
 def orders(context: typer.Context, json: Json = False) -> None:
-    """List the market's orders: who bought how much, where it stands, what was delivered."""
+    """List the market's orders, sold or won by a bid: how much, where it stands, what was delivered."""
     from flexlond.cli import render_market
 
     show(ask(context, "Orders", messages().Empty()), json, render_market.orders)
@@ -48,13 +48,13 @@ def order(context: typer.Context, order_id: Order, json: Json = False) -> None:
 
 @app.command()
 def accept(context: typer.Context, order_id: Order, json: Json = False) -> None:
-    """Accept a pending order (market.sell.approve = "person"): it is put into force, then confirmed."""
+    """Accept a pending order (market.sell.approve = "person"): it is put into force, a bid is confirmed."""
     _decide(context, order_id, yes=True, json=json)
 
 
 @app.command()
 def reject(context: typer.Context, order_id: Order, json: Json = False) -> None:
-    """Reject a pending order; the buyer is told."""
+    """Reject a pending order, and the buyer is told; a bid is let go."""
     _decide(context, order_id, yes=False, json=json)
 
 

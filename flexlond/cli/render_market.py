@@ -46,12 +46,13 @@ def offers(out: Console, reply: Any) -> None:
 def orders(out: Console, reply: Any) -> None:
     """One row an order."""
     lines = table(
-        "ORDER", "BUYER", "STATE", "FROM", "TO", "SOLD KWH", "DELIVERED", "GBP", "KEPT BY"
+        "ORDER", "KIND", "BUYER", "STATE", "FROM", "TO", "SOLD KWH", "DELIVERED", "GBP", "KEPT BY"
     )
     for one in reply.orders:
         row(
             lines,
             safe(one.order_id[:_SHORT]),
+            one.kind,
             safe(one.buyer),
             one.state,
             moment(one.start),
@@ -63,6 +64,8 @@ def orders(out: Console, reply: Any) -> None:
         )
     out.print(lines)
     out.print(Text(f"{len(reply.orders)} orders"))
+    for line in reply.unbid:
+        out.print(Text(f"published: {safe(line)}"))
     for one in reply.orders:
         if one.decide_by:
             name = safe(one.order_id[:_SHORT])
@@ -75,7 +78,8 @@ def orders(out: Console, reply: Any) -> None:
 
 def order(out: Console, one: Any) -> None:
     """Life and slots."""
-    out.print(Text(f"order {safe(one.order_id)} of {safe(one.buyer)}: {one.state}"))
+    word = "bid" if one.kind == "bid" else "order"
+    out.print(Text(f"{word} {safe(one.order_id)} of {safe(one.buyer)}: {one.state}"))
     parts = [f"contract {one.contract}", f"£{number(one.gbp)} when all of it is delivered"]
     parts += [f"kept by {safe(one.kept_by)}"] * bool(one.kept_by)
     parts += [f"rated {number(one.rating, 1)}"] * bool(one.rating)

@@ -21,7 +21,7 @@ from flexlond.daemon.admin_guard import Guarded, abort, refuse
 from flexlond.daemon.authority import user_name
 
 _NOBODY = (
-    "this process sells nothing: it needs an identity of compute_flex or asset_site as BPP "
+    "this process sells nothing: it needs an identity of compute_flex or asset_site "
     "(docs/how-to/sell-flexibility.md), and flexlonctl status says whether that is on the market"
 )
 
@@ -35,10 +35,12 @@ class MarketCalls(Guarded):
         return wire.offers((await self._seller(context)).offers())
 
     async def Orders(self, request: pb.Empty, context: Any) -> pb.OrdersReply:
-        """Every order, without its slots."""
+        """Every order, sold or won, without its slots."""
         await self._operator(context, "list orders")
         seller = await self._seller(context)
-        return pb.OrdersReply(orders=[wire.order(one) for one in seller.orders()])
+        return pb.OrdersReply(
+            orders=[wire.order(one) for one in seller.orders()], unbid=wire.texts(seller.unbid())
+        )
 
     async def ShowOrder(self, request: pb.OrderRequest, context: Any) -> pb.Order:
         """One order with its life and its slots."""

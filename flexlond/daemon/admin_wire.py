@@ -167,6 +167,11 @@ def order(view: OrderView) -> pb.Order:
     )
 
 
+def texts(values: tuple[str, ...]) -> list[str]:
+    """Texts made valid UTF-8."""
+    return [_text(one) for one in values]
+
+
 def plain_fields(view: Any, without: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
     """The record's fields by name, text made valid UTF-8."""
     values = {

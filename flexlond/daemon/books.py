@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.market.port import MarketAgent
     from flexlond.agents.market.sales import Sale
+    from flexlond.agents.market.side import Side
     from flexlond.agents.ports import AgentView
     from flexlond.agents.witness import Notary
     from flexlond.beckn.journal.journal import Journal
@@ -78,7 +79,8 @@ class Books:
         await self._open(now)
         for one in agents.values():
             if isinstance(one, SellerAgent):
-                await self._sales(one, now)
+                for side in one.sides:
+                    await self._sales(side, now)
         await self._forecasts(now)
         await self._readings(now)
         if self._notes is not None:
@@ -89,7 +91,8 @@ class Books:
                 sale
                 for one in agents.values()
                 if isinstance(one, SellerAgent)
-                for sale in one.seller.sales.all()
+                for side in one.sides
+                for sale in side.sales.all()
             ]
             kept += self._decisions.of(agent, sales, now)
             await notes.turn(kept, journals, agent.series if agent is not None else {}, now)
@@ -103,18 +106,19 @@ class Books:
 
     # ---- what was sold
 
-    async def _sales(self, agent: SellerAgent, now: int) -> None:
-        seller, chosen = agent.seller, self.settings.settlement
+    async def _sales(self, side: Side, now: int) -> None:
+        """What one side promised: an order won by a bid goes the same way as one sold."""
+        chosen = self.settings.settlement
         fresh = [
             sale
-            for sale in seller.sales.of(*SOLD)
+            for sale in side.sales.of(*SOLD)
             if sale.end > now - _LOOK_BACK and self._put.get(sale.order_id) != sale
         ]
-        told = {sale.order_id: _confirmed(seller.node.journal, sale) for sale in fresh}
+        told = {sale.order_id: _confirmed(side.node.journal, sale) for sale in fresh}
         fresh = [sale for sale in fresh if told[sale.order_id]]
         if not fresh:
             return
-        penalty = seller.sell.shortfall_penalty
+        penalty = {sale.order_id: side.penalty(sale) for sale in fresh}
 
         def write(store: SettlementStore) -> None:
             first, last = min(one.start for one in fresh), max(one.end for one in fresh)
@@ -129,7 +133,7 @@ class Books:
                         before.points[0] if before else chosen.site_point,
                         before.product if before else chosen.market_product,
                         confirmed_at=before.confirmed_at if before else told[sale.order_id],
-                        penalty=penalty,
+                        penalty=penalty[sale.order_id],
                         before={one.start: one.penalty for one in slots},
                     )
                 )

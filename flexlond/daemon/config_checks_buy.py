@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from flexlond.daemon.config_checks_market import ids
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.buy_settings import GOALS
 
@@ -38,6 +39,8 @@ def buy(settings: Settings) -> Iterator[Problem]:
         ("refresh_seconds", 1, _DAY, "seconds"),
         ("silent_seconds", 1, _DAY, "seconds"),
         ("confirm_seconds", 1, _DAY, "seconds"),
+        ("bid_gbp_per_kwh", 0, 10_000, "GBP/kWh"),
+        ("bids_first_seconds", 0, _DAY, "seconds"),
         ("timeout", 0.1, 300, "seconds"),
     ):
         yield from within(f"{key}.{field}", getattr(chosen, field), low, high, unit)
@@ -47,6 +50,7 @@ def buy(settings: Settings) -> Iterator[Problem]:
             yield problem_of(where, f'"{name}" is no goal', " or ".join(sorted(GOALS)))
         for field in ("price", "carbon_gbp_per_kg", "shortfall_gbp_per_kwh"):
             yield from within(f"{where}.{field}", getattr(weights, field), 0, 1000)
+    yield from ids(f"{key}.publish_to", chosen.publish_to)
     if chosen.needs_file:
         yield from absolute(f"{key}.needs_file", chosen.needs_file)
     for number, feed in enumerate(chosen.stress, 1):

@@ -16,17 +16,16 @@ from flexlond.model.market_settings import Agent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flexlond.model.market_settings import IdentitySettings, SellSettings
+    from flexlond.model.market_settings import BidSettings, IdentitySettings, SellSettings
     from flexlond.model.settings import Settings
 
-ROLES: dict[str, tuple[str, ...]] = {
-    "compute_flex": ("BPP",),
-    "asset_site": ("BPP",),
+ROLES = ("BPP", "BAP")
+"""A site sells as BPP and bids as BAP, a grid buys as BAP and publishes as BPP, a portfolio needs both."""
+_NEEDED: dict[str, tuple[str, ...]] = {
     "grid_orchestrator": ("BAP",),
     "flex_orchestrator": ("BPP", "BAP"),
 }
-"""In which roles each agent acts."""
-_NEEDED = frozenset({"asset_site", "grid_orchestrator", "flex_orchestrator"})
+"""Those without which it is not on the market; a site needs one of its two."""
 _MAX_ID = 256
 _DAY = 86_400
 
@@ -51,17 +50,28 @@ def agents(settings: Settings) -> Iterator[Problem]:
             "one asset or more",
             "assets",
         )
-    for agent in sorted(_NEEDED):
+    for agent in sorted({*_NEEDED, "asset_site"}):
         if not getattr(chosen, agent):
             continue
-        for role in ROLES[agent]:
-            if settings.market.of(agent, role) is None:
-                yield problem_of(
-                    f"agents.{agent}",
-                    f"it has no identity as {role}",
-                    f'a table [market.identity.NAME] with agent = "{agent}" and role = "{role}"',
-                    "market",
-                )
+        for role in _missing(settings, agent):
+            yield problem_of(
+                f"agents.{agent}",
+                f"it has no identity as {role}",
+                f'a table [market.identity.NAME] with agent = "{agent}" and role = "{role}"',
+                "market",
+            )
+
+
+def has_place(settings: Settings, agent: str) -> bool:
+    """Whether an agent has the identities that it needs."""
+    return not _missing(settings, agent)
+
+
+def _missing(settings: Settings, agent: str) -> list[str]:
+    if agent not in _NEEDED:  # a site: one is enough
+        placed = any(settings.market.of(agent, role) for role in ROLES)
+        return [] if placed else ["BPP"]
+    return [role for role in _NEEDED[agent] if settings.market.of(agent, role) is None]
 
 
 def market(settings: Settings) -> Iterator[Problem]:
@@ -70,12 +80,6 @@ def market(settings: Settings) -> Iterator[Problem]:
     for name, one in settings.market.identity.items():
         key = f"market.identity.{name}"
         yield from _identity(key, one)
-        if one.role not in ROLES[one.agent]:
-            yield problem_of(
-                f"{key}.role",
-                f"{one.agent} does not act as {one.role}",
-                f'"{" or ".join(ROLES[one.agent])}"',
-            )
         journal = one.journal or f"market-{name}.db"
         for what, field in (
             (("agent", one.agent, one.role), "agent"),
@@ -90,6 +94,7 @@ def market(settings: Settings) -> Iterator[Problem]:
                     f"another {' and '.join(what[0:1])}",
                 )
     yield from _sell(settings.market.sell)
+    yield from _bid(settings.market.bid)
 
 
 def port_of(one: IdentitySettings) -> int:
@@ -200,19 +205,37 @@ def _sell(sell: SellSettings) -> Iterator[Problem]:
             f"{sell.stale:g} s is shorter than refresh ({sell.refresh:g} s): nothing would be offered",
             "longer than refresh",
         )
-    for name in sell.publish_to:
-        if not _is_id(name) or sell.publish_to.count(name) > 1:
-            yield problem_of(
-                f"{key}.publish_to",
-                f'"{name[:40]}" is no id of a participant, or stands there twice',
-                "subscriber ids of the trust file, each once",
-            )
+    yield from ids(f"{key}.publish_to", sell.publish_to)
     if sell.track_url and not _is_page(sell.track_url):
         yield problem_of(
             f"{key}.track_url",
             f'"{sell.track_url[:60]}" is no web address',
             '"https://HOST/PATH/{order}"',
         )
+
+
+def _bid(bid: BidSettings) -> Iterator[Problem]:
+    key = "market.bid"
+    for field, low, high, unit in (
+        ("margin_gbp_per_kwh", 0, 1000, "GBP/kWh"),
+        ("lead_seconds", 0, _DAY, "seconds"),
+        ("refresh_seconds", 1, _DAY, "seconds"),
+        ("silent_seconds", 1, _DAY, "seconds"),
+        ("hold_seconds", 1, _DAY, "seconds"),
+    ):
+        yield from within(f"{key}.{field}", getattr(bid, field), low, high, unit)
+    yield from ids(f"{key}.grids", bid.grids)
+
+
+def ids(key: str, names: tuple[str, ...]) -> Iterator[Problem]:
+    """A list of participants."""
+    for name in names:
+        if not _is_id(name) or names.count(name) > 1:
+            yield problem_of(
+                key,
+                f'"{name[:40]}" is no id of a participant, or stands there twice',
+                "subscriber ids of the trust file, each once",
+            )
 
 
 def _is_id(text: str) -> bool:

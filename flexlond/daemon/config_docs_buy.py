@@ -73,6 +73,23 @@ BUY_DOCS: dict[str, KeyDoc] = {
     _B + "needs_file": KeyDoc(
         "", "A TOML file with needs; looked at when it changes.", '"/etc/flexlon/needs.toml"'
     ),
+    _B + "bid_gbp_per_kwh": KeyDoc(
+        "GBP/kWh",
+        "What published needs pay to sites that bid (an identity of grid_orchestrator as BPP); 0: "
+        "value_gbp_per_kwh.",
+        "0.3",
+    ),
+    _B + "bids_first_seconds": KeyDoc(
+        "s",
+        "How long a need is open to bids alone before it is bought of sellers too.",
+        "600.0",
+    ),
+    _B + "publish_to": KeyDoc(
+        "",
+        "Sites or catalogue services of the trust file (role BAP) that get open needs unasked; empty: only "
+        "those who ask are shown them.",
+        '["hpc-bids.example.org"]',
+    ),
     _B + "timeout": KeyDoc("s", "How long a source of warnings may take to answer.", "20.0"),
     _W + "price": KeyDoc("", "What a GBP of price counts.", "1.0"),
     _W + "carbon_gbp_per_kg": KeyDoc("GBP/kg", "What an avoided kg of CO2 counts.", "0.1"),

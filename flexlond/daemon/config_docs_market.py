@@ -9,6 +9,7 @@ from flexlond.daemon.config_key_doc import KeyDoc
 
 _I = "market.identity.NAME."
 _S = "market.sell."
+_N = "market.bid."
 
 MARKET_SECTIONS = {
     "market.identity.NAME": (
@@ -18,22 +19,29 @@ MARKET_SECTIONS = {
     "market.sell": (
         "On which terms compute_flex or asset_site sells ([how to](../how-to/sell-flexibility.md))."
     ),
+    "market.bid": (
+        "How compute_flex or asset_site bids into needs that grids publish, with an identity as BAP "
+        "([how to](../how-to/sell-flexibility.md#bid-into-needs-that-are-published)). `approve`, `least_kw`, "
+        "prices and limits are those of market.sell."
+    ),
 }
 
 MARKET_DOCS: dict[str, KeyDoc] = {
     "agents.compute_flex": KeyDoc(
         "",
-        "The loop over Slurm's queue; with a BPP identity it also sells what the queue can give. Off: the "
-        "process needs no Slurm.",
+        "The loop over Slurm's queue; with a BPP identity it also sells what the queue can give, with a "
+        "BAP identity it bids it into published needs. Off: the process needs no Slurm.",
         "true",
     ),
     "agents.asset_site": KeyDoc(
         "",
-        "Sells what [[assets]] can give, at a site without Slurm (compute_flex = false).",
+        "Sells what [[assets]] can give, or bids it, at a site without Slurm (compute_flex = false).",
         "true",
     ),
     "agents.grid_orchestrator": KeyDoc(
-        "", "Buys flexibility for a grid; needs a BAP identity.", "true"
+        "",
+        "Buys flexibility for a grid; needs a BAP identity, and publishes its needs with a BPP one.",
+        "true",
     ),
     "agents.flex_orchestrator": KeyDoc(
         "",
@@ -184,5 +192,40 @@ MARKET_DOCS: dict[str, KeyDoc] = {
         "By what share the kW or the price of a slot must change to be published before that; at most once in "
         "`refresh` seconds.",
         "0.1",
+    ),
+    _N + "grids": KeyDoc(
+        "",
+        "Grids (BPPs of the trust file) into whose needs it bids; empty: all of them.",
+        '["grid.example.org"]',
+    ),
+    _N + "margin_gbp_per_kwh": KeyDoc(
+        "GBP/kWh",
+        "By how much an incentive must be above the price and the penalty times the chance of a shortfall.",
+        "0.05",
+    ),
+    _N + "lead_seconds": KeyDoc(
+        "s", "What an order takes from the bid to the window; later slots only are bid.", "60.0"
+    ),
+    _N + "refresh_seconds": KeyDoc(
+        "s",
+        "How often a grid is asked for its needs; one that is silent less and less often.",
+        "300.0",
+    ),
+    _N + "silent_seconds": KeyDoc(
+        "s", "A grid that is silent so long before a confirm is given up.", "60.0"
+    ),
+    _N + "hold_seconds": KeyDoc(
+        "s",
+        "How long the kW of a bid are reserved while the grid owes an answer; then they may go elsewhere, and "
+        "an answer that comes later is cancelled where they have gone.",
+        "300.0",
+    ),
+    _N + "take_published": KeyDoc(
+        "", "Whether needs that grids publish unasked are taken.", "true"
+    ),
+    _N + "meter": KeyDoc(
+        "",
+        "The id of the site's meter with the grid; empty: our subscriber id.",
+        '"mpan:1012345678901"',
     ),
 }

@@ -18,7 +18,7 @@ import structlog
 
 from flexlond.beckn.wire.actions import Role
 from flexlond.daemon.books import TURN_SECONDS
-from flexlond.daemon.config_checks_market import ROLES
+from flexlond.daemon.config_checks_market import ROLES, has_place
 from flexlond.daemon.market_place import MarketError, Stall
 from flexlond.model.market_settings import Agent
 
@@ -127,7 +127,7 @@ class Market:
             for agent in get_args(Agent)
             if getattr(settings.agents, agent)
             and agent in self.makers
-            and all(settings.market.of(agent, role) for role in ROLES[agent])
+            and has_place(settings, agent)
         ]
 
     def _take(
@@ -219,7 +219,7 @@ async def _prune(stalls: list[Stall]) -> None:
 
 def _of(settings: Settings, agent: str) -> dict[str, IdentitySettings]:
     """The identities in which an agent acts, by name."""
-    found = (settings.market.of(agent, role) for role in ROLES[agent])
+    found = (settings.market.of(agent, role) for role in ROLES)
     return dict(one for one in found if one is not None)
 
 

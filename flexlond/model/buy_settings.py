@@ -64,8 +64,18 @@ class BuySettings(_Base, frozen=True):
     silent_seconds: float = 60.0
     confirm_seconds: float = 300.0
     needs_file: str = ""
+    bid_gbp_per_kwh: float = (
+        0.0  # what is paid for bids into published needs; 0: the value of a kWh
+    )
+    bids_first_seconds: float = 0.0  # a need waits so long for bids before it is bought of sellers
+    publish_to: tuple[str, ...] = ()  # sites or catalogue services that get the needs unasked
     stress: tuple[StressFeed, ...] = ()
     timeout: float = 20.0
+
+    @property
+    def incentive(self) -> float:
+        """GBP per kWh that published needs pay."""
+        return self.bid_gbp_per_kwh or self.value_gbp_per_kwh
 
     def weights_of(self, goal: str) -> GoalWeights:
         """The weights of a goal: the configured ones, else ours."""

@@ -94,11 +94,25 @@ class SellSettings(_Base, frozen=True):
     publish_change: float = 0.1  # a share of kW or price; less is no change
 
 
+class BidSettings(_Base, frozen=True):
+    """[market.bid]: how this site bids into needs that grids publish."""
+
+    grids: tuple[str, ...] = ()  # BPPs of the trust file; empty: all of them
+    margin_gbp_per_kwh: float = 0.0  # that the incentive pays above our price and the risk
+    lead_seconds: float = 60.0  # what an order takes, from the bid to the window
+    refresh_seconds: float = 300.0  # needs that are older are asked for again
+    silent_seconds: float = 60.0  # a grid that is asked has so long to say a word
+    hold_seconds: float = 300.0  # kW are kept so long for a bid without an answer
+    take_published: bool = False  # needs that grids publish unasked
+    meter: str = ""  # its id, as the grid knows it; empty: our subscriber id
+
+
 class MarketSettings(_Base, frozen=True):
     """[market]: the Beckn side."""
 
     identity: dict[str, IdentitySettings] = {}
     sell: SellSettings = SellSettings()
+    bid: BidSettings = BidSettings()
     buy: BuySettings = BuySettings()
 
     def of(self, agent: str, role: str) -> tuple[str, IdentitySettings] | None:

@@ -24,6 +24,7 @@ from flexlond.agents.grid.choosing import Choice, Question, choose, left_of, usa
 from flexlond.agents.grid.needs import NeedError, Wanted, of_file, of_operator
 from flexlond.agents.grid.orchestrator import Orchestrator
 from flexlond.agents.grid.records import Lot, Need, Records
+from flexlond.agents.grid.tender import Tender
 from flexlond.agents.grid.views import DiscoverView, NeedView, discover_view, need_view
 from flexlond.beckn.contract.machine import LocalViolation
 from flexlond.beckn.wire.actions import Role
@@ -70,20 +71,22 @@ class GridAgent:
         self._buyer = Buyer(
             settings.market.buy.silent_seconds, takes_published=settings.market.buy.take_published
         )
+        self.tender = Tender(settings.market.buy)
         self._stress = StressHub(settings.market.buy, make_stress_source)
         self._place: Place | None = None
         self._work: Orchestrator | None = None
+        self._wakes: list[Callable[[], None]] = []
         self._file_seen: tuple[int, int] = (0, 0)
         self.file_error = ""
 
     # ---- the port of the market
 
-    def business(self, role: Role) -> Business:  # noqa: ARG002 - it has one
-        """What answers in its name."""
-        return self._buyer
+    def business(self, role: Role) -> Business:
+        """The buyer's as BAP; as BPP it publishes its needs."""
+        return self._buyer if role is Role.BAP else self.tender
 
     def join(self, places: Mapping[Role, Place]) -> None:
-        """Its place is ready."""
+        """Its place is ready, or both."""
         place = places[Role.BAP]
         self._buyer.open(place.node, Records(place.node.journal.database))
         self._place = place
@@ -94,6 +97,12 @@ class GridAgent:
             self._settings.grid.slot_seconds,
             carbon=self.carbon,
         )
+        if Role.BPP in places:
+            self.tender.join(places[Role.BPP], self._buyer.records)
+            self.but |= {places[Role.BPP].node.us.id}
+            self._work.won = self.tender.won
+            self._wakes.append(places[Role.BPP].wake)
+        self._wakes.append(place.wake)
         self._know()
 
     async def run(self) -> None:
@@ -115,6 +124,7 @@ class GridAgent:
             self._stress = StressHub(settings.market.buy, make_stress_source)
         self._settings = settings
         self._buyer.silent = settings.market.buy.silent_seconds
+        self.tender.settings = settings.market.buy
         self._buyer.takes_published = settings.market.buy.take_published
         self._buyer.reach.patience = settings.market.buy.silent_seconds
         if self._work is not None:
@@ -130,9 +140,12 @@ class GridAgent:
             self._know()
             known = self._watches and not self._stress.unknown()
             await self.work.turn(now, self._stress.notices(int(now)), known=known)
+            if self.tender.is_open:
+                self.tender.turn(now)
         except Exception:  # noqa: BLE001 - a full disk, say; nothing was promised, so the next turn tries again
             _log.error("buying turn failed", exc_info=True)
-        self.place.wake()
+        for wake in self._wakes:
+            wake()
 
     def _know(self) -> None:
         """The sellers are those of the trust file, as it is now."""
@@ -236,12 +249,10 @@ class GridAgent:
 
     def needs(self) -> list[NeedView]:
         """All needs with what became of them, the earliest first."""
-        records, contracts = self._buyer.records, self.place.node.journal.contracts
         found = []
-        for need in records.needs():
-            lots = records.lots(need.wanted.key)
-            standing = {lot.transaction_id: contracts.get(lot.transaction_id) for lot in lots}
-            ids = {txn: one.contract_id for txn, one in standing.items() if one is not None}
+        for need in self._buyer.records.needs():
+            lots = self.work.lots(need.wanted.key)
+            ids = {lot.transaction_id: self._order_id(lot) for lot in lots}
             found.append(need_view(need, lots, ids))
         return found
 
@@ -250,8 +261,12 @@ class GridAgent:
         lot = self._lot(order_id)
         if lot is None:
             return f"there is no order {order_id}: flexlonctl market needs has those there are"
-        why = self.work.cancel(lot.transaction_id, self._clock())
-        self.place.wake()
+        if self._buyer.records.lot(lot.transaction_id) is None:
+            why = self.tender.call_off(lot.transaction_id, self._clock())
+        else:
+            why = self.work.cancel(lot.transaction_id, self._clock())
+        for wake in self._wakes:
+            wake()
         return why
 
     async def ask_seller(self, order_id: str, question: str) -> str:
@@ -261,6 +276,8 @@ class GridAgent:
             raise NeedError(
                 f"there is no order {order_id}: flexlonctl market needs has those there are"
             )
+        if self._buyer.records.lot(lot.transaction_id) is None:
+            raise NeedError("it was won by a bid: in that direction the site asks, and we answer")
         peer, now = self._buyer.sellers.get(lot.seller), self._clock()
         standing = self.place.node.journal.contracts.get(lot.transaction_id)
         if peer is None or standing is None:
@@ -294,12 +311,19 @@ class GridAgent:
         )
 
     def _lot(self, order_id: str) -> Lot | None:
-        contracts = self.place.node.journal.contracts
-        for lot in reversed(self._buyer.records.lots()):
-            standing = contracts.get(lot.transaction_id)
-            if standing is not None and order_id and standing.contract_id == order_id:
+        """Bought or won."""
+        lots = self._buyer.records.lots()
+        if self.tender.is_open:
+            lots += self.tender.records.lots()
+        for lot in reversed(lots):
+            if order_id and self._order_id(lot) == order_id:
                 return lot
         return None
+
+    def _order_id(self, lot: Lot) -> str:
+        nodes = [self.place.node, *([self.tender.node] if self.tender.is_open else [])]
+        found = (node.journal.contracts.get(lot.transaction_id) for node in nodes)
+        return next((one.contract_id for one in found if one is not None), "")
 
     # ---- parts
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flexlond.agents.grid import papers
-from flexlond.agents.grid.listings import Listing, read_catalogues
+from flexlond.agents.grid.listings import Listing, read_catalogue, read_catalogues
 from flexlond.agents.grid.published import Shelf
 from flexlond.agents.grid.reach import Reach
-from flexlond.agents.grid.records import UNREACHABLE, UNTOLD, Lot, LotState, Records
+from flexlond.agents.grid.records import Lot, LotState, Records
+from flexlond.agents.grid.told import with_told
 from flexlond.beckn.contract.machine import LocalViolation
 from flexlond.beckn.contract.table import State
 from flexlond.beckn.node.desk import Answer
@@ -45,7 +46,7 @@ class Buyer:
     heard_from: dict[str, float] = field(default_factory=dict)  # the last catalogue of each seller
     skipped: list[str] = field(default_factory=list)
     takes_published: bool = False  # catalogues that nobody asked for
-    shelf: Shelf = field(default_factory=Shelf)
+    shelf: Shelf[Listing] = field(default_factory=lambda: Shelf(read_catalogue))
     asked: dict[str, Callable[[str], None]] = field(
         default_factory=dict
     )  # who waits for the answer to a question, by its message id
@@ -177,28 +178,15 @@ class Buyer:
         return quoted
 
     def _status(self, lot: Lot, message: Message, standing: Standing, now: float) -> None:
-        lot = self._told(lot, message)
+        lot = with_told(lot, message)
         if message.error is not None:
             lot = replace(lot, why=_words(message))
         elif standing.state is State.ACTIVE and lot.state in {LotState.ASKED, LotState.DOUBTFUL}:
             lot = replace(lot, state=LotState.ORDERED, why="")
         self.records.save(replace(lot, at=now))
 
-    def _told(self, lot: Lot, message: Message) -> Lot:
-        try:
-            told, foreseen = papers.performance(message)
-        except Refusal as refusal:
-            return replace(lot, why=f"its performance cannot be read: {refusal}")
-        ours = {at: one for at, one in told.items() if at in lot.kw}
-        expected = {at: kw for at, kw in foreseen.items() if at in lot.kw}
-        if lot.why == UNTOLD and not set(ours) - set(lot.told):
-            expected = {}  # it says what it will give, and still not what it gave
-        elif lot.why in {UNTOLD, UNREACHABLE}:
-            lot = replace(lot, foreseen={}, why="")
-        return replace(lot, told={**lot.told, **ours}, foreseen={**lot.foreseen, **expected})
-
     def _ended(self, lot: Lot, message: Message, standing: Standing, now: float) -> None:
-        lot = self._told(lot, message)
+        lot = with_told(lot, message)
         if standing.state is State.COMPLETE:
             if lot.state is not LotState.DONE:
                 lot = self.records.move(lot, LotState.DONE, now)

@@ -106,13 +106,13 @@ def _listings(
         starts = [round(start) for start, _ in spans]
         kw = series.column(table, series.CAPACITY_OFFERED, path)
         price = series.column(table, series.OFFER_PRICE, path)
-        until = _end(offer, catalog)
+        until = end_of(offer, catalog)
         made.append(
             Listing(
                 seller=seller,
                 resource=resource_id,
                 offer=offer.id,
-                name=_name(catalog, offer),
+                name=name_of(catalog, offer),
                 slot_seconds=lengths.pop(),
                 kw=dict(zip(starts, kw, strict=True)),
                 price=dict(zip(starts, price, strict=True)),
@@ -141,14 +141,16 @@ def _terms(offer: Offer) -> tuple[float, float, float, float, float]:
     return notice, shortest, longest, rebound, certainty
 
 
-def _end(offer: Offer, catalog: Catalog) -> float:
+def end_of(offer: Offer, catalog: Catalog) -> float:
+    """The last moment to take an offer up."""
     for period in (offer.validity, catalog.validity):
         if not isinstance(period, UnsetType) and not isinstance(period.end_date, UnsetType):
             return period.end_date.timestamp()
     return float(FOREVER)
 
 
-def _name(catalog: Catalog, offer: Offer) -> str:
+def name_of(catalog: Catalog, offer: Offer) -> str:
+    """What it is called, for people."""
     for described in (offer.descriptor, catalog.provider.descriptor):
         if not isinstance(described, UnsetType) and isinstance(described.name, str):
             return described.name[:80]

@@ -30,6 +30,7 @@ from flexlond.agents.grid.records import (
     Need,
     NeedState,
 )
+from flexlond.agents.grid.told import not_counted, untold
 from flexlond.beckn.contract.machine import LocalViolation
 from flexlond.beckn.contract.table import State
 from flexlond.model.buy_settings import StressKind
@@ -63,6 +64,7 @@ class Orchestrator:
     slot_seconds: int
     carbon: Callable[[int, int, int], NDArray[np.float64]]
     choose: Callable[..., Choice] = choose
+    won: Callable[[str], list[Lot]] | None = None  # by bids for a need, where needs are published
     _asked: dict[str, tuple[float, int]] = field(default_factory=dict)  # last discover, silences
     _nothing: dict[str, tuple[Any, ...]] = field(
         default_factory=dict
@@ -82,6 +84,17 @@ class Orchestrator:
         for need in self.buyer.records.needs(NeedState.OPEN):
             await self._buy(need, now)
 
+    def lots(self, key: str) -> list[Lot]:
+        """All that covers a need: bought of sellers, or won by bids."""
+        return [*self.buyer.records.lots(key), *(self.won(key) if self.won else ())]
+
+    def _bids_until(self, need: Need) -> float:
+        """Until then a need is open to bids alone: half of the time that it leaves at most."""
+        if self.won is None:
+            return 0.0
+        half = max(0.0, need.wanted.start - need.created) / 2.0
+        return need.created + min(self.settings.bids_first_seconds, half)
+
     def take(self, notices: Sequence[Notice], now: float) -> None:
         """New notices become needs."""
         records = self.buyer.records
@@ -96,7 +109,7 @@ class Orchestrator:
             wanted = need.wanted
             if wanted.source not in SOURCES or wanted.key in keys or now >= wanted.end:
                 continue
-            bought = bought_kw(records.lots(wanted.key))
+            bought = bought_kw(self.lots(wanted.key))
             kw = tuple(
                 min(one, bought.get(at, 0.0))
                 for at, one in zip(wanted.starts(), wanted.kw, strict=True)
@@ -121,7 +134,7 @@ class Orchestrator:
             with self.node.journal.transaction():
                 self._look_after(lot, now)
         for need in self.buyer.records.needs(NeedState.OPEN):
-            lots = self.buyer.records.lots(need.wanted.key)
+            lots = self.lots(need.wanted.key)
             with self.node.journal.transaction():
                 self._surplus(need, lots, now)
                 if now >= need.wanted.end and not any(lot.state in LIVE for lot in lots):
@@ -157,15 +170,14 @@ class Orchestrator:
         So is one that answers and has told nothing of a slot that is over for another one.
         """
         reach = self.buyer.reach
-        told_late = lot.slot_seconds + max(lot.slot_seconds, self.settings.silent_seconds)
         open_ = [at for at in lot.kw if at not in lot.told]
         why = ""
         if reach.silent(lot.seller, now):
             why = UNREACHABLE
-        elif any(now > at + told_late for at in open_):
+        elif untold(lot, now, self.settings.silent_seconds):
             why = UNTOLD
         if why and any(lot.covers(at) for at in open_):
-            lot = replace(lot, foreseen={**lot.foreseen, **dict.fromkeys(open_, 0.0)}, why=why)
+            lot = not_counted(lot, why)
             self.buyer.records.save(lot)
             _log.warning("an order is not counted with", seller=lot.seller, why=why)
         begun = now >= min(lot.kw) - lot.slot_seconds
@@ -185,6 +197,8 @@ class Orchestrator:
         wanted = dict(zip(need.wanted.starts(), need.wanted.kw, strict=True))
         bought = bought_kw(lots)
         for lot in sorted(lots, key=lambda one: -one.created):
+            if self.buyer.records.lot(lot.transaction_id) is None:
+                continue  # it was won by a bid
             last = self._called_off.get(lot.transaction_id, -math.inf)
             if now - last < self.settings.silent_seconds:
                 return  # what it comes to is not known yet, or it was refused
@@ -228,8 +242,10 @@ class Orchestrator:
 
     async def _buy(self, need: Need, now: float) -> None:
         wanted, records = need.wanted, self.buyer.records
-        lots = records.lots(wanted.key)
+        lots = self.lots(wanted.key)
         open_ = open_kw(wanted, bought_kw(lots))
+        if now < self._bids_until(need):
+            return
         soonest = now + self.settings.lead_seconds
         if not any(
             kw >= self.settings.lot_kw and at >= soonest
@@ -258,7 +274,7 @@ class Orchestrator:
         """Ask for what was chosen, if the need is still as open as it was; False for nothing to ask for."""
         starts, records = wanted.starts(), self.buyer.records
         with self.node.journal.transaction():
-            if open_kw(wanted, bought_kw(records.lots(wanted.key))) != open_:
+            if open_kw(wanted, bought_kw(self.lots(wanted.key))) != open_:
                 return True
             asked = 0
             for row, listing in enumerate(choice.listings):

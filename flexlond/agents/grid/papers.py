@@ -186,11 +186,13 @@ def terms(message: Message) -> tuple[dict[int, float], dict[int, float]]:
     try:
         price = series.column(table, series.OFFER_PRICE, path)
     except Refusal:
-        price = _asked_price(commitment.resources[0].resource_attributes, starts, path)
+        asked = commitment.resources[0].resource_attributes if commitment.resources else None
+        price = asked_price(asked, starts, path)
     return dict(zip(starts, kw, strict=True)), dict(zip(starts, price, strict=True))
 
 
-def _asked_price(attributes: Any, starts: list[int], path: str) -> list[float]:
+def asked_price(attributes: Any, starts: list[int], path: str) -> list[float]:
+    """The PRICE of a DemandFlexNeed in some of its slots. Raises Refusal where it has none."""
     table = packs.read(attributes, path) if isinstance(attributes, dict) else None
     if table is None:
         raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, "no price; expected it by slot", path)

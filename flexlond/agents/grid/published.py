@@ -1,4 +1,4 @@
-"""Catalogues that sellers publish unasked, taken into what a buyer knows.
+"""Catalogues that are published unasked, taken into what their reader knows.
 
 Law: a catalogue is its publisher's own, or it is refused; it takes the place of the one with its id (FULL), or
 of those of its offers that it names (MERGE), as its directive says. One that was written before the one that
@@ -10,44 +10,67 @@ sellers are asked. Epoch seconds. Source: CatalogPublishAction of Beckn 2.0.0 LT
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec import UnsetType
 
-from flexlond.agents.grid.listings import Listing, read_catalogue
 from flexlond.beckn.wire.acks import error_of
 from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flexlond.beckn.wire.core import Catalog
     from flexlond.beckn.wire.messages import Message
 
 MOST = 16
 
-Listings = dict[tuple[str, str], Listing]
+
+class Shown(Protocol):
+    """What a catalogue shows: an offer, or a need."""
+
+    @property
+    def seller(self) -> str:
+        """Whose catalogue it is."""
+        ...
+
+    @property
+    def catalog(self) -> str:
+        """The id of the catalogue."""
+        ...
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What names it."""
+        ...
+
+
+T = TypeVar("T", bound=Shown)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Generic[T]):
     """The listings after it, the answer, and whether anything of it was taken."""
 
-    listings: Listings
+    listings: dict[tuple[str, str], T]
     results: list[dict[str, Any]]
     heard: bool
 
 
 @dataclass(slots=True)
-class Shelf:
-    """When each catalogue was written, by seller and id; and the last answer to a discover, by seller."""
+class Shelf(Generic[T]):
+    """When each catalogue was written, by seller and id; and the last answer to a discover, by seller.
 
+    `read` finds what a catalogue shows.
+    """
+
+    read: Callable[[Catalog, str, float], tuple[list[T], list[str]]]
     written: dict[tuple[str, str], float] = field(default_factory=dict)
     answered: dict[str, float] = field(default_factory=dict)
 
     def take(
-        self, message: Message, seller: str, known: Mapping[tuple[str, str], Listing], now: float
-    ) -> Taken:
+        self, message: Message, seller: str, known: Mapping[tuple[str, str], T], now: float
+    ) -> Taken[T]:
         """Take what can be taken of a catalog/publish."""
         listings, results, heard = dict(known), [], False
         merged = _merged(message)
@@ -57,7 +80,7 @@ class Shelf:
             except Refusal as refusal:
                 results.append(_result(catalog.id, "REJECTED", [refusal]))
                 continue
-            found, skipped = read_catalogue(catalog, seller, now)
+            found, skipped = self.read(catalog, seller, now)
             if catalog.id not in merged or catalog.is_active is False:
                 listings = {
                     key: one

@@ -1,16 +1,15 @@
-"""What a seller does by itself: put sold orders into force, follow them, tell the buyer, end them.
+"""What a site does by itself: put what it sold or won into force, follow it, tell the other party, end it.
 
-Law: level-triggered. Each turn compares the sales with what is in force and does the next thing; each thing is
-done in an order that a kill at any point leaves for the next turn: first what is promised to the works
-(idempotent by key), then the row and the answer in one transaction. A shortfall is told when it is foreseen,
-not when it is over. What was delivered is told once a slot, and only where a meter read all of it (I6); where
-a part of it may yet be proved it is told as it is, told again when it is, and the order is not over till then.
-Epoch seconds.
+Law: level-triggered, and the same for both sides of the market (`side.Side`). Each turn compares the orders
+with what is in force and does the next thing; each thing is done in an order that a kill at any point leaves
+for the next turn: first what is promised to the works (idempotent by key), then the row and what is said of it
+in one transaction. A shortfall is told when it is foreseen, not when it is over. What was delivered is told
+once a slot, and only where a meter read all of it (I6); where a part of it may yet be proved it is told as it
+is, told again when it is, and the order is not over till then. Epoch seconds.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,13 +18,13 @@ import structlog
 
 from flexlond.agents.market.sales import Row, Sale, SaleState
 from flexlond.agents.market.works import Kept, NotYet
-from flexlond.beckn.contract.table import LIVE, State
+from flexlond.beckn.contract.table import State
 from flexlond.beckn.wire.codes import Code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flexlond.agents.market.seller import Seller
+    from flexlond.agents.market.side import Side
     from flexlond.agents.market.works import Slot, Unkept
     from flexlond.beckn.journal.contracts import Standing
 
@@ -37,32 +36,33 @@ _log = structlog.get_logger()
 
 
 class Keeper:
-    """Carries out what a seller sold."""
+    """Carries out what one side promised."""
 
-    def __init__(self, seller: Seller) -> None:
-        self._seller = seller
-        self._told: dict[str, float] = {}  # when a forecast was pushed last, by transaction
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._told: dict[str, float] = {}  # when a forecast was told last, by transaction
 
     async def turn(self, now: float) -> bool:
         """Everything that is next; whether something was written for the node."""
-        seller = self._seller
+        sales = self._side.sales
         done = False
-        for sale in seller.sales.of(SaleState.PENDING):
+        for sale in sales.of(SaleState.PENDING):
             done |= self._expire(sale, now)
-        for sale in seller.sales.of(SaleState.SOLD):
+        for sale in sales.of(SaleState.SOLD):
             done |= await self._carry(sale, now)
-        for sale in seller.sales.of(SaleState.RELEASING):
+        for sale in sales.of(SaleState.RELEASING):
             await self._release(sale, now)
-        for sale in seller.sales.of(SaleState.KEPT):
+        for sale in sales.of(SaleState.KEPT):
             done |= self._follow(sale, now)
         return done
 
     async def restore(self, now: float) -> None:
         """After a start: what was in force is so again, where the works forgot it."""
-        for sale in self._seller.sales.of(SaleState.KEPT):
-            if now < sale.end and math.isinf(self._seller.works.keeps_since(sale.key)):
+        works = self._side.works
+        for sale in self._side.sales.of(SaleState.KEPT):
+            if now < sale.end and math.isinf(works.keeps_since(sale.key)):
                 try:
-                    await self._seller.works.restore(sale.promise, now)
+                    await works.restore(sale.promise, now)
                 except NotYet as reason:
                     _log.warning(
                         "an order is not kept yet", order=sale.order_id, reason=str(reason)
@@ -73,19 +73,12 @@ class Keeper:
     def _expire(self, sale: Sale, now: float) -> bool:
         if now < sale.until:
             return False
-        self.refuse(sale, Code.POL_ENGAGEMENT_REFUSED, "nobody accepted the order in time")
+        self._side.refuse(sale, Code.POL_ENGAGEMENT_REFUSED, "nobody accepted the order in time")
         return True
-
-    def refuse(self, sale: Sale, code: Code, why: str) -> None:
-        """Answer the confirm with no."""
-        with self._seller.node.journal.transaction():
-            self._seller.sales.move(sale, SaleState.REFUSED, why=f"{code.value}: {why}")
-            self._seller.node.journal.inbox.take_up(sale.transaction_id)
-        _log.info("order refused", order=sale.order_id, why=why)
 
     async def _carry(self, sale: Sale, now: float) -> bool:
         """SOLD to KEPT, or back."""
-        works = self._seller.works
+        works = self._side.works
         if now >= sale.start and math.isinf(works.keeps_since(sale.key)):
             self._unkept(sale, "its first slot has begun before it could be put into force")
             return True
@@ -98,26 +91,31 @@ class Keeper:
                 return False
             self._unkept(sale, "it could not be put into force in time")
             return True
+        fresh = self._side.sales.get(sale.transaction_id)
+        if fresh is None or fresh.state is not SaleState.SOLD:
+            return True  # it was cancelled meanwhile: what was made is released
         if isinstance(made, Kept):
-            with self._seller.node.journal.transaction():
+            journal = self._side.node.journal
+            with journal.transaction():
                 if sale.before:
-                    self._seller.node.journal.book.restore(sale.transaction_id, sale.watts)
-                self._seller.sales.move(sale, SaleState.KEPT, name=made.name, before={}, why="")
-                self._seller.node.journal.inbox.take_up(sale.transaction_id)
+                    journal.book.restore(sale.transaction_id, sale.watts)
+                self._side.took(
+                    self._side.sales.move(fresh, SaleState.KEPT, name=made.name, before={}, why="")
+                )
             _log.info("order in force", order=sale.order_id, by=made.name)
         else:
-            self._unkept(sale, _without_names(made))
+            self._unkept(fresh, _without_names(made))
         return True
 
     def _unkept(self, sale: Sale, why: str) -> None:
         """A confirm is refused; an update too, and what was before it stays."""
         if not sale.before:
-            self.refuse(sale, Code.BIZ_FULFILLMENT_UNAVAILABLE, why)
+            self._side.refuse(sale, Code.BIZ_FULFILLMENT_UNAVAILABLE, why)
             return
-        journal = self._seller.node.journal
+        journal = self._side.node.journal
         with journal.transaction():
             journal.book.restore(sale.transaction_id, sale.before)
-            self._seller.sales.move(
+            back = self._side.sales.move(
                 sale,
                 SaleState.KEPT,
                 watts=sale.before,
@@ -125,32 +123,32 @@ class Keeper:
                 revision=sale.revision - 1,
                 why=why,
             )
-            journal.inbox.take_up(sale.transaction_id)
+            self._side.took(back)
 
     async def _release(self, sale: Sale, now: float) -> None:
         try:
-            await self._seller.works.release(sale.key, now)
+            await self._side.works.release(sale.key, now)
         except NotYet as reason:
             _log.warning("an order is not released yet", order=sale.order_id, reason=str(reason))
             return
-        self._seller.sales.move(sale, SaleState.RELEASED)
+        self._side.sales.move(sale, SaleState.RELEASED)
         _log.info("order released", order=sale.order_id, why=sale.why)
 
     # ---- in force
 
     def _follow(self, sale: Sale, now: float) -> bool:
-        seller = self._seller
-        standing = seller.node.journal.contracts.get(sale.transaction_id)
-        if standing is None or standing.state not in LIVE:
+        side = self._side
+        standing = side.node.journal.contracts.get(sale.transaction_id)
+        if standing is None or standing.state not in side.followed:
             if standing is not None and standing.state is State.CANCELLED:
-                self._seller.sales.move(sale, SaleState.RELEASING)
+                side.sales.move(sale, SaleState.RELEASING)
             return False  # or its confirm is about to be answered
-        if now < sale.end and math.isinf(seller.works.keeps_since(sale.key)):
+        if now < sale.end and math.isinf(side.works.keeps_since(sale.key)):
             return self._lost(sale, standing, now)
-        slots = seller.works.progress(sale.promise, now)
+        slots = side.works.progress(sale.promise, now)
         rows = {**sale.rows, **_over(sale, slots, now)}
         short = _short(sale, slots, now)
-        late = now >= sale.end + PATIENCE + seller.works.meter_seconds
+        late = now >= sale.end + PATIENCE + side.works.meter_seconds
         known = all(at in rows and rows[at].final for at in sale.watts)
         over = now >= sale.end and (late or known)
         news = rows != sale.rows
@@ -161,27 +159,20 @@ class Keeper:
         said = replace(sale, rows=rows, said=short)
         if over:
             said = replace(said, state=SaleState.OVER)
-        why = seller.works.why_short(sale.key, now) if short else ""
-        contract = seller.contract(said, json.loads(standing.body), now, why=why, over=over)
-        contract["status"] = {"code": "COMPLETE" if over else "ACTIVE"}
-        with seller.node.journal.transaction():
-            seller.sales.save(said)
-            seller.node.push("on_status", sale.transaction_id, {"contract": contract}, now)
+        why = side.works.why_short(sale.key, now) if short else ""
+        with side.node.journal.transaction():
+            side.sales.save(said)
+            side.tell(said, standing, now, why=why, over=over)
         self._told[sale.transaction_id] = now
         return True
 
     def _lost(self, sale: Sale, standing: Standing, now: float) -> bool:
-        """Somebody ended what kept it: say so, and cancel the order."""
+        """Somebody ended what kept it."""
         if standing.state is not State.ACTIVE:
             return False
         why = "what kept it was ended by the site"
-        contract = self._seller.contract(sale, json.loads(standing.body), now, why=why)
-        contract["status"] = {"code": "ACTIVE"}
-        with self._seller.node.journal.transaction():
-            self._seller.sales.save(replace(sale, why=why))
-            self._seller.node.push("on_status", sale.transaction_id, {"contract": contract}, now)
-            ended = {**contract, "descriptor": {"code": "SITE_UNAVAILABLE", "shortDesc": why}}
-            self._seller.node.push("on_cancel", sale.transaction_id, {"contract": ended}, now)
+        with self._side.node.journal.transaction():
+            self._side.failed(sale, standing, why, now)
         _log.warning("order cancelled by us", order=sale.order_id, why=why)
         return True
 

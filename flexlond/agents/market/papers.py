@@ -144,10 +144,15 @@ def _pack(offering: Offering, sell: SellSettings) -> dict[str, Any]:
 
 
 def table(
-    columns: Mapping[str, Mapping[int, float]], slot_seconds: int, *, report: bool = False
+    columns: Mapping[str, Mapping[int, float]],
+    slot_seconds: int,
+    *,
+    report: bool = False,
+    origin: int | None = None,
 ) -> dict[str, Any]:
-    """Columns by slot on the grid from the first slot to the last; a slot may lack a column."""
+    """Columns by slot on the grid from `origin` or the first slot to the last; a slot may lack a column."""
     starts = sorted({at for values in columns.values() for at in values})
+    first = starts[0] if origin is None else origin
     descriptors = [
         {
             "objectType": "REPORT_PAYLOAD_DESCRIPTOR",
@@ -166,11 +171,11 @@ def table(
         if values
     ]
     return {
-        "intervalPeriod": {"start": moment_of(starts[0]), "duration": duration_of(slot_seconds)},
+        "intervalPeriod": {"start": moment_of(first), "duration": duration_of(slot_seconds)},
         "payloadDescriptors": descriptors,
         "intervals": [
             {
-                "id": (at - starts[0]) // slot_seconds,
+                "id": (at - first) // slot_seconds,
                 "payloads": [
                     {"type": name, "values": [round(values[at], 6)]}
                     for name, values in columns.items()
@@ -300,9 +305,15 @@ def with_checkpoint(
 
 
 def performance(
-    meter: str, sale: Sale, slots: Sequence[Slot], *, code: str, why: str = ""
+    meter: str,
+    sale: Sale,
+    slots: Sequence[Slot],
+    *,
+    code: str,
+    why: str = "",
+    origin: int | None = None,
 ) -> list[dict[str, Any]]:
-    """How it goes, as one meter's series; empty where nothing is known yet."""
+    """How it goes, as one meter's series from `origin` on; empty where nothing is known yet."""
     columns: dict[str, dict[int, float]] = {
         series.BASELINE: {},
         series.USAGE: {},
@@ -333,7 +344,7 @@ def performance(
                         "meterId": meter,
                         "telemetry": {
                             "@type": "TimeSeries",
-                            **table(columns, sale.slot_seconds, report=True),
+                            **table(columns, sale.slot_seconds, report=True, origin=origin),
                         },
                     }
                 ],

@@ -6,6 +6,8 @@ whole by slot, prices GBP per kWh, epoch seconds. Source: our own.
 
 QUOTED (init) -> PENDING (confirm, a person decides) -> SOLD (to be put into force) -> KEPT -> OVER
                                    PENDING, SOLD -> REFUSED; KEPT -> RELEASING -> RELEASED
+A bid begins QUOTED with its select, is PENDING before its confirm and SOLD with the answer to it. What was won
+and cannot be kept is BREAKING until the other party has agreed to the cancel: then REFUSED, or OVER without.
 """
 
 from __future__ import annotations
@@ -43,13 +45,11 @@ class SaleState(StrEnum):
     PENDING = "pending"
     SOLD = "sold"
     KEPT = "kept"
+    BREAKING = "breaking"
     REFUSED = "refused"
     RELEASING = "releasing"
     RELEASED = "released"
     OVER = "over"
-
-
-OPEN = frozenset({SaleState.PENDING, SaleState.SOLD, SaleState.KEPT, SaleState.RELEASING})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,17 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from flexlond.agents.market import papers, quotes
-from flexlond.agents.market.offering import capacity
+from flexlond.agents.market.account import Account
 from flexlond.agents.market.sales import Sale, Sales, SaleState
 from flexlond.beckn.contract.table import LIVE, State
 from flexlond.beckn.node.desk import Answer, Later
 from flexlond.beckn.wire.codes import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from flexlond.agents.market.offering import Offering
     from flexlond.agents.market.publishing import Publisher
@@ -32,16 +34,27 @@ if TYPE_CHECKING:
     from flexlond.model.market_settings import SellSettings
 
 CARRY_SECONDS = 120.0  # a confirmed order is in force by then, or refused
-_DAY = 86_400
 _MAX_ID = 80
+_log = structlog.get_logger()
 _PRICE = 1e-6  # GBP per kWh that two figures of one price may differ by
 
 
 class Seller:
     """The business of a BPP that sells what `works` can keep."""
 
-    def __init__(self, works: Works, sell: SellSettings, notary: Notary | None = None) -> None:
+    kind = "sale"
+    followed: Sequence[State] = LIVE
+
+    def __init__(
+        self,
+        works: Works,
+        sell: SellSettings,
+        notary: Notary | None = None,
+        account: Account | None = None,
+    ) -> None:
+        """`account` is that of all who promise of these works; without one it is alone."""
         self.works, self.sell = works, sell
+        self.account = account or Account(works)
         self._notary = notary
         self.publisher: Publisher | None = None  # whoever gives it a place sets it
         self._node: Node | None = None
@@ -50,6 +63,7 @@ class Seller:
     def join(self, node: Node) -> None:
         """The node that it answers for."""
         self._node, self._sales = node, Sales(node.journal.database)
+        self.account.join(self)
 
     @property
     def node(self) -> Node:
@@ -100,22 +114,9 @@ class Seller:
 
     # ---- what there is
 
-    def kept_watts(self, offering: Offering) -> dict[int, int]:
-        """Watts by slot of the promises that the offering's plan was made under: they are not in its kW."""
-        found: dict[int, int] = {}
-        for sale in self.sales.of(SaleState.SOLD, SaleState.KEPT):
-            if self.works.keeps_since(sale.key) < offering.made_at:
-                for at, watts in sale.watts.items():
-                    found[at] = found.get(at, 0) + watts
-        return found
-
     def left(self, offering: Offering, now: float, but: str = "") -> dict[int, int]:
         """Watts by slot that nobody has."""
-        book = self.node.journal.book
-        return {
-            at: max(0, watts - book.promised(at, now, but=but))
-            for at, watts in capacity(offering, self.kept_watts(offering), now).items()
-        }
+        return self.account.left(offering, now, but)
 
     def _offering(self, now: float) -> Offering:
         found = self.works.offering(now)
@@ -165,7 +166,8 @@ class Seller:
         self._check_id(standing)
         self._check_day(wanted, standing)
         until = now + self.node.settings.quote_seconds
-        self._reserve(standing, wanted, offering, now, until)
+        book, txn = self.node.journal.book, standing.transaction_id
+        self.account.reserve(book, txn, wanted, offering, now=now, until=until)
         price = quotes.prices(offering, wanted)
         slots = [slot for slot in (offering.at(at) for at in wanted) if slot is not None]
         self.sales.save(
@@ -283,9 +285,8 @@ class Seller:
                 raise Refusal(Code.BIZ_QUANTITY_UNAVAILABLE, "not so many kW are left")
             return self._quote(message, wanted, price, offering.slot_seconds, "ACTIVE")
         both = {at: max(sale.watts.get(at, 0), wanted.get(at, 0)) for at in {*sale.watts, *wanted}}
-        self._reserve(
-            standing, both, offering, now, 0.0
-        )  # until it is known which of the two holds
+        book, txn = self.node.journal.book, sale.transaction_id  # until it is known which holds
+        self.account.reserve(book, txn, both, offering, now=now, until=0.0)
         self.sales.move(
             sale,
             SaleState.SOLD,
@@ -322,6 +323,43 @@ class Seller:
             self.sales.move(sale, SaleState.RELEASING, why="cancelled by the buyer")
         status = "ACTIVE" if message.envelope.try_ else "CLOSED"
         return Answer({"contract": papers.with_status(message.plain_contract, status)})
+
+    # ---- the port of the keeper
+
+    def penalty(self, sale: Sale) -> dict[int, float]:
+        """The site's own, for every slot."""
+        return dict.fromkeys(sale.watts, self.sell.shortfall_penalty)
+
+    def accept(self, sale: Sale, now: float) -> None:
+        """It is put into force, then the confirm is answered."""
+        with self.node.journal.transaction():
+            self.sales.move(sale, SaleState.SOLD, until=min(now + CARRY_SECONDS, sale.start))
+
+    def took(self, sale: Sale) -> None:
+        """The confirm or update that waits is answered."""
+        self.node.journal.inbox.take_up(sale.transaction_id)
+
+    def refuse(self, sale: Sale, code: Code, why: str) -> None:
+        """Answer the confirm with no."""
+        with self.node.journal.transaction():
+            self.sales.move(sale, SaleState.REFUSED, why=f"{code.value}: {why}")
+            self.node.journal.inbox.take_up(sale.transaction_id)
+        _log.info("order refused", order=sale.order_id, why=why)
+
+    def tell(self, sale: Sale, standing: Standing, now: float, *, why: str, over: bool) -> None:
+        """Push a status."""
+        contract = self.contract(sale, json.loads(standing.body), now, why=why, over=over)
+        contract["status"] = {"code": "COMPLETE" if over else "ACTIVE"}
+        self.node.push("on_status", sale.transaction_id, {"contract": contract}, now)
+
+    def failed(self, sale: Sale, standing: Standing, why: str, now: float) -> None:
+        """Push why, and that it is cancelled."""
+        contract = self.contract(sale, json.loads(standing.body), now, why=why)
+        contract["status"] = {"code": "ACTIVE"}
+        self.sales.save(replace(sale, why=why))
+        self.node.push("on_status", sale.transaction_id, {"contract": contract}, now)
+        ended = {**contract, "descriptor": {"code": "SITE_UNAVAILABLE", "shortDesc": why}}
+        self.node.push("on_cancel", sale.transaction_id, {"contract": ended}, now)
 
     # ---- beside it
 
@@ -362,7 +400,7 @@ class Seller:
 
     def _check_id(self, standing: Standing) -> None:
         name = standing.contract_id
-        other = self.sales.of_order(name)
+        other = self.account.sale_of(name)
         if (
             not name.isprintable()
             or len(name) > _MAX_ID
@@ -375,30 +413,12 @@ class Seller:
     def _check_day(self, wanted: Mapping[int, int], standing: Standing) -> None:
         if not self.sell.max_per_day:
             return
-        day = min(wanted) // _DAY
-        others = [
-            sale
-            for sale in self.sales.of(
-                SaleState.QUOTED, SaleState.PENDING, SaleState.SOLD, SaleState.KEPT, SaleState.OVER
-            )
-            if sale.start // _DAY == day and sale.transaction_id != standing.transaction_id
-        ]
-        if len(others) >= self.sell.max_per_day:
+        others = self.account.activations(min(wanted), standing.transaction_id)
+        if others >= self.sell.max_per_day:
             raise Refusal(
                 Code.BIZ_FULFILLMENT_UNAVAILABLE,
-                f"{len(others)} activations are sold on that day; {self.sell.max_per_day} are the most",
+                f"{others} activations are sold on that day; {self.sell.max_per_day} are the most",
             )
-
-    def _reserve(
-        self,
-        standing: Standing,
-        wanted: Mapping[int, int],
-        offering: Offering,
-        now: float,
-        until: float,
-    ) -> None:
-        most = capacity(offering, self.kept_watts(offering), now)
-        self.node.journal.book.reserve(standing.transaction_id, wanted, most, now, until)
 
     def _quote(
         self,

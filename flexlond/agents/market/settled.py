@@ -35,12 +35,11 @@ def order_of(
     product: str,
     *,
     confirmed_at: int,
-    penalty: float,
+    penalty: Mapping[int, float],
     before: Mapping[int, Decimal] | None = None,
 ) -> Order:
-    """The order of a sale in SOLD. `penalty` is GBP per kWh; `before` is what is on record, by slot."""
+    """The order of a sale in SOLD. `penalty` is GBP per kWh by slot; `before` is what is on record, by slot."""
     on_record = before or {}
-    rate = _decimal(penalty) * 1000
     slots = () if sale.state in _GONE else sorted(sale.watts)
     return Order(
         sale.order_id,
@@ -52,7 +51,7 @@ def order_of(
                 at,
                 sale.watts[at],
                 _decimal(sale.price[at]) * 1000,
-                on_record.get(at, rate),
+                on_record.get(at, _decimal(penalty.get(at, 0.0)) * 1000),
                 length=sale.slot_seconds,
             )
             for at in slots

@@ -17,16 +17,20 @@ from flexlond.agents.market_ports import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flexlond.agents.market.account import Account
     from flexlond.agents.market.sales import Sale
-    from flexlond.agents.market.seller import Seller
+    from flexlond.agents.market.side import Side
+    from flexlond.agents.market.works import Works
 
 
-def offers(seller: Seller, now: float) -> OffersView:
+def offers(works: Works, account: Account, now: float) -> OffersView:
     """What is for sale now."""
-    found = seller.works.offering(now)
+    found = works.offering(now)
     if found is None:
-        return OffersView(0, 0, seller.works.why_none(), 0.0, 0, 0, math.nan, ())
-    left = seller.left(found, now)
+        return OffersView(0, 0, works.why_none(), 0.0, 0, 0, math.nan, ())
+    left = account.left(found, now)
     slots = tuple(
         OfferSlotView(
             one.start,
@@ -49,29 +53,32 @@ def offers(seller: Seller, now: float) -> OffersView:
     )
 
 
-def orders(seller: Seller, now: float) -> tuple[OrderView, ...]:
-    """Every order, without slots and events."""
-    return tuple(_order(seller, sale, now, whole=False) for sale in seller.sales.all())
+def orders(side: Side, now: float) -> tuple[OrderView, ...]:
+    """Every order of one side, without slots and events."""
+    return tuple(_order(side, sale, now, whole=False) for sale in side.sales.all())
 
 
-def order(seller: Seller, order_id: str, now: float) -> OrderView | None:
-    """One order, by its id or an unambiguous beginning of it."""
-    found = find(seller, order_id)
-    return None if found is None else _order(seller, found, now, whole=True)
+def order(side: Side, sale: Sale, now: float) -> OrderView:
+    """One order with slots and events."""
+    return _order(side, sale, now, whole=True)
 
 
-def find(seller: Seller, order_id: str) -> Sale | None:
-    """The sale of an id or of an unambiguous beginning of one."""
-    named = seller.sales.of_order(order_id)
-    if named is not None or not order_id:
-        return named
-    begun = [sale for sale in seller.sales.all() if sale.order_id.startswith(order_id)]
+def find(sides: Sequence[Side], order_id: str) -> tuple[Side, Sale] | None:
+    """The side and the order of an id, or of an unambiguous beginning of one."""
+    if not order_id:
+        return None
+    begun = []
+    for side in sides:
+        named = side.sales.of_order(order_id)
+        if named is not None:
+            return side, named
+        begun += [(side, one) for one in side.sales.all() if one.order_id.startswith(order_id)]
     return begun[0] if len(begun) == 1 else None
 
 
-def _order(seller: Seller, sale: Sale, now: float, *, whole: bool) -> OrderView:
-    standing = seller.node.journal.contracts.get(sale.transaction_id)
-    progress = {one.start: one for one in seller.works.progress(sale.promise, now)} if whole else {}
+def _order(side: Side, sale: Sale, now: float, *, whole: bool) -> OrderView:
+    standing = side.node.journal.contracts.get(sale.transaction_id)
+    progress = {one.start: one for one in side.works.progress(sale.promise, now)} if whole else {}
     slots = []
     for at in sorted(sale.watts):
         row, seen = sale.rows.get(at), progress.get(at)
@@ -90,6 +97,7 @@ def _order(seller: Seller, sale: Sale, now: float, *, whole: bool) -> OrderView:
     hours = sale.slot_seconds / 3600.0
     return OrderView(
         order_id=sale.order_id,
+        kind=side.kind,
         buyer=sale.peer,
         contract=standing.state.value if standing else "",
         state=sale.state.value,
@@ -108,15 +116,15 @@ def _order(seller: Seller, sale: Sale, now: float, *, whole: bool) -> OrderView:
         )
         * hours,
         rating=sale.rating,
-        detail=sale.why or (seller.works.why_short(sale.key, now) if whole else ""),
+        detail=sale.why or (side.works.why_short(sale.key, now) if whole else ""),
         slots=tuple(slots) if whole else (),
-        events=_events(seller, sale) if whole else (),
+        events=_events(side, sale) if whole else (),
     )
 
 
-def _events(seller: Seller, sale: Sale) -> tuple[OrderEventView, ...]:
+def _events(side: Side, sale: Sale) -> tuple[OrderEventView, ...]:
     """Steps and messages in the order of their moments; no transaction id, no bodies."""
-    journal, txn = seller.node.journal, sale.transaction_id
+    journal, txn = side.node.journal, sale.transaction_id
     found = [
         OrderEventView(int(at), "step", f"{was} -> {became}", event)
         for at, was, event, became in journal.contracts.history(txn)

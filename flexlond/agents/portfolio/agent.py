@@ -47,8 +47,8 @@ class FlexAgent:
     def join(self, places: Mapping[Role, Place]) -> None:
         """Take both places; it never buys of itself."""
         self.buying.but = frozenset({places[Role.BPP].node.us.id})
-        self.buying.join(places)
-        self.selling.join(places)
+        self.buying.join({Role.BAP: places[Role.BAP]})
+        self.selling.join({Role.BPP: places[Role.BPP]})  # as BAP it buys, it does not bid
 
     async def run(self) -> None:
         """Buy, sell and give back until cancelled; a fault of one ends all three."""

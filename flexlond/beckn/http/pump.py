@@ -1,14 +1,15 @@
 """The loop of one node: handle what came, send what is due, end what has lapsed, sleep until something is.
 
 Law: it holds no state; stopped at any point and started again it goes on from the journal. A fault of ours
-is logged, without ids, and the next turn tries again. At most `LANES`
-tries run at once. Durations in seconds. Source: our own.
+is logged, without ids, and the next turn tries again. At most `LANES` tries run at once, to one peer at most
+`PEER_LANES`: one that hangs takes no lane from the living. Durations in seconds. Source: our own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 LANES = 8
+PEER_LANES = 3
 LONGEST_SLEEP = 1.0  # a draft's end and the clock's steps are noticed within it
 
 
@@ -35,7 +37,7 @@ class Pump:
         self._clock = clock
         self._woken = asyncio.Event()
         self._stopped = False
-        self._flying: set[int] = set()
+        self._flying: dict[int, str] = {}  # the peer of each try, by the item's number
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
@@ -68,12 +70,24 @@ class Pump:
             self.wake()
         for fault in self._node.desk.take_faults():
             _log.error("beckn business failed", fault=fault)
-        for item in self._node.due(now):
-            if item.seq not in self._flying and len(self._flying) < LANES:
+        while self._start_some(now):
+            pass
+
+    def _start_some(self, now: float) -> bool:
+        """Start what is due and has a lane; whether anything was started: then others may be in view."""
+        tries = Counter(self._flying.values())
+        busy = [peer for peer, count in tries.items() if count >= PEER_LANES]
+        started = False
+        for item in self._node.due(now, busy) if len(self._flying) < LANES else ():
+            free = len(self._flying) < LANES and tries[item.peer] < PEER_LANES
+            if free and item.seq not in self._flying:
                 self._start(item)
+                tries[item.peer] += 1
+                started = True
+        return started
 
     def _start(self, item: Outgoing) -> None:
-        self._flying.add(item.seq)
+        self._flying[item.seq] = item.peer
 
         async def fly() -> None:
             try:
@@ -81,7 +95,7 @@ class Pump:
             except Exception as error:  # noqa: BLE001 - as above; it is due again after its time
                 _log.error("beckn try failed", action=item.action, error=repr(error)[:300])
             finally:
-                self._flying.discard(item.seq)
+                self._flying.pop(item.seq, None)
                 self.wake()
 
         task = asyncio.create_task(fly())

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from flexlond.beckn.wire.codes import RETRYABLE, Code
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from flexlond.beckn.journal.database import Database
     from flexlond.beckn.wire.acks import Heard
 
@@ -88,10 +90,14 @@ class Outbox:
             item.created,
         )
 
-    def due(self, now: float, limit: int = 32) -> list[Outgoing]:
-        """Those whose time has come, oldest due first."""
+    def due(self, now: float, busy: Collection[str] = (), limit: int = 32) -> list[Outgoing]:
+        """Those whose time has come, oldest due first; none to a peer that is `busy`."""
+        marks = ",".join("?" * len(busy))
         return self._select(
-            "state='WAITING' AND next_at<=? ORDER BY next_at, seq LIMIT ?", now, limit
+            f"state='WAITING' AND next_at<=? AND peer NOT IN ({marks}) ORDER BY next_at, seq LIMIT ?",
+            now,
+            *busy,
+            limit,
         )
 
     def next_at(self) -> float | None:

@@ -24,6 +24,8 @@ from flexlond.beckn.wire.actions import ACTIONS, Role
 from flexlond.beckn.wire.codes import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from flexlond.beckn.journal.journal import Journal
     from flexlond.beckn.journal.outbox import Attempt, Outgoing
     from flexlond.beckn.node.settings import Identity, NodeSettings
@@ -127,10 +129,13 @@ class Node:
 
     # ---- the outbox
 
-    def due(self, now: float) -> list[Outgoing]:
-        """What is to be sent now. What has expired, or died with us in its last try, is given up here."""
+    def due(self, now: float, busy: Collection[str] = ()) -> list[Outgoing]:
+        """What is to be sent now, but to those who are `busy`.
+
+        What has expired, or died with us in its last try, is given up here.
+        """
         ready = []
-        for item in self.journal.outbox.due(now):
+        for item in self.journal.outbox.due(now, busy):
             if item.tries >= TRIES or (item.expires and now > item.expires):
                 with self.journal.transaction():
                     self.journal.outbox.expired(item, now)

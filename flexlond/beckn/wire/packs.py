@@ -91,6 +91,7 @@ class RoleInputs(Open, frozen=True):
     """Terms of one role that do not vary by slot."""
 
     currency: Currency | UnsetType = UNSET
+    penalty_rate: float | UnsetType = UNSET  # per kWh, where it is the same in every slot
     baseline_methodology: dict[str, Any] | UnsetType = UNSET
     participating_meters: list[str] | UnsetType = UNSET
     participating_meters_ref: dict[str, Any] | UnsetType = UNSET

@@ -391,7 +391,9 @@ def minute_sale(rows: Mapping[int, Row], watts: int = 9000, slots: int = 4) -> S
 def settle_sale(sale: Sale, *, final: bool = False) -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = SettlementStore(Path(folder) / "settlement.db")
-        order = order_of(sale, "site", "market", confirmed_at=NOW - 600, penalty=0.05)
+        order = order_of(
+            sale, "site", "market", confirmed_at=NOW - 600, penalty=dict.fromkeys(sale.watts, 0.05)
+        )
         store.add_orders([order], NOW)
         store.add_deliveries(deliveries_of(sale), NOW)
         day = date_of(NOW)

@@ -21,6 +21,7 @@ from flexlond.beckn.wire.actions import Role
 from flexlond.cli.flexlond import app
 from flexlond.daemon.compose import compose
 from flexlond.daemon.config import parse
+from flexlond.daemon.config_checks_market import has_place
 from flexlond.daemon.config_problem import ConfigError
 from flexlond.daemon.market import Market
 from flexlond.model.market_settings import (
@@ -390,7 +391,7 @@ def test_a_whole_identity_loads() -> None:
         ("grid_orchestrator = true", "", "no agent runs"),
         ("grid_orchestrator = true", "asset_site = true", "there is no [[assets]]"),
         ("grid_orchestrator = true", "flex_orchestrator = true", "it has no identity as BPP"),
-        ('role = "BAP"', 'role = "BPP"', "grid_orchestrator does not act as BPP"),
+        ('role = "BAP"', 'role = "BPP"', "grid_orchestrator: it has no identity as BAP"),
         ('role = "BAP"', "", "market.identity.grid.role: is missing"),
         ('key = "grid"', "", "needs one of the two"),
         ('key = "grid"', 'key = "../grid"', "is no name of a credential"),
@@ -425,6 +426,32 @@ def test_what_is_published_is_checked(line: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(f"{BASE}\n[market.sell]\n{line}".encode(), Path("x"))
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('[market.bid]\ngrids = ["a", "a"]', "market.bid.grids"),
+        ("[market.bid]\nhold_seconds = 0.0", "market.bid.hold_seconds"),
+        ("[market.bid]\nmargin_gbp_per_kwh = -1.0", "market.bid.margin_gbp_per_kwh"),
+        ('[market.buy]\npublish_to = ["a b"]', "market.buy.publish_to"),
+        ("[market.buy]\nbids_first_seconds = -1.0", "market.buy.bids_first_seconds"),
+        ("[market.buy]\nbid_gbp_per_kwh = -1.0", "market.buy.bid_gbp_per_kwh"),
+    ],
+)
+def test_how_is_bid_is_checked(lines: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"{BASE}\n{lines}".encode(), Path("x"))
+    assert words in str(caught.value)
+
+
+def test_a_site_may_bid_without_selling() -> None:
+    asset = '[[assets]]\nname = "b"\nkind = "battery"\ndriver = "simulated"\ncharge_kw = 1.0\n'
+    asset += "discharge_kw = 1.0\ncapacity_kwh = 1.0\n"
+    text = BASE.replace("grid_orchestrator", "asset_site")
+    made = parse(f"{text}\n{asset}".encode(), Path("x"))
+    assert has_place(made, "asset_site")
+    assert not has_place(made, "flex_orchestrator")
 
 
 def test_two_identities_share_nothing() -> None:

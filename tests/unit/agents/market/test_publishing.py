@@ -59,8 +59,7 @@ class Stand:
         self.deal = Deal(folder, settings, self.shop, **{**TERMS, **terms})
         self.shop.sell = self.deal.settings.market.sell
         self.buyer = self.deal.buyer = self.deal.bap.desk._business = Taking()
-        place = self.deal.agent._place
-        assert place is not None
+        place = self.deal.agent._places[Role.BPP]
         self.known = Known(place.node, place.registry, place.wake)
         self.seller.publisher = Publisher(self.seller, self.known, float(self.deal.now))
 

@@ -1,0 +1,1 @@
+"""A site that bids into needs that grids publish: it is the BAP there, and sells all the same."""
