@@ -105,6 +105,11 @@ def _consented(action: Action, facts: Facts) -> Refusal | None:
         (job.held, "held-by-other", f"it is held ({job.reason}): whoever holds it decides"),
         (not job.batch, "interactive", "it has no batch script: somebody waits for it"),
         (job.cron, "cron", "scrontab jobs keep their times"),
+        (
+            bool(job.origin),
+            "not-origin",
+            f"it was submitted on {job.origin}: the FlexLon there decides",
+        ),
         (bool(job.reservation), "reservation", f"it belongs to reservation {job.reservation}"),
         (
             bool(job.het_job_id) and job.het_offset > 0,
