@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from slurm_plugin.policy import Facts
     from slurm_plugin.rates import Bucket
     from slurm_plugin.resume import ResumeBook
+    from slurm_plugin.routing import RouteBook, Sites
     from slurm_plugin.slurm_calls import SlurmCalls
     from slurm_plugin.state import State
     from slurm_plugin.verdict import Go
@@ -38,6 +39,8 @@ class Parts:
     state: State
     book: ResumeBook
     pace: PaceBook
+    routes: RouteBook
+    sites: Sites
     actions: Bucket
     requeues: Bucket
     tz: ZoneInfo

@@ -35,7 +35,7 @@ _LINKED: Final = ("FedState:ACTIVE ", "PersistConnSend/Recv:Yes/Yes", "Synced:Ye
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """This cluster's name, and of each other one whether the two slurmctld talk to each other."""
+    """Our cluster's name, and the other ones whose slurmctld and ours talk to each other."""
 
     name: str = ""  # "": no federation
     linked: frozenset[str] = frozenset()
