@@ -116,6 +116,11 @@ def _alternatives(agent: LoopState, view: JobView) -> tuple[AlternativeView, ...
 
 
 def _summary(view: JobView) -> str:
+    if view.state == JobState.AWAY.value:
+        return (
+            "It waits or runs at another site of its federation, where it was moved to; it gets all its sites"
+            " back if it has not started there in time (`squeue --federation` shows it)."
+        )
     if view.state != JobState.PENDING.value:
         moved = "after FlexLon had moved its begin time" if view.touched else "untouched by FlexLon"
         return f"It has started ({view.state}), {moved}."
