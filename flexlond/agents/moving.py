@@ -2,8 +2,8 @@
 
 Law: a job goes only where its owner's `sites=` and Slurm's federation both let it, only from the site that it
 was submitted on, by a plan of this moment, at most `most` in a cycle, and only for a benefit. Before it goes
-its begin time is the start that was weighed, and it has `stay` seconds after it at the other site before it gets
-all its sites back, which is at the latest at its latest start. The helper judges all of it again and keeps the
+its begin time is the start that was weighed, and it has `stay` seconds after it at the other site before it
+gets all its sites back, which is at the latest at its latest start. The helper judges all of it again and keeps the
 time to bring it back; a job that is away is not ours to plan. Epoch seconds, GBP.
 """
 
@@ -105,23 +105,25 @@ def _best(
         latest=latest.at,
         delay_gbp_per_second=state.settings.planning.delay_price * weight / 86400.0,
     )
-    at = max(int(plan.start[row]), earliest)
-    score = score_of(problem.price, problem.carbon, state.settings.planning)
-    stays = float(costs_at(run, np.array([at]), problem.grid, score)[0])
+    at = np.array([max(int(plan.start[row]), earliest)])
+    planning, none = state.settings.planning, np.zeros(problem.grid.count)
     best: tuple[float, SiteSettings, Start, str] | None = None
     for site in state.settings.sites:
         if site.cluster not in directive.sites or site.cluster not in known.job.sites:
             continue
         price, carbon = signals[site.cluster]
-        needs_carbon = state.settings.planning.carbon_price > 0
-        if price.quality not in _USABLE or (needs_carbon and carbon.quality not in _USABLE):
+        # Carbon counts where both sites are to know it: else one of them would look clean.
+        both = bool(site.carbon and state.settings.signals.carbon)
+        if price.quality not in _USABLE or (both and carbon.quality not in _USABLE):
             continue
+        score = score_of(problem.price, problem.carbon if both else none, planning)
+        stays = float(costs_at(run, at, problem.grid, score)[0])
         there = cheapest(
             replace(run, latest=latest.at - site.stay),
             problem.grid,
             price.values,
-            carbon.values,
-            state.settings.planning,
+            carbon.values if both else none,
+            planning,
         )
         if there is None or not np.isfinite(stays):
             continue

@@ -179,6 +179,8 @@ class SimSlurm:
         self.effects.append(action)
         if action.verb is Verb.HOLD_UNTIL:
             self.edit(action.job_id, begin=action.not_before)
+        elif action.verb is Verb.ROUTE:
+            self.edit(action.job_id, state=JobState.AWAY, sites=(action.site,))
         elif action.verb is Verb.LET_OFF:
             self.edit(action.job_id, licenses=without_kw(job.licenses) or "")
         elif action.verb is Verb.RELEASE:
@@ -250,6 +252,7 @@ class Bench:
         self.slurm = SimSlurm()
         self.hub = SimHub(price)
         self.meter: Meter | None = None
+        self.sites: dict[str, SimHub] = {}  # other clusters' signals
         self.settings = settings
         self._path = path
         self.store = SqliteStore(path)
@@ -268,6 +271,7 @@ class Bench:
             clock=lambda: self.slurm.now,
             version="test",
             meter=self.meter,
+            sites=self.sites,
         )
 
     def restart(self) -> None:
