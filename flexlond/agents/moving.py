@@ -3,8 +3,8 @@
 Law: a job goes only where its owner's `sites=` and Slurm's federation both let it, only from the site that it
 was submitted on, by a plan of this moment, at most `most` in a cycle, and only for a benefit. Before it goes
 its begin time is the start that was weighed, and it has `stay` seconds after it at the other site before it
-gets all its sites back, which is at the latest at its latest start. The helper judges all of it again and keeps the
-time to bring it back; a job that is away is not ours to plan. Epoch seconds, GBP.
+gets all its sites back, which is at the latest at its latest start. The helper judges all of it again and keeps
+the time to bring it back; a job that is away is not ours to plan. Epoch seconds, GBP.
 """
 
 from __future__ import annotations

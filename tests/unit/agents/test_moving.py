@@ -28,7 +28,7 @@ BOTH = ("sim", "south")
 
 def with_site(bench: Bench, price: Sequence[float] = CHEAP_SOON, **changes: Any) -> Bench:
     feed = (Feed(source="csv", path="/nowhere"),)
-    site = SiteSettings(**({"cluster": "south", "price": feed, "min_benefit": 0.01} | changes))
+    site = replace_struct(SiteSettings(cluster="south", price=feed, min_benefit=0.01), **changes)
     bench.settings = replace_struct(bench.settings, sites=(site,))
     bench.sites = {"south": SimHub(price)}
     bench.hub.price = DEAR
@@ -141,7 +141,8 @@ def test_a_start_needs_every_price_of_its_run() -> None:
     settings = PlanningSettings()
     found = cheapest(run, grid, price, none, settings)
     assert found is not None
-    assert (found.at, found.gbp) == (START + 3 * SLOT, pytest.approx(10.0 * 0.5 * 10 / 1000))
+    assert found.at == START + 3 * SLOT
+    assert found.gbp == pytest.approx(10.0 * 0.5 * 10 / 1000)
     long = Run(10.0, 2 * SLOT, START, START + SLOT, 0.0)
     assert cheapest(long, grid, price, none, settings) is None
     assert cheapest(Run(10.0, SLOT, START + 1, START, 0.0), grid, price, none, settings) is None
