@@ -51,7 +51,9 @@ def _of_pending(intent: OpenIntent, job: Job | None, now: int) -> tuple[Outcome,
 
 
 def _of_sites(intent: OpenIntent, job: Job | None) -> tuple[Outcome, str]:
-    away = job is not None and job.state is JobState.AWAY
+    if job is None:
+        return Outcome.SUPERSEDED, "the job has left the queue"
+    away = job.state is JobState.AWAY
     if away is (intent.action.verb is Verb.ROUTE):
         return Outcome.APPLIED, "seen at another site" if away else "seen here again"
     return Outcome.SUPERSEDED, "not seen so: the next plan decides"
