@@ -5,7 +5,7 @@ of the ids it gives), and takes numbers and cluster names out of the answers, ne
 A federated job whose row is not seen has an unknown origin, so it is nobody's to change. What cannot be read is
 said by raising SlurmCommandError.
 
-Measured on 24.11 (docs/explanation/moving-work.md): a job has one id on all its sites, and its begin time and
+Measured on 24.11: a job has one id on all its sites, and its begin time and
 sites are changed through its origin, wherever the change is asked for. Narrowed to other sites it is REVOKED at
 its origin, pending or running there.
 """

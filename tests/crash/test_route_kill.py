@@ -1,8 +1,8 @@
 """SIGKILL before every line of a move to another site, and of the hand that brings it back.
 
-A child process moves a job on the fake cluster; before the k-th line of the helper's code that acts it is killed.
-Then only the timer is left. Whatever k: the job is never without a site, it has all its sites again at its time,
-and its begin time is its own. The timer itself is killed at each of its lines in the same way.
+A child process moves a job on the fake cluster; before the k-th line of the helper's code that acts it is
+killed. Then only the timer is left. Whatever k: the job is never without a site, it has all its sites again at
+its time, and its begin time is its own. The timer itself is killed at each of its lines in the same way.
 """
 
 from __future__ import annotations
