@@ -21,7 +21,7 @@ from flexlond.slurm.command import SlurmCommandError
 from slurm_plugin import lineage, moving, policy
 from slurm_plugin.outcome import complaints_about, took_effect
 from slurm_plugin.pace import LOOKED_AT, PaceEntry
-from slurm_plugin.parts import Item, Later, Parts, done, missing, result_of, vanished
+from slurm_plugin.parts import Item, Later, Parts, done, missing, result_of, tell, vanished
 from slurm_plugin.policy import Facts
 from slurm_plugin.resume import ResumeEntry
 from slurm_plugin.verdict import Go, Refusal, refuse
@@ -72,7 +72,7 @@ class Batch:
         if going:
             complaints = self._act(going)
             self._observe(going, complaints)
-        self._say(items, later)
+        tell(items, later)
         return [done(item) for item in items], later
 
     # --- before -----------------------------------------------------------------------------------
@@ -434,23 +434,6 @@ class Batch:
         )
         own = facts.record.original_begin
         return own if own > now else 0
-
-    def _say(self, items: Sequence[Item], later: Sequence[Later]) -> None:
-        """Log one sentence for the batch and one line for each refusal."""
-        counts: dict[str, int] = {}
-        for item in items:
-            result = done(item)
-            counts[result.outcome.value] = counts.get(result.outcome.value, 0) + 1
-            if result.outcome is Outcome.REFUSED:
-                _log.info(
-                    "refused",
-                    job_id=item.action.job_id,
-                    verb=item.action.verb.value,
-                    code=result.code,
-                    detail=result.detail,
-                )
-        told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
-        _log.info(f"{len(items)} actions: {told or 'none'}", checkpointing=len(later))
 
 
 def _terms(job: Job) -> tuple[object, ...]:
