@@ -22,7 +22,7 @@ from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide, within_ramp
 from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
-from flexlond.agents.moving import moves
+from flexlond.agents.moving import moves, returns
 from flexlond.agents.peaks import PeakWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, emitters, outlook_of
 from flexlond.agents.power_log import PowerLog
@@ -99,6 +99,9 @@ class Loop(LoopState):
         self._planning = PlanningStep(hub, carbon=self._carbon)
         self._envelopes = Envelopes()
         self._sites = sites or {}
+        self._asked_back: set[int] = (
+            set()
+        )  # away: the helper has done it, or said that it is not ours
         self._read_cluster = read_cluster
         self._tz = tz
         self._clock = clock
@@ -320,9 +323,18 @@ class Loop(LoopState):
         )
         decided = await self._send(actions, now)
         if only is None:
-            decided = [*decided, *await self._move(now)]
+            decided = [*decided, *await self._bring_back(now), *await self._move(now)]
         # Last: what a window's end holds back is held before it gets its own pace again.
         return [*stopped, *slowed, *decided, *await self._unslow(now)]
+
+    async def _bring_back(self, now: int) -> Sequence[Result]:
+        """Jobs that nothing keeps at another site any more."""
+        actions = returns(self, self._asked_back)
+        results = await self._send(actions, now)
+        ids = {action.action_id: action.job_id for action in actions}
+        done = {Outcome.APPLIED, Outcome.ALREADY_SO}
+        self._asked_back |= {ids[one.action_id] for one in results if one.outcome in done}
+        return results
 
     async def _move(self, now: int) -> Sequence[Result]:
         """Jobs that go to another site: held until the start that was weighed, then narrowed to it."""

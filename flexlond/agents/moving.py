@@ -16,13 +16,14 @@ import numpy as np
 
 from flexlond.agents.decide import intent
 from flexlond.model.action import Action, Verb
+from flexlond.model.directive import Directive
 from flexlond.model.job import JobState
 from flexlond.model.series import Kind, Quality, Series
 from flexlond.planning.elsewhere import Run, Start, cheapest, costs_at
 from flexlond.planning.ranking import score_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.state import LoopState
@@ -67,6 +68,24 @@ def moves(
     found.sort(key=lambda one: -one[0])
     most = max((site.most for site in state.settings.sites), default=0)
     return [(hold, move) for _, hold, move in found[:most]]
+
+
+def returns(state: LoopState, asked: Collection[int]) -> list[Action]:
+    """Jobs that are away and get all their sites back now: drained, or consent is gone.
+
+    Not those `asked` before. Whether it was us who moved them the helper knows, and does nothing where not.
+    """
+    found = []
+    for job in state.snapshot.jobs if state.snapshot else ():
+        record = state.actuator.records.get(job.job_id)
+        if job.state is not JobState.AWAY or record is None or job.job_id in asked:
+            continue
+        reading = state.consents.read(job, record.first_submit)
+        agreed = isinstance(reading, Directive) and set(job.sites) <= set(reading.sites)
+        if state.draining or not agreed:
+            why = "drain: FlexLon is being removed" if state.draining else "consent is gone"
+            found.append(intent(job, Verb.WIDEN, 0, why))
+    return found
 
 
 def _may_go(known: FlexJob, here: str) -> bool:

@@ -172,6 +172,10 @@ class SimSlurm:
 
         if action.verb in {Verb.REQUEUE_UNTIL, Verb.SUSPEND, Verb.RESUME}:
             return self._stop(action, job, end)
+        if action.verb is Verb.WIDEN:
+            self.effects.append(action)
+            self.edit(action.job_id, state=JobState.PENDING, sites=("sim", "south"))
+            return end(Outcome.APPLIED, "applied")
         if job.state is not JobState.PENDING:
             return end(Outcome.REFUSED, "not-pending")
         if job.begin != action.expected_begin:

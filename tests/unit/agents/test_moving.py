@@ -71,6 +71,23 @@ async def test_one_that_comes_back_is_known_and_starts_in_time(bench: Bench) -> 
     assert bench.slurm.jobs[job].state is JobState.RUNNING
 
 
+async def test_a_drain_or_consent_that_is_gone_brings_it_back_and_lets_it_go(bench: Bench) -> None:
+    with_site(bench)
+    job, other = (bench.slurm.submit(COMMENT, cpus=16, sites=BOTH) for _ in range(2))
+    await bench.cycle()
+    bench.slurm.edit(other, comment="flex: max-delay=8:00:00")
+    await bench.cycle()
+    assert bench.slurm.jobs[job].state is JobState.AWAY
+    assert bench.slurm.jobs[other].state is JobState.PENDING
+    bench.restart()
+    await bench.agent.drain()
+    await bench.cycle()
+    await bench.cycle()
+    assert bench.slurm.jobs[job].state is JobState.PENDING
+    assert bench.begin(job) <= bench.slurm.now
+    assert [verb for verb, _ in sent(bench, job)].count(Verb.WIDEN) == 1
+
+
 @pytest.mark.parametrize(
     ("comment", "job_sites", "changes"),
     [
