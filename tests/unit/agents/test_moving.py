@@ -53,7 +53,7 @@ async def test_it_goes_where_it_is_cheaper_held_until_the_start_that_was_weighed
     assert len(sent(bench, job)) == 2  # away it is not ours to plan
     explained = bench.agent.explain(job)
     assert explained is not None
-    assert "runs at south, where it was moved to" in explained.summary
+    assert "at another of its sites: `squeue -M south`" in explained.summary
     assert any("to south" in line.detail for line in explained.history)
 
 
