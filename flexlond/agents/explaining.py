@@ -120,8 +120,8 @@ def _alternatives(agent: LoopState, view: JobView) -> tuple[AlternativeView, ...
 def _summary(view: JobView, sites: Sequence[str] = ()) -> str:
     if view.state == JobState.AWAY.value:
         return (
-            f"It waits or runs at another of its sites: `squeue -M {','.join(sites)}` shows it. If FlexLon moved"
-            " it, it gets all its sites back in time where it has not started."
+            f"It waits or runs at another of its sites: `squeue -M {','.join(sites)}` shows it. If FlexLon"
+            " moved it, it gets all its sites back in time where it has not started."
         )
     if view.state != JobState.PENDING.value:
         moved = "after FlexLon had moved its begin time" if view.touched else "untouched by FlexLon"
