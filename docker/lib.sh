@@ -189,7 +189,7 @@ run_host() {
         -v "flexlon-$name-home:/home" "$@" "$image" "$role" >/dev/null
 }
 
-# cluster_up NAME VERSION SCHED: containers started; does not wait.
+# cluster_up NAME VERSION SCHED: containers started; does not wait. CLUSTER and DBD go to docker/image/slurm-conf.
 cluster_up() {
     local name=$1 version=$2 sched=$3 image volume shared extra=()
     image=$(image_of "$version")
@@ -209,7 +209,7 @@ cluster_up() {
         extra+=(-v "flexlon-$name-market:/market")
     fi
     # systemd as the first process: it mounts and makes cgroups inside its own namespaces only.
-    run_host "$name" "$image" ctl controller -e "SCHED=$sched" \
+    run_host "$name" "$image" ctl controller -e "SCHED=$sched" -e CLUSTER -e DBD \
         --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
         --cgroupns=private --tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec,mode=1777 \
         -v "$ROOT:/src:ro" "${extra[@]}" || die "the controller's container did not start"

@@ -18,10 +18,10 @@ from flexlond.model.action import Action, Outcome, Result, Verb
 from flexlond.model.directive import Directive, NotFlexible, Rejected, read_directive
 from flexlond.model.job import Job, JobState
 from flexlond.slurm.command import SlurmCommandError
-from slurm_plugin import lineage, policy
+from slurm_plugin import lineage, moving, policy
 from slurm_plugin.outcome import complaints_about, took_effect
 from slurm_plugin.pace import LOOKED_AT, PaceEntry
-from slurm_plugin.parts import Item, Later, Parts, done, missing, result_of, vanished
+from slurm_plugin.parts import Item, Later, Parts, done, missing, result_of, tell, vanished
 from slurm_plugin.policy import Facts
 from slurm_plugin.resume import ResumeEntry
 from slurm_plugin.verdict import Go, Refusal, refuse
@@ -72,7 +72,7 @@ class Batch:
         if going:
             complaints = self._act(going)
             self._observe(going, complaints)
-        self._say(items, later)
+        tell(items, later)
         return [done(item) for item in items], later
 
     # --- before -----------------------------------------------------------------------------------
@@ -113,7 +113,11 @@ class Batch:
                 array = records.get(job.array_job_id) if not job.is_array else None
                 seen = lineage.observe(job, records.get(job.job_id), array, now)
                 changed[job.job_id] = seen.record
-                item.facts = replace(self._facts(job, seen, queue, now), warned=warned)
+                item.facts = replace(
+                    self._facts(job, seen, queue, now),
+                    warned=warned,
+                    federation=moving.federation_of(self._p, job, item.action.verb),
+                )
                 self._judge(item, complete=queue.complete)
         return changed
 
@@ -138,6 +142,7 @@ class Batch:
             margin=self._p.config.helper.margin_seconds,
             pace=pace,
             active=queue.active.get(job.array_job_id, 0) if job.array_job_id else 0,
+            route=moving.entry_of(self._p, job),
         )
 
     def _consent(self, job: Job, first_submit: int) -> Directive | NotFlexible | Rejected:
@@ -163,6 +168,7 @@ class Batch:
     def _judge(self, item: Item, *, complete: bool) -> None:
         assert item.facts is not None  # noqa: S101 # set by the caller
         verdict = policy.decide(item.action, item.facts)
+        verdict = moving.checked(self._p, verdict, item.facts.route)
         if isinstance(verdict, Go) and not verdict.free:
             if item.action.job_id in self._waiting:
                 detail = "it has had its checkpoint signal, its requeue follows"
@@ -235,6 +241,8 @@ class Batch:
                 self._p.pace.arm(
                     PaceEntry(job.job_id, job.submit, go.own, go.width, go.target, facts.now)
                 )
+            elif go.verb in moving.MOVES:
+                moving.arm(self._p, go, facts.job, facts.now)
             elif facts.resume is not None:
                 unused = max(0, facts.resume.due - facts.now)
                 record = replace(record, suspended=max(0, record.suspended - unused))
@@ -251,6 +259,7 @@ class Batch:
         begins: dict[int, list[str]] = {}
         let_off: dict[str, list[str]] = {}
         widths: dict[int, list[str]] = {}
+        places: dict[tuple[str, ...], list[str]] = {}
         for item in going:
             facts, go = item.facts, item.go
             assert facts is not None  # noqa: S101 # an item without a result has both
@@ -264,6 +273,8 @@ class Batch:
                 by_verb.setdefault(go.verb, []).append(where)
             if go.verb in _PACES:
                 widths.setdefault(go.width, []).append(where)
+            elif go.verb in moving.MOVES:
+                places.setdefault((go.site,) if go.site else go.sites, []).append(where)
             elif go.verb in {Verb.HOLD_UNTIL, Verb.RELEASE} or (
                 go.target and go.verb is not Verb.SUSPEND
             ):
@@ -276,6 +287,7 @@ class Batch:
         said.append(calls.suspend(suspended) if suspended else "")
         said += [calls.set_licenses(ids, licenses) for licenses, ids in let_off.items()]
         said += [calls.set_throttle(arrays, tasks) for tasks, arrays in widths.items()]
+        said += [calls.set_sites(ids, sites) for sites, ids in places.items()]
         # Fewer holds first, then the nearest times.
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             said += pool.map(lambda at: calls.set_begin(begins[at], at), sorted(begins))
@@ -309,6 +321,7 @@ class Batch:
             changed[job.job_id] = self._outcome(item, job, complaints, now)
             self._settle_resume(item, job)
             self._settle_pace(item, job, now)
+            moving.settle(self._p, item, job, now)
             back = self._lost_race(item, job, now)
             if back is not None:
                 undo.append((item, back))
@@ -421,23 +434,6 @@ class Batch:
         )
         own = facts.record.original_begin
         return own if own > now else 0
-
-    def _say(self, items: Sequence[Item], later: Sequence[Later]) -> None:
-        """Log one sentence for the batch and one line for each refusal."""
-        counts: dict[str, int] = {}
-        for item in items:
-            result = done(item)
-            counts[result.outcome.value] = counts.get(result.outcome.value, 0) + 1
-            if result.outcome is Outcome.REFUSED:
-                _log.info(
-                    "refused",
-                    job_id=item.action.job_id,
-                    verb=item.action.verb.value,
-                    code=result.code,
-                    detail=result.detail,
-                )
-        told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
-        _log.info(f"{len(items)} actions: {told or 'none'}", checkpointing=len(later))
 
 
 def _terms(job: Job) -> tuple[object, ...]:

@@ -39,6 +39,8 @@ local KEYS = {
         form = "write work=NUMBER with unit=NAME, such as work=2.5e6 unit=inference" },
     { name = "unit", kind = "unit",
         form = "write unit=NAME with work=NUMBER, such as work=2.5e6 unit=inference" },
+    { name = "sites", kind = "sites",
+        form = "write sites=NAME+NAME with the names of two to eight clusters, such as sites=north+south" },
     { name = "off", kind = "off",
         form = "write 'flex: off' with no other word" },
 }
@@ -98,6 +100,8 @@ local MESSAGES = {
     ["bad-work"] = { "not an amount above 0 and below 1e18",
         "" },
     ["bad-name"] = { "not a name of 1 to 32 of a-z 0-9 _ . - that begins with a letter",
+        "" },
+    ["bad-sites"] = { "not two to eight different cluster names with + between them",
         "" },
     ["bad-unit"] = { "wrong unit '%s'",
         "" },
@@ -539,6 +543,17 @@ local READERS = {
         local unit = ascii_lower(text)
         if #unit > 32 or not match(unit, "^[a-z][a-z0-9_.-]*$") then return reject("bad-name", name, nil, key) end
         return unit
+    end,
+    sites = function(text, key, name)
+        local names, seen = {}, {}
+        for one in gmatch(ascii_lower(text) .. "+", "([^+]*)%+") do
+            if seen[one] or #one > 40 or not match(one, "^[a-z0-9_-]+$") then
+                return reject("bad-sites", name, nil, key)
+            end
+            seen[one], names[#names + 1] = true, one
+        end
+        if #names < 2 or #names > 8 then return reject("bad-sites", name, nil, key) end
+        return names
     end,
 }
 

@@ -30,6 +30,7 @@ from slurm_plugin.pace import PaceBook, put_back_due
 from slurm_plugin.parts import Parts
 from slurm_plugin.rates import Bucket
 from slurm_plugin.resume import ResumeBook, resume_due
+from slurm_plugin.routing import RouteBook, bring_back_due
 from slurm_plugin.slurm_calls import SlurmCalls
 from slurm_plugin.state import State, StateError
 
@@ -88,6 +89,11 @@ def _resume_due(config: HelperConfig) -> int:
     state_dir, calls = Path(config.helper.state_dir), SlurmCalls(config.slurm)
     reader, grace = SqueueReader(config.slurm), config.helper.resume_grace
     now = int(time.time())
+    moved = bring_back_due(
+        RouteBook(state_dir / "routes"), calls, reader, reader.federation, now=now
+    )
+    if moved.sentence:
+        _log.warning(moved.sentence, widened=moved.widened, still_there=moved.waiting)
     summary = resume_due(ResumeBook(state_dir / "resume"), calls, reader, now=now, grace=grace)
     paced = put_back_due(PaceBook(state_dir / "pace"), calls, reader, now=now, grace=grace)
     if not paced.quiet:
@@ -104,7 +110,7 @@ def _resume_due(config: HelperConfig) -> int:
             woken=summary.woken,
             still_suspended=summary.failed,
         )
-    return 1 if summary.failed or paced.failed else 0
+    return 1 if summary.failed or paced.failed or moved.waiting else 0
 
 
 async def _status(config: HelperConfig) -> int:
@@ -158,14 +164,19 @@ async def _serve(config: HelperConfig, path: str) -> int:
         book.prepare()
         pace = PaceBook(Path(settings.state_dir) / "pace")
         pace.prepare()
+        routes = RouteBook(Path(settings.state_dir) / "routes")
+        routes.prepare()
         state = State(settings.state_dir)
+        reader = SqueueReader(config.slurm)
         parts = Parts(
             config=config,
-            reader=SqueueReader(config.slurm),
+            reader=reader,
             calls=SlurmCalls(config.slurm),
             state=state,
             book=book,
             pace=pace,
+            routes=routes,
+            sites=reader.federation,
             actions=Bucket(settings.max_actions_per_minute),
             requeues=Bucket(settings.max_requeues_per_minute),
             tz=local_zone(),

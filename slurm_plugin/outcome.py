@@ -24,16 +24,17 @@ def took_effect(go: Go, was: Job, job: Job, now: int) -> bool:
         return job.begin == go.target and job.state is JobState.PENDING
     if go.verb is Verb.RELEASE:
         return job.state is not JobState.PENDING or job.begin <= max(go.target, now)
-    if go.verb is Verb.REQUEUE:
-        return job.restarts > was.restarts
-    if go.verb is Verb.REQUEUE_UNTIL:
-        return job.restarts > was.restarts and job.begin == go.target
+    if go.verb in {Verb.REQUEUE, Verb.REQUEUE_UNTIL}:
+        begins = go.verb is Verb.REQUEUE or job.begin == go.target
+        return job.restarts > was.restarts and begins
     if go.verb is Verb.LET_OFF:
         return job.state is not JobState.PENDING or kw_of(job.licenses) == 0
     if go.verb is Verb.SLOW:
         return job.is_array and job.array_throttle == go.width
     if go.verb is Verb.UNSLOW:
         return not job.is_array or job.array_throttle == go.width
+    if go.verb in {Verb.ROUTE, Verb.WIDEN}:
+        return job.sites == ((go.site,) if go.site else go.sites)
     if go.verb is Verb.SUSPEND:
         return job.state is JobState.SUSPENDED
     return job.state is not JobState.SUSPENDED

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from flexlond.model.action import Action, Outcome, Result
 from slurm_plugin.outcome import complaints_about
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from zoneinfo import ZoneInfo
 
     from flexlond.model.job import Job
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
     from slurm_plugin.policy import Facts
     from slurm_plugin.rates import Bucket
     from slurm_plugin.resume import ResumeBook
+    from slurm_plugin.routing import RouteBook, Sites
     from slurm_plugin.slurm_calls import SlurmCalls
     from slurm_plugin.state import State
     from slurm_plugin.verdict import Go
     from slurm_plugin.view import Reader
+
+
+_log = structlog.get_logger("flexlon-helper")
 
 
 @dataclass(slots=True)
@@ -38,6 +44,8 @@ class Parts:
     state: State
     book: ResumeBook
     pace: PaceBook
+    routes: RouteBook
+    sites: Sites
     actions: Bucket
     requeues: Bucket
     tz: ZoneInfo
@@ -111,3 +119,21 @@ def done(item: Item) -> Result:
     """Return the item's result; every path of a batch sets one."""
     assert item.result is not None  # noqa: S101 # every path above sets one
     return item.result
+
+
+def tell(items: Sequence[Item], later: Sequence[Later]) -> None:
+    """Log one sentence for the batch and one line for each refusal."""
+    counts: dict[str, int] = {}
+    for item in items:
+        result = done(item)
+        counts[result.outcome.value] = counts.get(result.outcome.value, 0) + 1
+        if result.outcome is Outcome.REFUSED:
+            _log.info(
+                "refused",
+                job_id=item.action.job_id,
+                verb=item.action.verb.value,
+                code=result.code,
+                detail=result.detail,
+            )
+    told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
+    _log.info(f"{len(items)} actions: {told or 'none'}", checkpointing=len(later))

@@ -18,7 +18,8 @@ from flexlond.model.job import JobState
 from flexlond.model.licence import kw_of, without_kw
 from flexlond.model.slo import LatestStart, latest_start
 from flexlond.model.slurmtime import format_moment
-from slurm_plugin import pacing
+from flexlond.slurm.federation import Federation
+from slurm_plugin import pacing, routing
 from slurm_plugin.lineage import REQUEUE_PAUSE, Record, Standing
 from slurm_plugin.verdict import Go, Refusal, already, refuse
 
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from flexlond.model.job import Job
     from slurm_plugin.pace import PaceEntry
     from slurm_plugin.resume import ResumeEntry
+    from slurm_plugin.routing import RouteEntry
 
 # Slurm's requeue itself sends TERM first, and a TERM sent alone makes a well-written script end its job.
 TERM_SIGNALS = frozenset({"TERM", "15"})
 FORBIDDEN_SIGNALS = frozenset({"KILL", "9", "STOP", "19"})
+
+
+NO_FEDERATION = Federation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Facts:
     warned: bool = False  # its script has had its checkpoint signal and its time
     pace: PaceEntry | None = None  # our throttle of this array
     active: int = 0  # tasks of this array on nodes
+    route: RouteEntry | None = None  # our narrowing of its sites
+    federation: Federation = NO_FEDERATION
 
 
 def decide(action: Action, facts: Facts) -> Go | Refusal:
@@ -64,6 +71,8 @@ def decide(action: Action, facts: Facts) -> Go | Refusal:
         return _let_off(facts)
     if action.verb is Verb.UNSLOW:
         return pacing.unslow(facts)
+    if action.verb is Verb.WIDEN:
+        return routing.widen(facts)
     if action.expected_state != facts.job.state.value:
         return refuse(
             "state-changed",
@@ -75,6 +84,7 @@ def decide(action: Action, facts: Facts) -> Go | Refusal:
         Verb.REQUEUE_UNTIL: _requeue,
         Verb.SUSPEND: _suspend,
         Verb.SLOW: _slow,
+        Verb.ROUTE: _route,
     }[action.verb](action, facts)
 
 
@@ -105,6 +115,11 @@ def _consented(action: Action, facts: Facts) -> Refusal | None:
         (job.held, "held-by-other", f"it is held ({job.reason}): whoever holds it decides"),
         (not job.batch, "interactive", "it has no batch script: somebody waits for it"),
         (job.cron, "cron", "scrontab jobs keep their times"),
+        (
+            bool(job.origin),
+            "not-origin",
+            f"it was submitted on {job.origin}: the FlexLon there decides",
+        ),
         (bool(job.reservation), "reservation", f"it belongs to reservation {job.reservation}"),
         (
             bool(job.het_job_id) and job.het_offset > 0,
@@ -180,6 +195,11 @@ def _slow(action: Action, facts: Facts) -> Go | Refusal:
     if facts.split:
         return _split(facts)
     return pacing.slow(action, facts, facts.consent)
+
+
+def _route(action: Action, facts: Facts) -> Go | Refusal:
+    assert isinstance(facts.consent, Directive)  # noqa: S101 # _consented ran before
+    return routing.route(action, facts, facts.consent, facts.federation)
 
 
 def _split(facts: Facts) -> Refusal:

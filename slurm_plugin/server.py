@@ -45,6 +45,8 @@ VERBS = {
     helper_pb2.VERB_LET_OFF: Verb.LET_OFF,
     helper_pb2.VERB_SLOW: Verb.SLOW,
     helper_pb2.VERB_UNSLOW: Verb.UNSLOW,
+    helper_pb2.VERB_ROUTE: Verb.ROUTE,
+    helper_pb2.VERB_WIDEN: Verb.WIDEN,
 }
 OUTCOMES = {
     Outcome.APPLIED: helper_pb2.OUTCOME_APPLIED,
@@ -204,6 +206,7 @@ def _action(message: Any) -> Action | Result:
         not_before=message.not_before,
         reason=message.reason,
         width=message.width,
+        site=message.site,
     )
 
 

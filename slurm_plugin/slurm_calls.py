@@ -30,6 +30,7 @@ _ADDRESS = re.compile(r"[1-9][0-9]*(?:_[0-9]+)?\Z")
 _NAME = re.compile(rf"{PREFIX}[0-9]{{1,11}}\Z")
 _LICENSES = re.compile(r"(?:[A-Za-z0-9_.@-]{1,64}:[0-9]{1,9}(?:,|\Z))*\Z")
 _COUNTS = re.compile(rf"LicenseName={LICENCE} Total=([0-9]+) Used=([0-9]+) ")
+_CLUSTER = re.compile(r"[a-z0-9_-]{1,40}\Z")
 _SIGNAL = re.compile(r"[A-Z0-9]{1,9}\Z")
 
 
@@ -76,6 +77,15 @@ class SlurmCalls:
         return self._each(
             arrays,
             lambda ids: ["scontrol", "update", f"JobId={ids}", f"ArrayTaskThrottle={tasks:d}"],
+        )
+
+    def set_sites(self, addresses: Sequence[str], sites: Sequence[str]) -> str:
+        """The clusters of the federation where pending jobs may start; never none."""
+        if not sites or not all(map(_CLUSTER.match, sites)):
+            raise ValueError(f"not clusters: {sites!r}")
+        return self._each(
+            addresses,
+            lambda ids: ["scontrol", "update", f"JobId={ids}", f"Clusters={','.join(sites)}"],
         )
 
     def reservations(self) -> tuple[Reservation, ...]:

@@ -36,6 +36,8 @@ class Go:
     licenses: str = ""  # let-off: what stays
     width: int = 0  # slow, unslow: the throttle to set
     own: int = 0  # slow: its owner's throttle
+    site: str = ""  # route: the only site where it may start
+    sites: tuple[str, ...] = ()  # route: the sites before; widen: those to give back
 
 
 def refuse(code: str, detail: str) -> Refusal:

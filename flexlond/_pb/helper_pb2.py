@@ -24,41 +24,41 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66lexlon/helper/v1/helper.proto\x12\x11\x66lexlon.helper.v1\"\xdc\x01\n\x06\x41\x63tion\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\r\x12\x13\n\x0bsubmit_time\x18\x03 \x01(\x03\x12\x10\n\x08restarts\x18\x04 \x01(\r\x12\x16\n\x0e\x65xpected_begin\x18\x05 \x01(\x03\x12\x16\n\x0e\x65xpected_state\x18\x06 \x01(\t\x12%\n\x04verb\x18\x07 \x01(\x0e\x32\x17.flexlon.helper.v1.Verb\x12\x12\n\nnot_before\x18\x08 \x01(\x03\x12\x0e\n\x06reason\x18\t \x01(\t\x12\r\n\x05width\x18\n \x01(\r\"\x96\x01\n\x06Result\x12\x11\n\taction_id\x18\x01 \x01(\t\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.flexlon.helper.v1.Outcome\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x16\n\x0eobserved_begin\x18\x05 \x01(\x03\x12\x16\n\x0eobserved_state\x18\x06 \x01(\t\":\n\x0c\x41pplyRequest\x12*\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32\x19.flexlon.helper.v1.Action\"8\n\nApplyReply\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.flexlon.helper.v1.Result\"\x0f\n\rStatusRequest\"I\n\x06OptOut\x12\x0e\n\x06job_id\x18\x01 \x01(\r\x12\x13\n\x0bsubmit_time\x18\x02 \x01(\x03\x12\n\n\x02\x61t\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\"l\n\x06Slowed\x12\x0e\n\x06job_id\x18\x01 \x01(\r\x12\x13\n\x0bsubmit_time\x18\x02 \x01(\x03\x12\x0b\n\x03own\x18\x03 \x01(\r\x12\r\n\x05width\x18\x04 \x01(\r\x12\r\n\x05until\x18\x05 \x01(\x03\x12\x12\n\nleft_alone\x18\x06 \x01(\x08\"\xb5\x01\n\x0bStatusReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rslurm_version\x18\x02 \x01(\t\x12+\n\x08opt_outs\x18\x03 \x03(\x0b\x32\x19.flexlon.helper.v1.OptOut\x12\x14\n\x0c\x61\x63tions_left\x18\x04 \x01(\r\x12\x10\n\x08instance\x18\x05 \x01(\t\x12)\n\x06slowed\x18\x06 \x03(\x0b\x32\x19.flexlon.helper.v1.Slowed\"1\n\x07Stretch\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\x12\n\n\x02kw\x18\x03 \x01(\r\"L\n\x0eReserveRequest\x12*\n\x06wanted\x18\x01 \x03(\x0b\x32\x1a.flexlon.helper.v1.Stretch\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x87\x01\n\rStretchResult\x12+\n\x07stretch\x18\x01 \x01(\x0b\x32\x1a.flexlon.helper.v1.Stretch\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.flexlon.helper.v1.Outcome\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\x8c\x01\n\x0cReserveReply\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .flexlon.helper.v1.StretchResult\x12,\n\x08in_force\x18\x02 \x03(\x0b\x32\x1a.flexlon.helper.v1.Stretch\x12\r\n\x05total\x18\x03 \x01(\r\x12\x0c\n\x04used\x18\x04 \x01(\r*\xc2\x01\n\x04Verb\x12\x14\n\x10VERB_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERB_HOLD_UNTIL\x10\x01\x12\x10\n\x0cVERB_RELEASE\x10\x02\x12\x10\n\x0cVERB_REQUEUE\x10\x03\x12\x16\n\x12VERB_REQUEUE_UNTIL\x10\x04\x12\x10\n\x0cVERB_SUSPEND\x10\x05\x12\x0f\n\x0bVERB_RESUME\x10\x06\x12\x10\n\x0cVERB_LET_OFF\x10\x07\x12\r\n\tVERB_SLOW\x10\x08\x12\x0f\n\x0bVERB_UNSLOW\x10\t*\x90\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_APPLIED\x10\x01\x12\x16\n\x12OUTCOME_ALREADY_SO\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x15\n\x11OUTCOME_NOT_FOUND\x10\x04\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x05\x32\xec\x01\n\x06Helper\x12G\n\x05\x41pply\x12\x1f.flexlon.helper.v1.ApplyRequest\x1a\x1d.flexlon.helper.v1.ApplyReply\x12M\n\x07Reserve\x12!.flexlon.helper.v1.ReserveRequest\x1a\x1f.flexlon.helper.v1.ReserveReply\x12J\n\x06Status\x12 .flexlon.helper.v1.StatusRequest\x1a\x1e.flexlon.helper.v1.StatusReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66lexlon/helper/v1/helper.proto\x12\x11\x66lexlon.helper.v1\"\xea\x01\n\x06\x41\x63tion\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\r\x12\x13\n\x0bsubmit_time\x18\x03 \x01(\x03\x12\x10\n\x08restarts\x18\x04 \x01(\r\x12\x16\n\x0e\x65xpected_begin\x18\x05 \x01(\x03\x12\x16\n\x0e\x65xpected_state\x18\x06 \x01(\t\x12%\n\x04verb\x18\x07 \x01(\x0e\x32\x17.flexlon.helper.v1.Verb\x12\x12\n\nnot_before\x18\x08 \x01(\x03\x12\x0e\n\x06reason\x18\t \x01(\t\x12\r\n\x05width\x18\n \x01(\r\x12\x0c\n\x04site\x18\x0b \x01(\t\"\x96\x01\n\x06Result\x12\x11\n\taction_id\x18\x01 \x01(\t\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.flexlon.helper.v1.Outcome\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x16\n\x0eobserved_begin\x18\x05 \x01(\x03\x12\x16\n\x0eobserved_state\x18\x06 \x01(\t\":\n\x0c\x41pplyRequest\x12*\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32\x19.flexlon.helper.v1.Action\"8\n\nApplyReply\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.flexlon.helper.v1.Result\"\x0f\n\rStatusRequest\"I\n\x06OptOut\x12\x0e\n\x06job_id\x18\x01 \x01(\r\x12\x13\n\x0bsubmit_time\x18\x02 \x01(\x03\x12\n\n\x02\x61t\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\"l\n\x06Slowed\x12\x0e\n\x06job_id\x18\x01 \x01(\r\x12\x13\n\x0bsubmit_time\x18\x02 \x01(\x03\x12\x0b\n\x03own\x18\x03 \x01(\r\x12\r\n\x05width\x18\x04 \x01(\r\x12\r\n\x05until\x18\x05 \x01(\x03\x12\x12\n\nleft_alone\x18\x06 \x01(\x08\"\xb5\x01\n\x0bStatusReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rslurm_version\x18\x02 \x01(\t\x12+\n\x08opt_outs\x18\x03 \x03(\x0b\x32\x19.flexlon.helper.v1.OptOut\x12\x14\n\x0c\x61\x63tions_left\x18\x04 \x01(\r\x12\x10\n\x08instance\x18\x05 \x01(\t\x12)\n\x06slowed\x18\x06 \x03(\x0b\x32\x19.flexlon.helper.v1.Slowed\"1\n\x07Stretch\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\x12\n\n\x02kw\x18\x03 \x01(\r\"L\n\x0eReserveRequest\x12*\n\x06wanted\x18\x01 \x03(\x0b\x32\x1a.flexlon.helper.v1.Stretch\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x87\x01\n\rStretchResult\x12+\n\x07stretch\x18\x01 \x01(\x0b\x32\x1a.flexlon.helper.v1.Stretch\x12+\n\x07outcome\x18\x02 \x01(\x0e\x32\x1a.flexlon.helper.v1.Outcome\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\x8c\x01\n\x0cReserveReply\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .flexlon.helper.v1.StretchResult\x12,\n\x08in_force\x18\x02 \x03(\x0b\x32\x1a.flexlon.helper.v1.Stretch\x12\r\n\x05total\x18\x03 \x01(\r\x12\x0c\n\x04used\x18\x04 \x01(\r*\xe2\x01\n\x04Verb\x12\x14\n\x10VERB_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERB_HOLD_UNTIL\x10\x01\x12\x10\n\x0cVERB_RELEASE\x10\x02\x12\x10\n\x0cVERB_REQUEUE\x10\x03\x12\x16\n\x12VERB_REQUEUE_UNTIL\x10\x04\x12\x10\n\x0cVERB_SUSPEND\x10\x05\x12\x0f\n\x0bVERB_RESUME\x10\x06\x12\x10\n\x0cVERB_LET_OFF\x10\x07\x12\r\n\tVERB_SLOW\x10\x08\x12\x0f\n\x0bVERB_UNSLOW\x10\t\x12\x0e\n\nVERB_ROUTE\x10\n\x12\x0e\n\nVERB_WIDEN\x10\x0b*\x90\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_APPLIED\x10\x01\x12\x16\n\x12OUTCOME_ALREADY_SO\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x15\n\x11OUTCOME_NOT_FOUND\x10\x04\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x05\x32\xec\x01\n\x06Helper\x12G\n\x05\x41pply\x12\x1f.flexlon.helper.v1.ApplyRequest\x1a\x1d.flexlon.helper.v1.ApplyReply\x12M\n\x07Reserve\x12!.flexlon.helper.v1.ReserveRequest\x1a\x1f.flexlon.helper.v1.ReserveReply\x12J\n\x06Status\x12 .flexlon.helper.v1.StatusRequest\x1a\x1e.flexlon.helper.v1.StatusReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flexlon.helper.v1.helper_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERB']._serialized_start=1344
-  _globals['_VERB']._serialized_end=1538
-  _globals['_OUTCOME']._serialized_start=1541
-  _globals['_OUTCOME']._serialized_end=1685
+  _globals['_VERB']._serialized_start=1358
+  _globals['_VERB']._serialized_end=1584
+  _globals['_OUTCOME']._serialized_start=1587
+  _globals['_OUTCOME']._serialized_end=1731
   _globals['_ACTION']._serialized_start=54
-  _globals['_ACTION']._serialized_end=274
-  _globals['_RESULT']._serialized_start=277
-  _globals['_RESULT']._serialized_end=427
-  _globals['_APPLYREQUEST']._serialized_start=429
-  _globals['_APPLYREQUEST']._serialized_end=487
-  _globals['_APPLYREPLY']._serialized_start=489
-  _globals['_APPLYREPLY']._serialized_end=545
-  _globals['_STATUSREQUEST']._serialized_start=547
-  _globals['_STATUSREQUEST']._serialized_end=562
-  _globals['_OPTOUT']._serialized_start=564
-  _globals['_OPTOUT']._serialized_end=637
-  _globals['_SLOWED']._serialized_start=639
-  _globals['_SLOWED']._serialized_end=747
-  _globals['_STATUSREPLY']._serialized_start=750
-  _globals['_STATUSREPLY']._serialized_end=931
-  _globals['_STRETCH']._serialized_start=933
-  _globals['_STRETCH']._serialized_end=982
-  _globals['_RESERVEREQUEST']._serialized_start=984
-  _globals['_RESERVEREQUEST']._serialized_end=1060
-  _globals['_STRETCHRESULT']._serialized_start=1063
-  _globals['_STRETCHRESULT']._serialized_end=1198
-  _globals['_RESERVEREPLY']._serialized_start=1201
-  _globals['_RESERVEREPLY']._serialized_end=1341
-  _globals['_HELPER']._serialized_start=1688
-  _globals['_HELPER']._serialized_end=1924
+  _globals['_ACTION']._serialized_end=288
+  _globals['_RESULT']._serialized_start=291
+  _globals['_RESULT']._serialized_end=441
+  _globals['_APPLYREQUEST']._serialized_start=443
+  _globals['_APPLYREQUEST']._serialized_end=501
+  _globals['_APPLYREPLY']._serialized_start=503
+  _globals['_APPLYREPLY']._serialized_end=559
+  _globals['_STATUSREQUEST']._serialized_start=561
+  _globals['_STATUSREQUEST']._serialized_end=576
+  _globals['_OPTOUT']._serialized_start=578
+  _globals['_OPTOUT']._serialized_end=651
+  _globals['_SLOWED']._serialized_start=653
+  _globals['_SLOWED']._serialized_end=761
+  _globals['_STATUSREPLY']._serialized_start=764
+  _globals['_STATUSREPLY']._serialized_end=945
+  _globals['_STRETCH']._serialized_start=947
+  _globals['_STRETCH']._serialized_end=996
+  _globals['_RESERVEREQUEST']._serialized_start=998
+  _globals['_RESERVEREQUEST']._serialized_end=1074
+  _globals['_STRETCHRESULT']._serialized_start=1077
+  _globals['_STRETCHRESULT']._serialized_end=1212
+  _globals['_RESERVEREPLY']._serialized_start=1215
+  _globals['_RESERVEREPLY']._serialized_end=1355
+  _globals['_HELPER']._serialized_start=1734
+  _globals['_HELPER']._serialized_end=1970
 # @@protoc_insertion_point(module_scope)

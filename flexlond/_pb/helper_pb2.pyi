@@ -19,6 +19,8 @@ class Verb(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERB_LET_OFF: _ClassVar[Verb]
     VERB_SLOW: _ClassVar[Verb]
     VERB_UNSLOW: _ClassVar[Verb]
+    VERB_ROUTE: _ClassVar[Verb]
+    VERB_WIDEN: _ClassVar[Verb]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -38,6 +40,8 @@ VERB_RESUME: Verb
 VERB_LET_OFF: Verb
 VERB_SLOW: Verb
 VERB_UNSLOW: Verb
+VERB_ROUTE: Verb
+VERB_WIDEN: Verb
 OUTCOME_UNSPECIFIED: Outcome
 OUTCOME_APPLIED: Outcome
 OUTCOME_ALREADY_SO: Outcome
@@ -46,7 +50,7 @@ OUTCOME_NOT_FOUND: Outcome
 OUTCOME_UNKNOWN: Outcome
 
 class Action(_message.Message):
-    __slots__ = ("action_id", "job_id", "submit_time", "restarts", "expected_begin", "expected_state", "verb", "not_before", "reason", "width")
+    __slots__ = ("action_id", "job_id", "submit_time", "restarts", "expected_begin", "expected_state", "verb", "not_before", "reason", "width", "site")
     ACTION_ID_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     SUBMIT_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +61,7 @@ class Action(_message.Message):
     NOT_BEFORE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
     action_id: str
     job_id: int
     submit_time: int
@@ -67,7 +72,8 @@ class Action(_message.Message):
     not_before: int
     reason: str
     width: int
-    def __init__(self, action_id: _Optional[str] = ..., job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., restarts: _Optional[int] = ..., expected_begin: _Optional[int] = ..., expected_state: _Optional[str] = ..., verb: _Optional[_Union[Verb, str]] = ..., not_before: _Optional[int] = ..., reason: _Optional[str] = ..., width: _Optional[int] = ...) -> None: ...
+    site: str
+    def __init__(self, action_id: _Optional[str] = ..., job_id: _Optional[int] = ..., submit_time: _Optional[int] = ..., restarts: _Optional[int] = ..., expected_begin: _Optional[int] = ..., expected_state: _Optional[str] = ..., verb: _Optional[_Union[Verb, str]] = ..., not_before: _Optional[int] = ..., reason: _Optional[str] = ..., width: _Optional[int] = ..., site: _Optional[str] = ...) -> None: ...
 
 class Result(_message.Message):
     __slots__ = ("action_id", "outcome", "code", "detail", "observed_begin", "observed_state")

@@ -125,6 +125,8 @@ class ComputeFlex(Loop):
             self._store.put("draining", "yes")
             if not await self._look(now):
                 return DrainView(0, -1, self.sentence)
+            if await self._bring_back(now) and not await self._look(now):
+                return DrainView(0, -1, self.sentence)
             actions = [
                 release(known, "drain: FlexLon is being removed")
                 for known in self.flex.values()

@@ -137,6 +137,7 @@ def _leave_alone(job: Job, seen: Observation, latest: LatestStart, split: Collec
         (not job.batch, "interactive: never delayed"),
         (job.cron, "scrontab jobs are left alone"),
         (bool(job.reservation), "it keeps to its reservation"),
+        (bool(job.origin), f"it was submitted on {job.origin}: the FlexLon there decides"),
         (job.time_limit is None, "no time limit: its end cannot be promised"),
         (latest.at is None, "no latest start can be computed"),
         (job.het_offset > 0, "het component: the leader's begin time governs"),

@@ -21,6 +21,8 @@ from flexlond.planning.pools import room_of
 from flexlond.planning.problem import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flexlond.agents.ports import JobView
     from flexlond.agents.records import Store
     from flexlond.agents.state import LoopState
@@ -42,7 +44,7 @@ def explain(agent: LoopState, store: Store, job_id: int, now: int) -> ExplainVie
     history = store.history(job_id, record.first_submit) if record else ()
     return ExplainView(
         job=view,
-        summary=_summary(view) + slower.said(agent, job_id),
+        summary=_summary(view, job.sites) + slower.said(agent, job_id),
         steps=known.latest.steps if known and known.latest else (),
         history=tuple(
             HistoryView(
@@ -115,7 +117,12 @@ def _alternatives(agent: LoopState, view: JobView) -> tuple[AlternativeView, ...
     )
 
 
-def _summary(view: JobView) -> str:
+def _summary(view: JobView, sites: Sequence[str] = ()) -> str:
+    if view.state == JobState.AWAY.value:
+        return (
+            f"It waits or runs at another of its sites: `squeue -M {','.join(sites)}` shows it. If FlexLon"
+            " moved it, it gets all its sites back in time where it has not started."
+        )
     if view.state != JobState.PENDING.value:
         moved = "after FlexLon had moved its begin time" if view.touched else "untouched by FlexLon"
         return f"It has started ({view.state}), {moved}."

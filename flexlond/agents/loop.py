@@ -22,6 +22,7 @@ from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide, within_ramp
 from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
+from flexlond.agents.moving import moves, returns
 from flexlond.agents.peaks import PeakWatch
 from flexlond.agents.planning_step import Hub, PlanningStep, emitters, outlook_of
 from flexlond.agents.power_log import PowerLog
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.assets import AssetDesk
     from flexlond.agents.learning import Learner
+    from flexlond.agents.moving import SiteHub
     from flexlond.agents.power_log import Meter
     from flexlond.agents.records import JobRecord, Store
     from flexlond.agents.witness import Witness
@@ -75,6 +77,7 @@ class Loop(LoopState):
         assets: AssetDesk | None = None,
         meter: Meter | None = None,
         witness: Witness | None = None,
+        sites: Mapping[str, SiteHub] | None = None,
     ) -> None:
         """Nothing is read or sent before the first tick or cycle."""
         super().__init__(
@@ -96,6 +99,10 @@ class Loop(LoopState):
         self._carbon = CarbonDays(store, tz)
         self._planning = PlanningStep(hub, carbon=self._carbon)
         self._envelopes = Envelopes()
+        self._sites = sites or {}
+        self._asked_back: set[int] = (
+            set()
+        )  # away: the helper has done it, or said that it is not ours
         self._read_cluster = read_cluster
         self._tz = tz
         self._clock = clock
@@ -321,8 +328,30 @@ class Loop(LoopState):
             backoff=self.actuator.backoff,
         )
         decided = await self._send(actions, now)
+        if only is None:
+            decided = [*decided, *await self._bring_back(now), *await self._move(now)]
         # Last: what a window's end holds back is held before it gets its own pace again.
         return [*stopped, *slowed, *decided, *await self._unslow(now)]
+
+    async def _bring_back(self, now: int) -> Sequence[Result]:
+        """Jobs that nothing keeps at another site any more."""
+        actions = returns(self, self._asked_back)
+        results = await self._send(actions, now)
+        ids = {action.action_id: action.job_id for action in actions}
+        done = {Outcome.APPLIED, Outcome.ALREADY_SO}
+        self._asked_back |= {ids[one.action_id] for one in results if one.outcome in done}
+        return results
+
+    async def _move(self, now: int) -> Sequence[Result]:
+        """Jobs that go to another site: held until the start that was weighed, then narrowed to it."""
+        chosen = moves(self, self._sites, now) if self._may_hold() and not self.draining else []
+        results: list[Result] = []
+        for hold, move in chosen:
+            held = await self._send([hold], now) if hold is not None else ()
+            results += held
+            if all(one.outcome in {Outcome.APPLIED, Outcome.ALREADY_SO} for one in held):
+                results += await self._send([move], now)
+        return results
 
     def _may_act_for_windows(self, now: int) -> bool:
         """As for new holds, by a plan that is not old."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NOT_COMING = "the helper was restarted before it was done: the next plan decides"
 _OF_PACE = frozenset({Verb.SLOW, Verb.UNSLOW})
+_OF_SITES = frozenset({Verb.ROUTE, Verb.WIDEN})
 _OF_PENDING = frozenset({Verb.HOLD_UNTIL, Verb.RELEASE})
 
 
@@ -33,6 +34,8 @@ def end_of(
         return _of_pending(intent, job, now)
     if intent.action.verb in _OF_PACE:
         return _of_pace(intent, job)
+    if intent.action.verb in _OF_SITES:
+        return _of_sites(intent, job)
     return _of_running(intent, job, grace, now, orphaned=orphaned)
 
 
@@ -45,6 +48,15 @@ def _of_pending(intent: OpenIntent, job: Job | None, now: int) -> tuple[Outcome,
     if job.begin == action.not_before:
         return Outcome.APPLIED, "seen in force"
     return Outcome.SUPERSEDED, "not seen in force: the next plan decides"
+
+
+def _of_sites(intent: OpenIntent, job: Job | None) -> tuple[Outcome, str]:
+    if job is None:
+        return Outcome.SUPERSEDED, "the job has left the queue"
+    away = job.state is JobState.AWAY
+    if away is (intent.action.verb is Verb.ROUTE):
+        return Outcome.APPLIED, "seen at another site" if away else "seen here again"
+    return Outcome.SUPERSEDED, "not seen so: the next plan decides"
 
 
 def _of_pace(intent: OpenIntent, job: Job | None) -> tuple[Outcome, str]:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from flexlond.model.action import Action, Result
     from flexlond.model.job import Job
 
-MAKES_WAIT = frozenset({Verb.HOLD_UNTIL, Verb.REQUEUE, Verb.REQUEUE_UNTIL, Verb.SUSPEND, Verb.SLOW})
+MAKES_WAIT = frozenset(
+    {Verb.HOLD_UNTIL, Verb.REQUEUE, Verb.REQUEUE_UNTIL, Verb.SUSPEND, Verb.SLOW, Verb.ROUTE}
+)
 
 
 class Witness(Protocol):

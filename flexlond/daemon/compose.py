@@ -33,6 +33,7 @@ from flexlond.daemon.store import SqliteStore, StoreError
 from flexlond.daemon.witness import LedgerWitness, open_ledger, take_up
 from flexlond.host import notify as sd
 from flexlond.host.zone import local_zone
+from flexlond.model.settings import SignalSettings
 from flexlond.settlement.ledger.problem import LedgerError
 from flexlond.signals.feeds import SignalHub
 from flexlond.signals.meter import SiteMeter
@@ -42,11 +43,12 @@ from flexlond.slurm.helper_client import HelperClient
 from flexlond.slurm.reader import QueueReader, choose_reader
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
     from flexlond.agents.ports import AgentView
     from flexlond.model.series import Kind, Series
-    from flexlond.model.settings import Settings, SignalSettings
+    from flexlond.model.settings import Settings, SiteSettings
     from flexlond.model.timegrid import TimeGrid
 
 STORE_NAME = "flexlond.db"
@@ -59,14 +61,23 @@ _log = structlog.get_logger()
 class LiveHub:
     """The signal hub that a reload can exchange while the loop holds on to it."""
 
-    def __init__(self, settings: SignalSettings, cache_dir: Path) -> None:
+    def __init__(
+        self, settings: SignalSettings, cache_dir: Path, sites: Sequence[SiteSettings] = ()
+    ) -> None:
+        self.sites = {
+            site.cluster: SignalHub(
+                SignalSettings(price=site.price, carbon=site.carbon, timeout=settings.timeout),
+                cache_dir=cache_dir,
+            )
+            for site in sites
+        }
         self._settings = settings
         self._cache_dir = cache_dir
         self._hub = SignalHub(settings, cache_dir=cache_dir)
 
     async def refresh(self, now: int) -> None:
         """Fetch what is due."""
-        await self._hub.refresh(now)
+        await asyncio.gather(*(hub.refresh(now) for hub in (self._hub, *self.sites.values())))
 
     def series(self, kind: Kind, grid: TimeGrid, now: int) -> Series:
         """The series on `grid` with its quality."""
@@ -86,7 +97,8 @@ class LiveHub:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._hub.close()
+        for hub in (self._hub, *self.sites.values()):
+            await hub.close()
 
 
 @dataclass(frozen=True)
@@ -135,7 +147,7 @@ async def compose(settings: Settings) -> Parts:
     store = SqliteStore(state_dir / STORE_NAME)
     witness: LedgerWitness | None = None
     try:
-        hub = LiveHub(settings.signals, state_dir / SIGNALS_DIR)
+        hub = LiveHub(settings.signals, state_dir / SIGNALS_DIR, settings.sites)
         if not settings.agents.compute_flex:
             return _without_slurm(settings, store, hub)
         witness = _witness(settings, store)
@@ -171,6 +183,7 @@ async def _with_slurm(
         assets=desk,
         meter=meter,
         witness=witness,
+        sites=hub.sites,
     )
     market = Market(settings, books=_books(settings, agent, witness))
     market.makers = makers(agent, hub, market.poke, witness)

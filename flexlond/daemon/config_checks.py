@@ -7,6 +7,7 @@ What it refuses would have led to more holds, later starts, or a daemon that fai
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -189,6 +190,26 @@ def _signals(settings: Settings) -> Iterator[Problem]:
             yield from _feed(f"signals.{kind}#{number}", kind, feed)
 
 
+def _sites(settings: Settings) -> Iterator[Problem]:
+    names = [site.cluster for site in settings.sites]
+    for number, site in enumerate(settings.sites, start=1):
+        where = f"sites#{number}"
+        if not re.fullmatch(r"[a-z0-9_-]{1,40}", site.cluster) or names.count(site.cluster) > 1:
+            yield problem_of(
+                f"{where}.cluster",
+                f'"{site.cluster}" is no name of one other cluster',
+                "each cluster once, as `sacctmgr show federation` prints it",
+            )
+        if not site.price:
+            yield problem_of(f"{where}.price", "is missing", "at least one [[sites.price]]")
+        yield from within(f"{where}.stay", site.stay, 60, 86400, "seconds")
+        yield from within(f"{where}.min_benefit", site.min_benefit, 0, 1e6, "GBP")
+        yield from within(f"{where}.most", site.most, 0, 1000, "")
+        for kind in ("price", "carbon"):
+            for index, feed in enumerate(getattr(site, kind), start=1):
+                yield from _feed(f"{where}.{kind}#{index}", kind, feed)
+
+
 def _feed(key: str, kind: str, feed: Feed) -> Iterator[Problem]:
     if feed.source not in _SOURCES[kind]:
         yield problem_of(
@@ -264,6 +285,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _grid,
     _directive,
     _signals,
+    _sites,
     power,
     meter,
     planning,

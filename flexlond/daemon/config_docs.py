@@ -29,6 +29,12 @@ SECTIONS = {
         "one of deadline, start_by, max_delay and latency. Words in a comment override the class."
     ),
     "signals": "Price and carbon feeds.",
+    "sites[]": (
+        "Another cluster of the same owner in one Slurm federation, where jobs with `sites=` may be moved "
+        "to; a change needs a restart. [How to](../how-to/move-work-between-sites.md)."
+    ),
+    "sites[].price[]": "That site's price feeds in order of preference.",
+    "sites[].carbon[]": "That site's carbon feeds in order of preference.",
     "signals.price[]": "Price feeds in order of preference: the first that is good serves.",
     "signals.carbon[]": "Carbon feeds in order of preference: the first that is good serves.",
     "power": (
@@ -190,6 +196,18 @@ DOCS: dict[str, KeyDoc] = {
     ),
     **{f"signals.price[].{key}": doc for key, doc in _FEED.items()},
     **{f"signals.carbon[].{key}": doc for key, doc in _FEED.items()},
+    **{f"sites[].price[].{key}": doc for key, doc in _FEED.items()},
+    **{f"sites[].carbon[].{key}": doc for key, doc in _FEED.items()},
+    "sites[].cluster": KeyDoc("", "The cluster's name in Slurm, in lower case.", '"south"'),
+    "sites[].stay": KeyDoc(
+        "s",
+        "How long a moved job waits there after its begin time before it gets all its sites back.",
+        "600",
+    ),
+    "sites[].min_benefit": KeyDoc("GBP", "What a move must save at least.", "0.05"),
+    "sites[].most": KeyDoc(
+        "", "Moves in one cycle, at most (the largest of all sites counts).", "5"
+    ),
     "signals.timeout": KeyDoc("s", "A request that takes longer has failed.", "20.0"),
     "signals.fill": KeyDoc(
         "", "Whether a later feed may fill the slots that the serving one does not know.", "false"

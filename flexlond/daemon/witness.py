@@ -281,6 +281,7 @@ def _intent(action: Action) -> dict[str, Any]:
         "expected_state": _text(action.expected_state),
         "reason": _WHO.sub("", _text(action.reason)),
         **({"width": action.width} if action.width else {}),
+        **({"site": action.site} if action.site else {}),
     }
 
 

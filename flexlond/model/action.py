@@ -22,6 +22,8 @@ class Verb(StrEnum):
     LET_OFF = "let-off"
     SLOW = "slow"
     UNSLOW = "unslow"
+    ROUTE = "route"
+    WIDEN = "widen"
 
 
 class Outcome(StrEnum):
@@ -49,6 +51,7 @@ class Action:
     not_before: int
     reason: str
     width: int = 0  # SLOW: tasks at once; UNSLOW: what was set for it
+    site: str = ""  # ROUTE: the only cluster where it may start until `not_before`
 
 
 @dataclass(frozen=True, slots=True)

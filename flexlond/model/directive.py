@@ -70,6 +70,7 @@ class Directive:
     max_carbon: float | None = None
     work: float = 0.0  # of the whole job, in `unit`; both are said or neither
     unit: str = ""
+    sites: tuple[str, ...] = ()  # clusters that it may be moved between
 
 
 @dataclass(frozen=True, slots=True)

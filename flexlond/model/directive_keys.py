@@ -112,6 +112,12 @@ KEYS: tuple[Key, ...] = (
         "What the work is counted in: a name of 1 to 32 of a-z 0-9 _ . - that begins with a letter.",
     ),
     Key(
+        "sites",
+        "sites",
+        "write sites=NAME+NAME with the names of two to eight clusters, such as sites=north+south",
+        "The clusters of a Slurm federation that the job may be moved between; without it, none.",
+    ),
+    Key(
         "off",
         "off",
         "write 'flex: off' with no other word",
@@ -167,6 +173,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad-power": ("not a power above 0 and below 100000 kW", ""),
     "bad-work": ("not an amount above 0 and below 1e18", ""),
     "bad-name": ("not a name of 1 to 32 of a-z 0-9 _ . - that begins with a letter", ""),
+    "bad-sites": ("not two to eight different cluster names with + between them", ""),
     "bad-unit": ("wrong unit '%s'", ""),
     "no-unit": ("no unit", ""),
     "past": ("it is in the past", "give a time after the submission"),

@@ -25,6 +25,8 @@ _BY_NAME = {key.name: key for key in KEYS}
 _NUMBER = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,9})?)(.*)\Z")
 _AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?(?:[eE][+-]?[0-9]{1,2})?\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,31}\Z")
+_CLUSTER = re.compile(r"[a-z0-9_-]{1,40}\Z")
+_MOST_SITES = 8
 _COUNT = re.compile(r"[0-9]{1,9}\Z")
 _SPEC = re.compile(r"([^@]+)@(.+)\Z")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
@@ -260,6 +262,15 @@ def _read_unit(text: str, key: Key, name: str, _: Scope) -> str | Rejected:
     return unit if _NAME.match(unit) else Rejected.of("bad-name", name, key=key.name)
 
 
+def _read_sites(text: str, key: Key, name: str, _: Scope) -> tuple[str, ...] | Rejected:
+    """Cluster names; Slurm keeps them in lower case."""
+    names = tuple(_lower(text).split("+"))
+    wrong = len(set(names)) < len(names) or not 2 <= len(names) <= _MOST_SITES
+    if wrong or not all(map(_CLUSTER.match, names)):
+        return Rejected.of("bad-sites", name, key=key.name)
+    return names
+
+
 _READERS: Mapping[str, Callable[[str, Key, str, Scope], Any]] = {
     "class": _read_class,
     "time": _read_time,
@@ -273,4 +284,5 @@ _READERS: Mapping[str, Callable[[str, Key, str, Scope], Any]] = {
     "carbon": _read_carbon,
     "work": _read_work,
     "unit": _read_unit,
+    "sites": _read_sites,
 }

@@ -23,6 +23,7 @@ class JobState(StrEnum):
     RUNNING = "R"
     SUSPENDED = "S"
     COMPLETING = "CG"
+    AWAY = "RV"  # federated: it waits or runs at another site (Slurm says REVOKED)
     ENDED = "END"
 
 
@@ -74,6 +75,8 @@ class Job:
     het_job_id: int = 0  # 0: not a het job
     het_offset: int = 0
     cron: bool = False  # scrontab's
+    origin: str = ""  # federated: the cluster that it was submitted on, where that is not this one
+    sites: tuple[str, ...] = ()  # federated: the clusters where Slurm may start it
 
     @property
     def held(self) -> bool:

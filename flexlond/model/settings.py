@@ -121,6 +121,17 @@ class SignalSettings(_Base, frozen=True):
     fill: bool = False  # a later feed may fill the slots that the serving one does not know
 
 
+class SiteSettings(_Base, frozen=True):
+    """[[sites]]: another cluster of the federation and of the same owner, where jobs may be moved to."""
+
+    cluster: str  # as Slurm names it, in lower case
+    price: tuple[Feed, ...] = ()
+    carbon: tuple[Feed, ...] = ()
+    stay: int = 600  # seconds after its begin time before a job gets all its sites back
+    min_benefit: float = 0.05  # GBP that a move must save
+    most: int = 5  # moves in one cycle
+
+
 class NodeType(_Base, frozen=True):
     """[power.node_types.NAME]: watts of a node, in site terms before PUE."""
 
@@ -336,6 +347,7 @@ class Settings(_Base, frozen=True):
     grid: GridSettings = GridSettings()
     directive: DirectiveSettings = DirectiveSettings()
     signals: SignalSettings = SignalSettings()
+    sites: tuple[SiteSettings, ...] = ()
     power: PowerSettings = PowerSettings()
     meter: MeterSettings = MeterSettings()
     planning: PlanningSettings = PlanningSettings()

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from flexlond.model.job import Job
 
 
+UNHEARD_SITE = 60
+"""Seconds for which slurmctld does not start a federated job after a change that one of its sites has not
+answered (measured on 24.11)."""
+
+
 @dataclass(frozen=True, slots=True)
 class LatestStart:
     """`at` None: must never be deferred. `binding` names the bound that decides, `steps` show the sums."""
@@ -44,6 +49,8 @@ def latest_start(job: Job, directive: Directive, *, eligible: int, margin: int) 
         )
     limit, waves = job.time_limit, _waves(job)
     steps: list[str] = []
+    if job.sites:
+        margin += UNHEARD_SITE
     if waves > 1:
         steps.append(
             f"{job.task_count} array tasks, {job.array_throttle} at a time: {waves} waves of the time limit"

@@ -32,7 +32,8 @@ _STATES: Final = {
     **dict.fromkeys(("CG", "COMPLETING", "SO", "STAGE_OUT"), JobState.COMPLETING),
     **dict.fromkeys(("CD", "COMPLETED", "CA", "CANCELLED", "F", "FAILED"), JobState.ENDED),
     **dict.fromkeys(("TO", "TIMEOUT", "NF", "NODE_FAIL", "PR", "PREEMPTED"), JobState.ENDED),
-    **dict.fromkeys(("BF", "BOOT_FAIL", "DL", "DEADLINE", "RV", "REVOKED"), JobState.ENDED),
+    **dict.fromkeys(("BF", "BOOT_FAIL", "DL", "DEADLINE"), JobState.ENDED),
+    **dict.fromkeys(("RV", "REVOKED"), JobState.AWAY),
     **dict.fromkeys(("OOM", "OUT_OF_MEMORY"), JobState.ENDED),
 }
 # JSON gives a base state and flags; the flag that decides what may be done comes first.

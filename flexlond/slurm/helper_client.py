@@ -37,6 +37,8 @@ _VERBS = {
     Verb.LET_OFF: helper_pb2.VERB_LET_OFF,
     Verb.SLOW: helper_pb2.VERB_SLOW,
     Verb.UNSLOW: helper_pb2.VERB_UNSLOW,
+    Verb.ROUTE: helper_pb2.VERB_ROUTE,
+    Verb.WIDEN: helper_pb2.VERB_WIDEN,
 }
 _OUTCOMES = {
     helper_pb2.OUTCOME_APPLIED: Outcome.APPLIED,
@@ -219,6 +221,7 @@ def _message(action: Action) -> helper_pb2.Action:
         not_before=action.not_before,
         reason=action.reason,
         width=action.width,
+        site=action.site,
     )
 
 

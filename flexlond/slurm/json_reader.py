@@ -18,6 +18,7 @@ import msgspec
 from flexlond.model.job import Job, JobState, Snapshot
 from flexlond.slurm import fields
 from flexlond.slurm.command import SlurmCommandError, run
+from flexlond.slurm.federation import unplaced
 from flexlond.slurm.squeue import MAX_IDS, MISFITS_KEPT, only
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ def snapshot_of(
         except (msgspec.MsgspecError, ValueError) as error:
             misfits.append(f"job record {index}: {error}")
             continue
-        if job.state is not JobState.ENDED:
-            jobs.append(job)
+        jobs += unplaced([job])
     return Snapshot(
         taken_at,
         tuple(jobs) if job_ids is None else only(jobs, job_ids),

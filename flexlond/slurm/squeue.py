@@ -8,6 +8,8 @@ is left out, the snapshot says so and is not complete. Runs no other text parsin
 `-r` lists every task of an array, because without it squeue hides tasks whose begin time differs
 (measured: 22.05 to 26.05). The unsplit tasks are merged here into one Job. `-r` does not print an array's
 throttle (%N): a second call asks for it, for arrays only (`flexlond.slurm.arrays`).
+Of a federation it reads this cluster (`--local`), and asks what else there is to know of federated jobs
+(`flexlond.slurm.federation`).
 squeue has no column for scrontab: where Slurm runs it, scontrol is asked (`flexlond.slurm.scrontab`). It has
 none for the admin comment either.
 
@@ -24,6 +26,7 @@ from flexlond.model.job import Job, Snapshot
 from flexlond.slurm import fields
 from flexlond.slurm.arrays import ThrottleReader
 from flexlond.slurm.command import SlurmCommandError, run
+from flexlond.slurm.federation import FederationReader
 from flexlond.slurm.scrontab import ScrontabReader
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class SqueueReader:
         self._version = ""
         self._throttles = ThrottleReader(settings)
         self._scrontab = ScrontabReader(settings)
+        self.federation = FederationReader(settings)
 
     def read(self, job_ids: Sequence[int] | None = None) -> Snapshot:
         """The active jobs, or those of `job_ids` (arrays and het jobs by their leader's id too).
@@ -75,7 +79,7 @@ class SqueueReader:
         if job_ids is not None and not job_ids:
             return Snapshot(taken_at, (), self.name, self._slurm_version())
         separators = draw_separators()
-        argv = ["squeue", "-h", "-a", "-r"]
+        argv = ["squeue", "-h", "-a", "-r", "--local"]
         if job_ids is not None and len(job_ids) <= MAX_IDS:
             argv += ["-j", ",".join(str(int(job_id)) for job_id in job_ids)]
         try:
@@ -95,6 +99,7 @@ class SqueueReader:
             jobs = only(jobs, job_ids)
         jobs = self._throttles.applied(jobs, self._slurm_version())
         jobs = self._scrontab.applied(jobs)
+        jobs = self.federation.applied(jobs)
         misfits += strange
         return Snapshot(
             taken_at,

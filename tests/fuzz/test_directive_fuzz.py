@@ -317,6 +317,12 @@ plain_directives = st.builds(
     ),
     max_price=st.one_of(st.none(), st.integers(-(10**6), 10**6).map(lambda number: number / 8)),
     max_carbon=st.one_of(st.none(), st.integers(0, 10**6).map(lambda number: number / 8)),
+    sites=st.one_of(
+        st.just(()),
+        st.lists(
+            st.from_regex(r"[a-z0-9_-]{1,40}", fullmatch=True), min_size=2, max_size=8, unique=True
+        ).map(tuple),
+    ),
 )
 
 
@@ -344,6 +350,7 @@ def _write(found: Directive, rng: random.Random) -> str:
         f"max-carbon={found.max_carbon:.3f}g/kWh" if found.max_carbon is not None else "",
         f"work={found.work:.0f}" if found.work else "",
         f"unit={found.unit.upper()}" if found.unit else "",
+        f"sites={'+'.join(found.sites).upper()}" if found.sites else "",
     ]
     rng.shuffle(words)
     return (

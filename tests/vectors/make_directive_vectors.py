@@ -42,7 +42,7 @@ from vector_base import (  # noqa: E402 - found through the path above
     refuse,
 )
 from vector_times import clock_changes, latencies, lengths, times  # noqa: E402
-from vector_words import powers, preemption, rates, recognition, words, works  # noqa: E402
+from vector_words import powers, preemption, rates, recognition, sites, words, works  # noqa: E402
 
 NOT_PREEMPTIBLE = {"flex_class": "Preemptible", "max_delay": DAY}
 PREEMPTIBLE = {
@@ -203,7 +203,7 @@ def make() -> str:
     """The file's text."""
     CASES.clear()
     for family in (
-        *(recognition, times, clock_changes, lengths, latencies, preemption, powers, rates, works, words, classes, contradictions),
+        *(recognition, times, clock_changes, lengths, latencies, preemption, powers, rates, works, sites, words, classes, contradictions),
     ):
         family()
     rows = ",\n".join("  " + json.dumps(one, sort_keys=True) for one in CASES)

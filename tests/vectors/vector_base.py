@@ -99,6 +99,7 @@ CARBON = "write max-carbon=NUMBER in g/kWh, such as max-carbon=150 or max-carbon
 CHECKPOINT = "write checkpoint=SIGNAL@SECONDS, such as checkpoint=USR1@120"
 WORK = "write work=NUMBER with unit=NAME, such as work=2.5e6 unit=inference"
 UNIT = "write unit=NAME with work=NUMBER, such as work=2.5e6 unit=inference"
+SITES = "write sites=NAME+NAME with the names of two to eight clusters, such as sites=north+south"
 PREEMPT = "write preempt=none, preempt=requeue or preempt=suspend"
 COUNT = "write max-preempts=NUMBER, such as max-preempts=2"
 CLASS = "write class=NAME with one of: "
@@ -106,5 +107,5 @@ OFF = "write 'flex: off' with no other word"
 BARE = "write key=value, such as deadline=now+8hours, or off"
 KNOWN = (
     "class, deadline, start-by, max-delay, latency, preempt, checkpoint, min-run, max-preempts, power, "
-    "max-price, max-carbon, work, unit or off"
+    "max-price, max-carbon, work, unit, sites or off"
 )

@@ -19,6 +19,7 @@ from vector_base import (
     POWER,
     PREEMPT,
     PRICE,
+    SITES,
     STANDARD,
     TIME,
     UNIT,
@@ -180,13 +181,28 @@ def works() -> None:
     good("flex: class=counted work=6", {"settings": "site"}, **counted, work=6.0)
 
 
+def sites() -> None:
+    """sites."""
+    for text, names in (
+        *(("a+b", ["a", "b"]), ("North+SOUTH", ["north", "south"]), ("site_1+site-2+3", ["site_1", "site-2", "3"])),
+        *(("+".join("abcdefgh"), list("abcdefgh")), ("x" * 40 + "+y", ["x" * 40, "y"])),
+    ):
+        good(f"flex: sites={text}", sites=names, **STANDARD)
+    why = "not two to eight different cluster names with + between them"
+    for text in ("a", "a+a", "a+A", "+", "a+", "+a", "a++b", "a/b", "a:b", "a.b+c", "%s+d", "+".join("abcdefghi"), "x" * 41 + "+y"):
+        refuse(f"flex: sites={text}", f"sites={text}", why, SITES)
+    refuse("flex: sites=a,b", "sites=a", why, SITES)
+    refuse("flex: sites=caf\u00e9+b", "sites=caf??+b", why, SITES)
+    refuse("flex: sites=a+b sites=a+b", "sites=a+b", "the key sites stands twice", "write it once")
+
+
 def words() -> None:
     """Unknown keys, words that are none, duplicates, empty values, off, length, control characters."""
     for key, near in (
         *(("deadine", "deadline"), ("dedline", "deadline"), ("start_by", "start-by"), ("startby", "start-by")),
         *(("maxdelay", "max-delay"), ("max_delay", "max-delay"), ("preemt", "preempt"), ("max-preempt", "max-preempts")),
         *(("chekpoint", "checkpoint"), ("minrun", "min-run"), ("klass", "class"), ("price", "max-price"), ("delay", "max-delay"), ("start", "start-by"), ("ab", "class")),
-        *(("carbon", "max-carbon"), ("watts", "class"), ("pwr", "power"), ("DEADINE", "deadline")),
+        *(("carbon", "max-carbon"), ("watts", "sites"), ("pwr", "power"), ("DEADINE", "deadline")),
     ):
         refuse(f"flex: {key}=x", f"{key}=x", f"unknown key '{key.lower()}'", f"did you mean {near}=? known: {KNOWN}")
     refuse("flex: =x", "=x", "unknown key ''", f"did you mean work=? known: {KNOWN}")

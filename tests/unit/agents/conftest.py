@@ -175,6 +175,10 @@ class SimSlurm:
 
         if action.verb in {Verb.REQUEUE_UNTIL, Verb.SUSPEND, Verb.RESUME}:
             return self._stop(action, job, end)
+        if action.verb is Verb.WIDEN:
+            self.effects.append(action)
+            self.edit(action.job_id, state=JobState.PENDING, sites=("sim", "south"))
+            return end(Outcome.APPLIED, "applied")
         if job.state is not JobState.PENDING:
             return end(Outcome.REFUSED, "not-pending")
         if job.begin != action.expected_begin:
@@ -182,6 +186,8 @@ class SimSlurm:
         self.effects.append(action)
         if action.verb is Verb.HOLD_UNTIL:
             self.edit(action.job_id, begin=action.not_before)
+        elif action.verb is Verb.ROUTE:
+            self.edit(action.job_id, state=JobState.AWAY, sites=(action.site,))
         elif action.verb is Verb.LET_OFF:
             self.edit(action.job_id, licenses=without_kw(job.licenses) or "")
         elif action.verb is Verb.RELEASE:
@@ -253,6 +259,7 @@ class Bench:
         self.slurm = SimSlurm()
         self.hub = SimHub(price)
         self.meter: Meter | None = None
+        self.sites: dict[str, SimHub] = {}  # other clusters' signals
         self.settings = settings
         self._path = path
         self.store = SqliteStore(path)
@@ -271,6 +278,7 @@ class Bench:
             clock=lambda: self.slurm.now,
             version="test",
             meter=self.meter,
+            sites=self.sites,
         )
 
     def restart(self) -> None:

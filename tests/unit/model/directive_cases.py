@@ -62,6 +62,7 @@ def directive_fields(found: Directive) -> dict[str, Any]:
     for name, pair in (
         ("power", found.power and (found.power.watts, found.power.per)),
         ("checkpoint", found.checkpoint),
+        ("sites", found.sites),
     ):
         if pair:
             kept[name] = list(pair)

@@ -19,6 +19,7 @@ from slurm_plugin.pace import PaceBook
 from slurm_plugin.parts import Later, Parts
 from slurm_plugin.rates import Bucket
 from slurm_plugin.resume import ResumeBook
+from slurm_plugin.routing import RouteBook
 from slurm_plugin.slurm_calls import SlurmCalls
 from slurm_plugin.state import State
 from slurm_plugin.windows import Windows
@@ -58,7 +59,7 @@ class FakeSlurm:
         script = Path(__file__).parent / "fake_slurm.py"
         folder = self.base / "bin"
         folder.mkdir()
-        for name in ("squeue", "scontrol", "scancel"):
+        for name in ("squeue", "scontrol", "scancel", "sacctmgr"):
             program = folder / name
             program.write_text(
                 f'#!/bin/sh\nexec {sys.executable} -S {script} {self.path} {name} "$@"\n'
@@ -66,6 +67,7 @@ class FakeSlurm:
             program.chmod(0o755)
         self.bin_dir = str(folder)
         empty: dict[str, Any] = {"jobs": {}, "after_update": {}, "reservations": {}, "total": 1000}
+        empty["federation"] = {"south": [True, True]}  # linked with us, known to slurmdbd
         lists = ("calls", "down", "down_after_read", "down_after_act", "denied", "forgotten")
         self.write(empty | {name: [] for name in lists} | {"now": self.now})
 
@@ -123,13 +125,18 @@ class Helper:
         book.prepare()
         pace = PaceBook(self.directory / "pace")
         pace.prepare()
+        routes = RouteBook(self.directory / "routes")
+        routes.prepare()
+        reader = SqueueReader(slurm)
         self.parts = Parts(
             config=HelperConfig(helper=self.settings, slurm=slurm, licence=self.licence),
-            reader=SqueueReader(slurm),
+            reader=reader,
             calls=SlurmCalls(slurm),
             state=State(str(self.directory)),
             book=book,
             pace=pace,
+            routes=routes,
+            sites=reader.federation,
             actions=Bucket(self.settings.max_actions_per_minute),
             requeues=Bucket(self.settings.max_requeues_per_minute),
             tz=ZoneInfo("UTC"),

@@ -70,7 +70,12 @@ def answer(path: Path, program: str, words: list[str]) -> int:
     code = (
         1
         if down
-        else {"squeue": squeue, "scontrol": scontrol, "scancel": scancel}[program](state, words)
+        else {
+            "squeue": squeue,
+            "scontrol": scontrol,
+            "scancel": scancel,
+            "sacctmgr": sacctmgr,
+        }[program](state, words)
     )
     if down:
         print("Unable to contact slurm controller (connect failure)", file=sys.stderr)
@@ -92,6 +97,9 @@ def squeue(state: dict[str, Any], words: list[str]) -> int:
         array = str(job.get("array", number))
         if wanted is not None and not {number, array} & set(wanted):
             continue
+        if "JobID:|,Origin:|,SiblingsViable:|" in words:
+            print(f"{number}|{job.get('origin', 'north')}|{','.join(job.get('sites', []))}|")
+            continue
         if "-O" in words:  # the throttles of arrays
             if job.get("tasks"):
                 limit = f"%{job['throttle']}" if job["throttle"] else ""
@@ -109,20 +117,42 @@ def squeue(state: dict[str, Any], words: list[str]) -> int:
     return 0
 
 
+def sacctmgr(state: dict[str, Any], words: list[str]) -> int:
+    for name, (_, registered) in state["federation"].items():
+        print(f"{name}|{6817 if registered else 0}")
+    return 0
+
+
+def federation(state: dict[str, Any]) -> int:
+    print("Federation: flex\nSelf:       north:10.0.0.1:6817 ID:1 FedState:ACTIVE Features:")
+    for name, (linked, _) in state["federation"].items():
+        yes = "Yes" if linked else "No"
+        print(
+            f"Sibling:    {name}:10.0.0.2:6817 ID:2 FedState:ACTIVE Features: "
+            f"PersistConnSend/Recv:{yes}/{yes} Synced:{yes}"
+        )
+    return 0
+
+
+def clusters(state: dict[str, Any], number: str, names: list[str]) -> int:
+    job = state["jobs"][number]
+    if job["state"] not in ("PD", "RV") or job.get("started_at"):
+        print(f"Job is no longer pending execution for job {number}", file=sys.stderr)
+        return 1
+    if number not in state["forgotten"]:
+        job |= {"sites": names, "state": "PD" if "north" in names else "RV"}
+    return after_update(state)
+
+
 def scontrol(state: dict[str, Any], words: list[str]) -> int:
+    if words == ["show", "federation"]:
+        return federation(state)
     if "reservation" in words or "licenses" in words or "ReservationName=" in words[1]:
         return reservation(state, words)
     verb, ids = words[0], words[-1]
     at = state["now"]
-    if verb == "update" and words[2].startswith("Licenses="):
-        for number in words[1].removeprefix("JobId=").split(","):
-            state["jobs"][number]["licenses"] = words[2].removeprefix("Licenses=") or "(null)"
-        return 0
-    if verb == "update" and words[2].startswith("ArrayTaskThrottle="):
-        for number in words[1].removeprefix("JobId=").split(","):
-            if number not in state["forgotten"] and number in state["jobs"]:
-                state["jobs"][number]["throttle"] = int(words[2].partition("=")[2])
-        return after_update(state)
+    if verb == "update" and not words[2].startswith("StartTime="):
+        return update(state, words)
     if verb == "update":
         ids = words[1].removeprefix("JobId=")
         text = words[2].removeprefix("StartTime=")
@@ -139,6 +169,20 @@ def scontrol(state: dict[str, Any], words: list[str]) -> int:
         after_update(state)
     state["down"] += state["down_after_act"]
     return code
+
+
+def update(state: dict[str, Any], words: list[str]) -> int:
+    if words[2].startswith("Clusters="):
+        names = words[2].removeprefix("Clusters=").split(",")
+        return clusters(state, words[1].removeprefix("JobId="), names)
+    if words[2].startswith("Licenses="):
+        for number in words[1].removeprefix("JobId=").split(","):
+            state["jobs"][number]["licenses"] = words[2].removeprefix("Licenses=") or "(null)"
+        return 0
+    for number in words[1].removeprefix("JobId=").split(","):
+        if number not in state["forgotten"] and number in state["jobs"]:
+            state["jobs"][number]["throttle"] = int(words[2].partition("=")[2])
+    return after_update(state)
 
 
 def after_update(state: dict[str, Any]) -> int:

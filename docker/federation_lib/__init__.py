@@ -1,0 +1,1 @@
+"""What docker/federation runs inside its controllers."""
