@@ -169,12 +169,14 @@ class Books:
         point, edge = settings.settlement.site_point, first - LENGTH
         meter = Limits(settings.meter.max_kw or math.inf, settings.meter.max_age)
         model = Limits(math.inf, MODEL_HOLD * settings.daemon.cycle_seconds)
-        metered = [(float(one.at), one.kw) for one in power.metered(edge)]
+        metered = [(float(one.at), one.kw) for one in power.metered(edge) if one.measured]
+        scaled = [(float(one.at), one.kw) for one in power.metered(edge) if not one.measured]
         modelled = [(float(one.at), one.kw) for one in power.estimated(edge)]
 
         def write(store: SettlementStore) -> None:
             found = best_of(
                 from_power(point, metered, starts, meter, source="the site's meter, [meter]"),
+                from_model(point, scaled, starts, meter, "the site's meter, scaled up from its nodes"),
                 from_model(point, modelled, starts, model),
             )
             known: dict[tuple[str, int], Reading] = {

@@ -155,7 +155,7 @@ async def _with_slurm(
     helper = HelperClient(settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket)
     learner = Learner(settings, store)
     desk = AssetDesk(settings.assets, drivers_of(settings.assets)) if settings.assets else None
-    meter = SiteMeter(settings.meter)
+    meter = SiteMeter(settings.meter, node_watts=functools.partial(_node_watts, settings))
     agent = ComputeFlex(
         settings=settings,
         store=store,
@@ -175,6 +175,14 @@ async def _with_slurm(
     market = Market(settings, books=_books(settings, agent, witness))
     market.makers = makers(agent, hub, market.poke, witness)
     return Parts(agent, hub, store, meter, tz, market, desk, helper, learner, witness)
+
+
+def _node_watts(settings: Settings) -> float:
+    """What Slurm's nodes draw, in the words of a meter. Raises SignalError."""
+    try:
+        return read_node_watts(settings.slurm)
+    except (NodePowerError, SlurmCommandError) as error:
+        raise SignalError(str(error)) from None
 
 
 def _without_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Parts:

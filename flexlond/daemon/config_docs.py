@@ -249,6 +249,12 @@ DOCS: dict[str, KeyDoc] = {
         '"/var/log/site-meter.csv"',
     ),
     "meter.column": KeyDoc("", "csv: the column of the power; the time is in column 1.", "2"),
+    "meter.site_factor": KeyDoc(
+        "",
+        "slurm: by how much the nodes' power is multiplied (PUE). Other than 1 the readings are estimates, on "
+        "which no claim rests.",
+        "1.2",
+    ),
     "meter.unit": KeyDoc("", "The unit of the reading.", '"W"'),
     "meter.refresh": KeyDoc("s", "How often the meter is read.", "10.0"),
     "meter.timeout": KeyDoc("s", "prometheus: a request that takes longer has failed.", "5.0"),
