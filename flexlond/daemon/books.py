@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from flexlond.agents.ports import AgentView
     from flexlond.agents.witness import Notary
     from flexlond.beckn.journal.journal import Journal
+    from flexlond.daemon.books_fed import Fed
     from flexlond.model.settings import Settings
     from flexlond.settlement.nominated import Nomination
     from flexlond.settlement.readings import Reading
@@ -57,8 +58,14 @@ class Books:
         agent: AgentView,
         notary: Notary | None = None,
         path: Path | None = None,
+        *,
+        fed: Fed | None = None,
     ) -> None:
-        """Nothing is opened before the first turn; `path` is settlement.db in daemon.state_dir."""
+        """Nothing is opened before the first turn; `path` is settlement.db in daemon.state_dir.
+
+        `fed` puts in prices, carbon and work done; without it they come from files alone.
+        """
+        self._fed = fed
         self.settings = settings
         self._agent = agent
         self._path = path or Path(settings.daemon.state_dir) / FILE_NAME
@@ -81,6 +88,7 @@ class Books:
                 await self._sales(one, now)
         await self._forecasts(now)
         await self._readings(now)
+        await self._known(now)
         if self._notes is not None:
             notes = self._notes
             kept = await self._use(lambda store: notes.kept(store, now))
@@ -176,7 +184,9 @@ class Books:
         def write(store: SettlementStore) -> None:
             found = best_of(
                 from_power(point, metered, starts, meter, source="the site's meter, [meter]"),
-                from_model(point, scaled, starts, meter, "the site's meter, scaled up from its nodes"),
+                from_model(
+                    point, scaled, starts, meter, "the site's meter, scaled up from its nodes"
+                ),
                 from_model(point, modelled, starts, model),
             )
             known: dict[tuple[str, int], Reading] = {
@@ -186,6 +196,17 @@ class Books:
 
         await self._use(write)
         self._read_to = starts[-1] + LENGTH
+
+    # ---- what was paid, emitted and done
+
+    async def _known(self, now: int) -> None:
+        fed = self._fed
+        if fed is None:
+            return
+        if values := fed.values(now):
+            await self._use(lambda store: fed.put(store, values, now))
+        if done := await fed.work(self.settings, now):
+            await self._use(lambda store: store.add_work(done, now))
 
     # ---- the file
 

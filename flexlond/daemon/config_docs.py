@@ -91,6 +91,12 @@ _FEED = {
     ),
     "minimum": KeyDoc("GBP/MWh or gCO2/kWh", "A value below this is unknown.", "-1000.0"),
     "maximum": KeyDoc("GBP/MWh or gCO2/kWh", "A value above this is unknown.", "6000.0"),
+    "settles": KeyDoc(
+        "",
+        "csv, octopus-agile, elexon-market-index: the values are what the site pays, or what was measured, and "
+        "no forecast; flexlond puts them into settlement when their period is over.",
+        "true",
+    ),
 }
 
 DOCS: dict[str, KeyDoc] = {

@@ -110,6 +110,7 @@ class Feed(_Base, frozen=True):
     max_age: float = 0.0  # 0: the source's own rule
     minimum: float = -1000.0  # values outside [minimum, maximum] are unknown
     maximum: float = 6000.0
+    settles: bool = False  # what is paid or was measured, not a forecast: it goes into settlement
 
 
 class SignalSettings(_Base, frozen=True):

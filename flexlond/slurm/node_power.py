@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 WHOLE_NODE: Final = frozenset({"ipmi", "xcc", "pm_counters", "ibmaem"})
 _WORD: Final = re.compile(r"(?:^|\s)(NodeName|State|CurrentWatts)=(\S*)")
-_SILENT: Final = re.compile(r"power(ed|ing)_(down|up|off)|\+cloud", re.IGNORECASE)
+_SILENT: Final = re.compile(r"power(ed|ing)_(down|up|off)", re.IGNORECASE)
+_ABSURD: Final = 1_000_000  # watts of a node; Slurm's "no value" (2**32 - 2) is far above
 _NAMED: Final = 3  # silent nodes that are named
 
 
@@ -52,8 +53,8 @@ def check_plugin(kind: str) -> None:
     plugins = {word.strip().rpartition("/")[2] for word in kind.split(",")}
     if not plugins & WHOLE_NODE:
         raise NodePowerError(
-            f"Slurm's AcctGatherEnergyType is {kind or 'not set'}, which does not measure whole nodes; set it to"
-            f" one of {', '.join(sorted(WHOLE_NODE))}, or connect another meter"
+            f"Slurm's AcctGatherEnergyType is {kind or 'not set'}, which does not measure whole nodes; set it"
+            f" to one of {', '.join(sorted(WHOLE_NODE))}, or connect another meter"
         )
 
 
@@ -68,7 +69,7 @@ def parse_nodes(printed: str) -> list[NodeWatts]:
             continue
         state, shown = words.get("State", ""), words.get("CurrentWatts", "")
         reports = is_usable(_alive(state)) and not _SILENT.search(state)
-        watts = int(shown) if reports and shown.isdecimal() and int(shown) > 0 else None
+        watts = int(shown) if reports and shown.isdecimal() and 0 < int(shown) < _ABSURD else None
         found.append(NodeWatts(words["NodeName"], state, watts))
     return found
 
@@ -79,8 +80,8 @@ def summed(nodes: Sequence[NodeWatts]) -> float:
     if silent or not nodes:
         named = ", ".join(f"{node.name} ({node.state})" for node in silent[:_NAMED])
         raise NodePowerError(
-            f"{len(silent)} of {len(nodes)} nodes do not report their power to Slurm{': ' if named else ''}{named};"
-            " see slurmd's log there, and AcctGatherNodeFreq in slurm.conf, which must not be 0"
+            f"{len(silent)} of {len(nodes)} nodes do not report their power to Slurm{': ' if named else ''}"
+            f"{named}; see slurmd's log there, and AcctGatherNodeFreq in slurm.conf, which must not be 0"
         )
     return float(sum(node.watts or 0 for node in nodes))
 
