@@ -3,8 +3,8 @@
 Law: pure. Counted is a job that ended COMPLETED and whose directive says `work=` and `unit=`; its work and the
 energy of its run are spread evenly over it, and an earlier run of the same job (requeued) adds its energy and
 no work. Tasks of an array are left out: the directive speaks of the whole and accounting of the parts. Energy
-is what Slurm counted times the site's PUE where the run had no counter beside it on its nodes, else the
-model's: an estimate either way. No name of a job or a person is in it. Epoch seconds, Wh.
+is what Slurm counted, times the site's PUE, where the run had its nodes to itself, else the model's: an
+estimate either way. No name of a job or a person is in it. Epoch seconds, Wh.
 """
 
 from __future__ import annotations
