@@ -31,7 +31,7 @@ from flexlond.slurm.command import SlurmCommandError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from flexlond.model.settings import Settings, SlurmSettings
+    from flexlond.model.settings import PowerSettings, Settings, SlurmSettings
 
 DAY: Final = 86_400
 BLOB: Final = "prediction"
@@ -161,23 +161,10 @@ class Learner:
         if record.state == "TIMEOUT" and record.time_limit is not None:
             seconds = max(seconds, float(record.time_limit))
         self.runtime.learn(like, seconds, record.end)
-        measured = self._measured_kw(record)
+        measured = measured_kw(record, self.settings.power)
         if measured is not None:
-            modelled = job_kw(_as_job(record), None, self.settings.power)
+            modelled = job_kw(as_job(record), None, self.settings.power)
             self.power.learn(like, measured, modelled, record.end - record.start)
-
-    def _measured_kw(self, record: AccountingRecord) -> float | None:
-        """Mean site kW charged to the run; None where it was not measured or its nodes were shared."""
-        seconds = record.end - record.start
-        kind = node_type(record.partition, self.settings.power)
-        nodes = max(1, record.nodes)
-        if not record.energy_joules or seconds <= 0:
-            return None
-        if record.cpus < _WHOLE_NODE * nodes * kind.cpus_per_node:
-            return None
-        uncharged = nodes * kind.idle_watts * (1 - kind.idle_share)
-        watts = record.energy_joules / seconds - uncharged
-        return watts * self.settings.power.pue / WATTS_PER_KW
 
     def _forget(self) -> None:
         """Of the runs learnt, only those that the next overlap can show again need be known."""
@@ -243,7 +230,21 @@ def _ended(records: Iterable[AccountingRecord], since: int, until: int) -> list[
     return runs
 
 
-def _as_job(record: AccountingRecord) -> Job:
+def measured_kw(record: AccountingRecord, power: PowerSettings) -> float | None:
+    """Mean site kW charged to the run; None where it was not measured or its nodes were shared."""
+    seconds = record.end - record.start
+    kind = node_type(record.partition, power)
+    nodes = max(1, record.nodes)
+    if not record.energy_joules or seconds <= 0:
+        return None
+    if record.cpus < _WHOLE_NODE * nodes * kind.cpus_per_node:
+        return None
+    uncharged = nodes * kind.idle_watts * (1 - kind.idle_share)
+    watts = record.energy_joules / seconds - uncharged
+    return watts * power.pue / WATTS_PER_KW
+
+
+def as_job(record: AccountingRecord) -> Job:
     """The ended run as a job, for the coefficients."""
     return Job(
         job_id=record.job_id,

@@ -117,7 +117,8 @@ class PowerLog:
     def slot(self, start: int, end: int, *, hold: float, model_hold: float) -> SlotPower:
         """The mean power in [start, end)."""
         return slot_power(
-            _cut(self._readings, start, end),
+            # What was delivered is judged by what was measured alone (I6).
+            [one for one in _cut(self._readings, start, end) if one.measured],
             _cut(self._modelled, start, end),
             start,
             end,

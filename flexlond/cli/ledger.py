@@ -171,17 +171,24 @@ def export(
 
 @app.command()
 def bundle(
-    order: Annotated[str, typer.Argument(help="The order's id.")],
+    order: Annotated[str, typer.Argument(help="The order's id, or a month with --statement.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     ledger: File = DEFAULT,
     store: Annotated[Path, typer.Option(help="The settlement file.")] = SETTLEMENTS,
     key: Keys = None,
+    statement: Annotated[
+        bool, typer.Option("--statement", help="The newest signed statement of a month, 2026-09.")
+    ] = False,
 ) -> None:
-    """Write what an order came to, with its proofs: for its buyer, who checks it with flexlon-verify."""
+    """Write what an order came to, with its proofs: for its buyer, who checks it with flexlon-verify.
+
+    With --statement a month's statement and the proof that it is the one that was issued.
+    """
     import json
     from contextlib import closing
 
     from flexlond.settlement.bundle import bundle as bundle_of
+    from flexlond.settlement.bundle import statement_bundle
     from flexlond.settlement.database import SettlementStoreError
     from flexlond.settlement.store import SettlementStore
 
@@ -191,11 +198,15 @@ def bundle(
         keys = _keys(key, reader)
         try:
             with closing(SettlementStore(store)) as opened:
-                made = bundle_of(reader, keys, opened, order)
+                make = statement_bundle if statement else bundle_of
+                made = make(reader, keys, opened, order)
         except SettlementStoreError as error:
             _fail(str(error), _UNREADABLE)
     text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
     _write(out, lambda path: path.write_text(text, "utf-8"))
+    if statement:
+        print(f"{out}: the statement of {order}, with its proof")
+        return
     records = sum(len(part["records"]) for part in made["parts"])
     print(f"{out}: {records} records of {len(made['parts'])} dates, with their proofs")
 

@@ -105,10 +105,16 @@ def statement(
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Say what a month came to: revenue, avoided cost and carbon, cost and carbon per unit of work."""
+    """Say what a month came to: revenue, avoided cost and carbon, cost and carbon per unit of work.
+
+    It is kept in the settlement file, a version if anything changed; flexlond records it in the ledger.
+    """
+    import time
+
     from flexlond.settlement import runs
     from flexlond.settlement.configured import terms_of
-    from flexlond.settlement.record import to_json
+    from flexlond.settlement.database import SettlementStoreError
+    from flexlond.settlement.issued import issue
     from flexlond.settlement.statement import statement as made_of
     from flexlond.settlement.statement_html import page
 
@@ -116,10 +122,14 @@ def statement(
     first = _date(f"{month}-01", "MONTH")
     with _Opened(settings, store) as opened:
         made = made_of(runs.month_inputs(opened, first), terms_of(settings.settlement))
+        try:
+            kept = issue(opened, made, int(time.time()))
+        except SettlementStoreError as error:
+            _fail(str(error))
     if output is not None:
         _write(output, page(made, site))
     if json:
-        print(to_json(made))
+        print(kept.text)
         return
     earned = ", ".join(f"{amount} {currency}" for currency, amount in made.revenue.items())
     print(f"{made.month}: revenue {earned or 'none'}, {len(made.orders)} orders")
@@ -134,6 +144,7 @@ def statement(
         print(f"per {unit.unit}: {cost} GBP, SCI {sci} g CO2")
     if made.not_settled:
         print(f"not settled: {len(made.not_settled)} days ({made.not_settled[0]} and on)")
+    print(f"statement version {kept.version}, sha256 {kept.digest}")
 
 
 def _settle(

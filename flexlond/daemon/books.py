@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from flexlond.agents.ports import AgentView
     from flexlond.agents.witness import Notary
     from flexlond.beckn.journal.journal import Journal
+    from flexlond.daemon.books_fed import Fed
     from flexlond.model.settings import Settings
     from flexlond.settlement.nominated import Nomination
     from flexlond.settlement.readings import Reading
@@ -58,8 +59,14 @@ class Books:
         agent: AgentView,
         notary: Notary | None = None,
         path: Path | None = None,
+        *,
+        fed: Fed | None = None,
     ) -> None:
-        """Nothing is opened before the first turn; `path` is settlement.db in daemon.state_dir."""
+        """Nothing is opened before the first turn; `path` is settlement.db in daemon.state_dir.
+
+        `fed` puts in prices, carbon and work done; without it they come from files alone.
+        """
+        self._fed = fed
         self.settings = settings
         self._agent = agent
         self._path = path or Path(settings.daemon.state_dir) / FILE_NAME
@@ -83,6 +90,7 @@ class Books:
                     await self._sales(side, now)
         await self._forecasts(now)
         await self._readings(now)
+        await self._known(now)
         if self._notes is not None:
             notes = self._notes
             kept = await self._use(lambda store: notes.kept(store, now))
@@ -173,12 +181,16 @@ class Books:
         point, edge = settings.settlement.site_point, first - LENGTH
         meter = Limits(settings.meter.max_kw or math.inf, settings.meter.max_age)
         model = Limits(math.inf, MODEL_HOLD * settings.daemon.cycle_seconds)
-        metered = [(float(one.at), one.kw) for one in power.metered(edge)]
+        metered = [(float(one.at), one.kw) for one in power.metered(edge) if one.measured]
+        scaled = [(float(one.at), one.kw) for one in power.metered(edge) if not one.measured]
         modelled = [(float(one.at), one.kw) for one in power.estimated(edge)]
 
         def write(store: SettlementStore) -> None:
             found = best_of(
                 from_power(point, metered, starts, meter, source="the site's meter, [meter]"),
+                from_model(
+                    point, scaled, starts, meter, "the site's meter, scaled up from its nodes"
+                ),
                 from_model(point, modelled, starts, model),
             )
             known: dict[tuple[str, int], Reading] = {
@@ -188,6 +200,17 @@ class Books:
 
         await self._use(write)
         self._read_to = starts[-1] + LENGTH
+
+    # ---- what was paid, emitted and done
+
+    async def _known(self, now: int) -> None:
+        fed = self._fed
+        if fed is None:
+            return
+        if values := fed.values(now):
+            await self._use(lambda store: fed.put(store, values, now))
+        if done := await fed.work(self.settings, now):
+            await self._use(lambda store: store.add_work(done, now))
 
     # ---- the file
 

@@ -12,7 +12,7 @@ import hashlib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flexlond.settlement import runs
+from flexlond.settlement import issued, runs
 from flexlond.settlement.record import digest, to_json
 from flexlond.settlement.recorder import plain
 
@@ -76,6 +76,7 @@ class Notes:
             if key not in self._runs:
                 self._runs[key] = _settled(store, run)
             found += self._runs[key]
+        found += [_issued(one) for one in issued.issued_since(store, now - RECENT)]
         return found
 
     async def turn(
@@ -129,6 +130,28 @@ def _settled(store: SettlementStore, run: runs.Run) -> list[Note]:
         }
         found.append(Note("settlement", f"{name} {order}", body))
     return found
+
+
+def _issued(one: issued.Issued) -> Note:
+    """A monthly statement: the digest of its text, the runs that it rests on, and what it comes to."""
+    made = one.statement
+    body = {
+        "month": one.month,
+        "version": one.version,
+        "digest": one.digest,
+        "runs": made.versions,
+        "orders": len(made.orders),
+        "claimed_wh": sum(line.claimed_wh for line in made.orders),
+        "metered_wh": made.metered_wh,
+        "revenue": made.revenue,
+        "avoided_cost": made.avoided_cost.net,
+        "avoided_carbon_kg": made.avoided_carbon_kg.net,
+        "units": len(made.units),
+        "not_settled": len(made.not_settled),
+        "terms": made.terms,
+        "made": one.made,
+    }
+    return Note("statement", f"{one.month}#{one.version}", body)
 
 
 def _messages(journals: Mapping[str, Journal], now: int) -> list[Note]:

@@ -27,6 +27,7 @@ from flexlond.agents.learning import Learner
 from flexlond.agents.market.battery import BatteryWorks
 from flexlond.assets.drivers.choose import drivers_of
 from flexlond.daemon.books import Books
+from flexlond.daemon.books_fed import Fed
 from flexlond.daemon.market import Market
 from flexlond.daemon.market_agents import makers
 from flexlond.daemon.store import SqliteStore, StoreError
@@ -37,14 +38,19 @@ from flexlond.model.settings import SignalSettings
 from flexlond.settlement.ledger.problem import LedgerError
 from flexlond.signals.feeds import SignalHub
 from flexlond.signals.meter import SiteMeter
+from flexlond.signals.rows import SignalError
 from flexlond.slurm.cluster import read_cluster
 from flexlond.slurm.command import SlurmCommandError
 from flexlond.slurm.helper_client import HelperClient
+from flexlond.slurm.node_power import NodePowerError, read_node_watts
 from flexlond.slurm.reader import QueueReader, choose_reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from zoneinfo import ZoneInfo
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from flexlond.agents.ports import AgentView
     from flexlond.model.series import Kind, Series
@@ -82,6 +88,10 @@ class LiveHub:
     def series(self, kind: Kind, grid: TimeGrid, now: int) -> Series:
         """The series on `grid` with its quality."""
         return self._hub.series(kind, grid, now)
+
+    def settled(self, kind: Kind, grid: TimeGrid) -> tuple[NDArray[np.float64], str] | None:
+        """The past of the feed that settles."""
+        return self._hub.settled(kind, grid)
 
     async def exchange(self, settings: SignalSettings) -> bool:
         """Take over changed feeds, fetched before they serve if they answer in time; True for a change."""
@@ -167,7 +177,7 @@ async def _with_slurm(
     helper = HelperClient(settings.daemon.helper_socket, munge_socket=settings.slurm.munge_socket)
     learner = Learner(settings, store)
     desk = AssetDesk(settings.assets, drivers_of(settings.assets)) if settings.assets else None
-    meter = SiteMeter(settings.meter)
+    meter = SiteMeter(settings.meter, node_watts=functools.partial(_node_watts, settings))
     agent = ComputeFlex(
         settings=settings,
         store=store,
@@ -185,9 +195,17 @@ async def _with_slurm(
         witness=witness,
         sites=hub.sites,
     )
-    market = Market(settings, books=_books(settings, agent, witness))
+    market = Market(settings, books=_books(settings, agent, witness, Fed(hub, tz)))
     market.makers = makers(agent, hub, market.poke, witness)
     return Parts(agent, hub, store, meter, tz, market, desk, helper, learner, witness)
+
+
+def _node_watts(settings: Settings) -> float:
+    """What Slurm's nodes draw, in the words of a meter. Raises SignalError."""
+    try:
+        return read_node_watts(settings.slurm)
+    except (NodePowerError, SlurmCommandError) as error:
+        raise SignalError(str(error)) from None
 
 
 def _without_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Parts:
@@ -202,15 +220,17 @@ def _without_slurm(settings: Settings, store: SqliteStore, hub: LiveHub) -> Part
         agent = AssetSite(settings, hub, works, clock=_clock, version=flexlond.__version__)
     else:
         agent = Idle(settings, hub, clock=_clock, version=flexlond.__version__)
-    market = Market(settings, books=_books(settings, agent, None))
+    market = Market(settings, books=_books(settings, agent, None, Fed(hub, None)))
     market.makers = makers(agent, hub, market.poke)
     return Parts(agent, hub, store, SiteMeter(settings.meter), local_zone(), market)
 
 
-def _books(settings: Settings, agent: AgentView, witness: LedgerWitness | None) -> Books | None:
+def _books(
+    settings: Settings, agent: AgentView, witness: LedgerWitness | None, fed: Fed
+) -> Books | None:
     """Where there is something to settle, or to be put on record; None elsewhere."""
     wanted = settings.market.identity or settings.settlement.points or witness is not None
-    return Books(settings, agent, witness) if wanted else None
+    return Books(settings, agent, witness, fed=fed) if wanted else None
 
 
 def _clock() -> int:

@@ -29,6 +29,7 @@ from flexlond.daemon.config_checks_planning import (
 from flexlond.daemon.config_checks_settlement import settlement
 from flexlond.daemon.config_problem import Problem, absolute, problem_of, within
 from flexlond.model.directive import Rejected, read_directive
+from flexlond.signals.sources import SETTLING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -216,6 +217,14 @@ def _feed(key: str, kind: str, feed: Feed) -> Iterator[Problem]:
             f"{key}.source",
             f'"{feed.source}" gives no {kind}',
             "one of " + ", ".join(f'"{source}"' for source in _SOURCES[kind]),
+        )
+    if feed.settles and feed.source not in SETTLING:
+        yield problem_of(
+            f"{key}.settles",
+            f'"{feed.source}" only forecasts, and a forecast settles nothing',
+            "one of "
+            + ", ".join(f'"{source}"' for source in sorted(SETTLING))
+            + " with settles = true",
         )
     if feed.source == "csv" and not feed.path:
         yield problem_of(

@@ -58,6 +58,7 @@ def meter(settings: Settings) -> Iterator[Problem]:
     """[meter]."""
     chosen = settings.meter
     yield from within("meter.series", chosen.series, 1, 1000)
+    yield from within("meter.site_factor", chosen.site_factor, 1, 5)
     yield from within("meter.column", chosen.column, 2, 1000)
     yield from within("meter.refresh", chosen.refresh, 1, 3600, "seconds")
     yield from within("meter.timeout", chosen.timeout, 0.1, 60, "seconds")

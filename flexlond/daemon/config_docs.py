@@ -97,6 +97,12 @@ _FEED = {
     ),
     "minimum": KeyDoc("GBP/MWh or gCO2/kWh", "A value below this is unknown.", "-1000.0"),
     "maximum": KeyDoc("GBP/MWh or gCO2/kWh", "A value above this is unknown.", "6000.0"),
+    "settles": KeyDoc(
+        "",
+        "csv, octopus-agile, elexon-market-index: the values are what the site pays, or what was measured, and "
+        "no forecast; flexlond puts them into settlement when their period is over.",
+        "true",
+    ),
 }
 
 DOCS: dict[str, KeyDoc] = {
@@ -267,6 +273,12 @@ DOCS: dict[str, KeyDoc] = {
         '"/var/log/site-meter.csv"',
     ),
     "meter.column": KeyDoc("", "csv: the column of the power; the time is in column 1.", "2"),
+    "meter.site_factor": KeyDoc(
+        "",
+        "slurm: by how much the nodes' power is multiplied (PUE). Other than 1 the readings are estimates, on "
+        "which no claim rests.",
+        "1.2",
+    ),
     "meter.unit": KeyDoc("", "The unit of the reading.", '"W"'),
     "meter.refresh": KeyDoc("s", "How often the meter is read.", "10.0"),
     "meter.timeout": KeyDoc("s", "prometheus: a request that takes longer has failed.", "5.0"),

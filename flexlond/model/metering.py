@@ -22,6 +22,7 @@ ENOUGH = 0.5  # the share of a slot that the meter must cover
 AHEAD = 30  # seconds by which the clocks of meter and daemon may differ
 FEWEST_PAIRS = 10  # for a calibration
 DAY = 86_400
+SCALED = "estimate:"  # so begins the source of a reading that was computed up to the site: no claim rests on it
 
 
 class ReadingQuality(StrEnum):
@@ -55,6 +56,11 @@ class Reading:
     def good(self) -> bool:
         """Whether it may be used."""
         return self.quality is ReadingQuality.GOOD
+
+    @property
+    def measured(self) -> bool:
+        """Whether a claim may rest on it (I6)."""
+        return not self.source.startswith(SCALED)
 
 
 @dataclass(frozen=True, slots=True)

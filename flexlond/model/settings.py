@@ -110,6 +110,7 @@ class Feed(_Base, frozen=True):
     max_age: float = 0.0  # 0: the source's own rule
     minimum: float = -1000.0  # values outside [minimum, maximum] are unknown
     maximum: float = 6000.0
+    settles: bool = False  # what is paid or was measured, not a forecast: it goes into settlement
 
 
 class SignalSettings(_Base, frozen=True):
@@ -154,12 +155,13 @@ class PowerSettings(_Base, frozen=True):
 class MeterSettings(_Base, frozen=True):
     """[meter]: the meter of the site's power; without one it is modelled."""
 
-    source: Literal["none", "prometheus", "csv"] = "none"
+    source: Literal["none", "prometheus", "csv", "slurm"] = "none"
     url: str = ""  # prometheus: its base address
     query: str = ""  # prometheus: a selector; its series are summed
     series: int = 1  # prometheus: how many series the query must answer
     path: str = ""  # csv: the file that the site's logger appends to; time, value
     column: int = 2  # csv: the value's column, the first is 1
+    site_factor: float = 1.0  # slurm: the nodes' power times this; other than 1: an estimate
     unit: Literal["W", "kW", "MW"] = "kW"
     refresh: float = 10.0
     timeout: float = 5.0

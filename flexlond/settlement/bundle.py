@@ -1,4 +1,4 @@
-"""What an order came to, for its buyer alone: its records, and the ledger's proof of what they are.
+"""What an order came to, for its buyer alone, or a month's statement: with the ledger's proof of what they are.
 
 Law: of each date the newest version that is under a signed checkpoint, with the records of that version and no
 other's; records that are not those of the entry's digest make no bundle. Nothing of another order is in it.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from flexlond.settlement import runs
+from flexlond.settlement import issued, runs
 from flexlond.settlement.ledger.entry import Entry, decode
 from flexlond.settlement.ledger.export import inclusion_proof
 from flexlond.settlement.ledger.problem import LedgerError
@@ -62,3 +62,32 @@ def _part(
             " is another file than the daemon's, or it was changed; name the right one with --store"
         )
     return {"records": texts, "proof": inclusion_proof(reader, keys, entry.seq)}
+
+
+def statement_bundle(
+    reader: Reader, keys: Sequence[NoteKey], store: SettlementStore, month: str
+) -> dict[str, Any]:
+    """The newest statement of a month that is signed, as it was issued. Raises LedgerError where none is."""
+    signed = max((size for size, _ in reader.notes()), default=0)
+    newest: Entry | None = None
+    for seq, _, raw in reader.rows(0, signed):
+        if raw is None or b'"statement"' not in raw:
+            continue
+        one = decode(bytes(raw), seq)
+        if one.kind != "statement" or one.body.get("month") != month:
+            continue
+        if newest is None or newest.body["version"] < one.body["version"]:
+            newest = one
+    if newest is None:
+        raise LedgerError(
+            f"no statement of {month} is under a signed checkpoint: make it (flexlonctl statement {month})"
+            " while flexlond runs, which records it and signs at the end of the settlement period"
+        )
+    found = issued.issued(store, month, newest.body["version"])
+    if found is None or digest([found.text]) != newest.body["digest"]:
+        raise LedgerError(
+            f"the settlement file has another statement of {month}, version {newest.body['version']}, than the"
+            " ledger: it is another file than the daemon's, or it was changed; name the right one with --store"
+        )
+    proof = inclusion_proof(reader, keys, newest.seq)
+    return {"bundle": "statement", "month": month, "statement": found.text, "proof": proof}

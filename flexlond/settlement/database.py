@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 WAIT = 30.0  # seconds for another writer
 
 _TABLES = {
@@ -49,6 +49,10 @@ _SINCE_2 = {
   length INTEGER NOT NULL, baseline_kw TEXT NOT NULL, usage_kw TEXT NOT NULL, quality TEXT NOT NULL,
   source TEXT NOT NULL, recorded INTEGER NOT NULL, PRIMARY KEY (sale, start, version)""",
 }
+_SINCE_3 = {
+    "statement": """month TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL,
+  body TEXT NOT NULL, made INTEGER NOT NULL, PRIMARY KEY (month, version)""",
+}
 
 
 def _made(tables: Mapping[str, str]) -> list[str]:
@@ -64,7 +68,11 @@ def _made(tables: Mapping[str, str]) -> list[str]:
     ]
 
 
-_SCHEMA = {0: _made({**_TABLES, **_SINCE_2}), 1: _made(_SINCE_2)}  # by the version that a file has
+_SCHEMA = {  # by the version that a file has
+    0: _made({**_TABLES, **_SINCE_2, **_SINCE_3}),
+    1: _made({**_SINCE_2, **_SINCE_3}),
+    2: _made(_SINCE_3),
+}
 
 
 class SettlementStoreError(Exception):

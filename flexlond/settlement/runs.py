@@ -26,6 +26,7 @@ from flexlond.settlement.record import (
 )
 from flexlond.settlement.run import DayResult, settle_day
 from flexlond.settlement.statement import MonthInputs, dates_of
+from flexlond.settlement.work import files_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,5 +212,5 @@ def month_inputs(store: SettlementStore, month: dt.date) -> MonthInputs:
         [one for date, run in runs.items() for one in days(store, date, run.version)],
         {date: run.version for date, run in runs.items()},
         store.values(day_start(dates[0]), day_end(dates[-1])),
-        store.work(dates[0], dates[-1]),
+        files_first(store.work(dates[0], dates[-1])),
     )

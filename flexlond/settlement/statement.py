@@ -68,6 +68,7 @@ class UnitLine(msgspec.Struct, frozen=True, kw_only=True):
     carbon_g: str | None
     embodied_g: str
     sci_g_per_unit: str | None
+    estimated_wh: int = 0  # of `wh`: estimated by the daemon, by accounting or the model
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,6 +231,7 @@ def _unit(one: PerUnit) -> UnitLine:
         carbon_g=_digits(one.carbon_g),
         embodied_g=_digits(one.embodied_g) or "0",
         sci_g_per_unit=_digits(one.sci),
+        estimated_wh=one.estimated_wh,
     )
 
 

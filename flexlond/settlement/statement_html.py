@@ -131,7 +131,14 @@ def _units(one: Statement) -> str:
         "SCI, g CO2 per unit",
         "of which embodied, g in all",
     )
-    return _table(head, rows)
+    guessed = sum(line.estimated_wh for line in one.units)
+    note = (
+        f"<p><small>{_mwh(guessed)} MWh of it is estimated by flexlond: Slurm's accounting of the jobs, or the"
+        " model.</small></p>"
+        if guessed
+        else ""
+    )
+    return _table(head, rows) + note
 
 
 def _lacking(one: Statement) -> str:

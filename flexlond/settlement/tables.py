@@ -21,7 +21,7 @@ from flexlond.settlement.configured import amount
 from flexlond.settlement.halfhourly import RowError, moment_of, start_of, wh_of
 from flexlond.settlement.inputs import KINDS, EventDay, Value
 from flexlond.settlement.nominated import Nomination
-from flexlond.settlement.work import Work
+from flexlond.settlement.work import DAEMON, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +76,10 @@ def work(text: str, source: str) -> tuple[list[Work], list[str]]:
 
     def one(row: Mapping[str, str]) -> Work:
         embodied = _number(row, "embodied_g") if row.get("embodied_g") else Decimal(0)
+        if row["job"].startswith(DAEMON):
+            raise RowError(
+                f"job begins with {DAEMON}, which is kept for what flexlond counts itself"
+            )
         return Work(
             start_of(row),
             _said(row, "job"),

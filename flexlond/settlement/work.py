@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from flexlond.model.settlement_period import date_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 HOURS_A_YEAR = 8760
 ZERO = Decimal(0)
+DAEMON = "flexlond:"  # so begins the job of a row that the daemon made; no file may use it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class PerUnit:
     cost: Decimal | None  # of it all
     carbon_g: Decimal | None  # operational, of it all
     embodied_g: Decimal
+    estimated_wh: int = 0  # of `wh`: of jobs that the daemon counted
 
     @property
     def cost_per_unit(self) -> Decimal | None:
@@ -55,6 +59,17 @@ class PerUnit:
         if self.carbon_g is None or not self.amount:
             return None
         return (self.carbon_g + self.embodied_g) / self.amount
+
+
+def files_first(work: Iterable[Work]) -> list[Work]:
+    """What counts where files and the daemon tell of the same: of a unit on a date the files' rows alone."""
+    every = list(work)
+    told = {(date_of(one.start), one.unit) for one in every if not one.job.startswith(DAEMON)}
+    return [
+        one
+        for one in every
+        if not one.job.startswith(DAEMON) or (date_of(one.start), one.unit) not in told
+    ]
 
 
 def embodied(total_kg: Decimal, years: Decimal, hours: Decimal, share: Decimal) -> Decimal:
@@ -77,6 +92,7 @@ def per_unit(
             _weighted(done, prices, Decimal(1_000_000)),
             _weighted(done, intensities, Decimal(1000)),
             sum((one.embodied_g for one in done), ZERO),
+            sum(one.wh for one in done if one.job.startswith(DAEMON)),
         )
         for unit, done in sorted(by_unit.items())
     ]

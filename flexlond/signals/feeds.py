@@ -20,13 +20,17 @@ import structlog
 from flexlond.model.series import Kind
 from flexlond.signals.cache import FeedCache
 from flexlond.signals.fetching import FetchError
+from flexlond.signals.regrid import regrid
 from flexlond.signals.rows import DAY, HOUR, Parsed, Row, SignalError, merge_history, tidy
 from flexlond.signals.source import Request
-from flexlond.signals.sources import limits, make_source, misfit
+from flexlond.signals.sources import SETTLING, limits, make_source, misfit
 from flexlond.signals.view import FeedView, choose, view
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from flexlond.model.series import Series
     from flexlond.model.settings import Feed, SignalSettings
@@ -147,6 +151,16 @@ class SignalHub:
         """
         views = [state.view(grid, now) for state in self._states[kind]]
         return choose(kind, grid, views, fill=self._settings.fill)
+
+    def settled(self, kind: Kind, grid: TimeGrid) -> tuple[NDArray[np.float64], str] | None:
+        """The past of the first feed that settles, on `grid` (NaN: unknown), and its source; None without one.
+
+        Feeds that can only forecast never settle, whatever the settings say.
+        """
+        for state in self._states[kind]:
+            if state.usable and state.feed.settles and state.feed.source in SETTLING:
+                return regrid(state.rows, grid), state.source.provenance()
+        return None
 
     async def close(self) -> None:
         """Closes the shared connections; the hub may be used again afterwards."""

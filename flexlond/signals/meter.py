@@ -17,12 +17,14 @@ import structlog
 from flexlond.model.metering import Reading, absent, judge
 from flexlond.signals.meter_csv import CsvMeter
 from flexlond.signals.meter_prometheus import PrometheusMeter
+from flexlond.signals.meter_slurm import SlurmMeter
 from flexlond.signals.rows import SignalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flexlond.model.settings import MeterSettings
+    from flexlond.signals.meter_slurm import NodeWatts
 
 REQUESTS = 2  # of one reading: it may take this many timeouts in all
 LATEST = 2**40  # epoch seconds; anything above is no time
@@ -48,15 +50,21 @@ class SiteMeter:
     """The configured meter, or none."""
 
     def __init__(
-        self, settings: MeterSettings, *, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        settings: MeterSettings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        node_watts: NodeWatts | None = None,
     ) -> None:
+        """`node_watts` asks Slurm for its nodes' power; without it the source slurm is no meter."""
         self._transport = transport
+        self._node_watts = node_watts
         self._client: httpx.AsyncClient | None = None
         self._set(settings)
 
     def _set(self, settings: MeterSettings) -> None:
         self._settings = settings
-        self._driver = _driver(settings)
+        self._driver = _driver(settings, self._node_watts)
         self._last: tuple[int, float] | None = None
         self._error = ""
         self._untaken: tuple[Reading, ...] = ()
@@ -138,7 +146,9 @@ class SiteMeter:
         return self._client
 
 
-def _driver(settings: MeterSettings) -> MeterDriver | None:
+def _driver(settings: MeterSettings, node_watts: NodeWatts | None) -> MeterDriver | None:
     if settings.source == "prometheus":
         return PrometheusMeter(settings)
+    if settings.source == "slurm":
+        return SlurmMeter(settings, node_watts) if node_watts is not None else None
     return CsvMeter(settings) if settings.source == "csv" else None

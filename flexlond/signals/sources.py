@@ -39,6 +39,9 @@ SERVES: dict[str, frozenset[Kind]] = {
     "neso-day-ahead": frozenset({Kind.PRICE}),
 }
 
+# Those whose values can be what is paid or was measured; all others only forecast.
+SETTLING: frozenset[str] = frozenset({"csv", "elexon-market-index", "octopus-agile"})
+
 # Beyond what the settings allow: an average intensity is never negative, and no fuel emits 2000 g/kWh.
 _PHYSICAL: dict[Kind, tuple[float, float]] = {
     Kind.PRICE: (-100_000.0, 100_000.0),

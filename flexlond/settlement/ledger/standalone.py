@@ -449,6 +449,32 @@ def verify_bundle(bundle: dict[str, Any], key: Key) -> dict[str, Any]:
     }
 
 
+def verify_statement(bundle: dict[str, Any], key: Key) -> dict[str, Any]:
+    """Verify that a month's statement is the one whose issue the ledger has; what it comes to."""
+    proved = verify_proof(bundle["proof"], key, [], None)
+    if proved["proof"] != "inclusion" or proved["entry"]["kind"] != "statement":
+        raise Broken("the proof is of no statement")
+    body = proved["entry"]["body"]
+    if digest_of([bundle["statement"]]) != body["digest"]:
+        raise Broken(
+            f"the statement of {body['month']} is not the one that was issued: it was changed"
+        )
+    made = json.loads(bundle["statement"])
+    if not bundle["month"] == made["month"] == body["month"]:
+        raise Broken(f"the statement is of another month than {bundle['month']}")
+    if made["versions"] != body["runs"] or made["revenue"] != body["revenue"]:
+        raise Broken("the statement's figures are not those that were recorded")
+    return {
+        "holds": True,
+        "bundle": "statement",
+        "month": body["month"],
+        "version": body["version"],
+        "revenue": body["revenue"],
+        "claimed_wh": body["claimed_wh"],
+        "signed_at": proved["signed_at"],
+    }
+
+
 def digest_of(texts: list[str]) -> str:
     """SHA-256 over the texts in order, each with its length (8 bytes) before it."""
     state = hashlib.sha256()
@@ -488,6 +514,8 @@ def check(arguments: argparse.Namespace) -> dict[str, Any]:
     proof = proof_in(arguments.file)
     if proof is None:
         return verify_export(arguments.file, key, outside)
+    if proof.get("bundle") == "statement":
+        return verify_statement(proof, key)
     if "bundle" in proof:
         return verify_bundle(proof, key)
     entry = arguments.entry.read_bytes().rstrip(b"\n") if arguments.entry else None

@@ -25,11 +25,12 @@ from flexlond.agents.power_log import PowerLog
 from flexlond.daemon import market as market_module
 from flexlond.daemon.books import Books
 from flexlond.daemon.market import Market
-from flexlond.model.metering import Modelled, Reading, ReadingQuality, mean_kw
+from flexlond.model.metering import SCALED, Modelled, Reading, ReadingQuality, mean_kw
 from flexlond.model.settlement_period import GATE, date_of
 from flexlond.settlement import deg, runs
 from flexlond.settlement.database import Database
 from flexlond.settlement.inputs import Delivery
+from flexlond.settlement.issued import issued_since
 from flexlond.settlement.orders import Interval, Order
 from flexlond.settlement.readings import Quality
 from flexlond.settlement.record import digest, to_csv, to_json
@@ -438,18 +439,22 @@ def test_a_slot_that_no_meter_read_is_incomplete_and_in_a_final_run_not_delivere
     assert all(float(one.net) == pytest.approx(-0.15 * 0.05) for one in others)
 
 
-def test_a_file_of_the_version_before_is_taken_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_a_version_before_is_taken_up(tmp_path: Path, version: int) -> None:
     path = tmp_path / "settlement.db"
     store = SettlementStore(path)
     order = Order("o", "deg", ("p",), 1, (Interval(NOW, 1000, Decimal(1)),))
     store.add_orders([order], NOW)
-    store.db.connection.execute("DROP TABLE delivery")
-    store.db.connection.execute("PRAGMA user_version=1")
+    dropped = ("statement",) if version == 2 else ("statement", "delivery")
+    for name in dropped:
+        store.db.connection.execute(f"DROP TABLE {name}")
+    store.db.connection.execute(f"PRAGMA user_version={version}")
     store.close()
     store = SettlementStore(path)
     seen = Delivery("o", NOW, 60, Decimal(2), Decimal(1), Quality.MEASURED, "m")
     store.add_deliveries([seen], NOW)
     assert store.deliveries(NOW, NOW + 1) == [seen]
+    assert issued_since(store, 0) == []
     assert store.orders(NOW, NOW + 1) == [order]
     store.close()
 
@@ -492,7 +497,7 @@ class Faulty:
 
 
 FAULTS = st.lists(
-    st.sampled_from(["ok"] * 6 + ["gone", "twice", "stuck", "low", "late"]),
+    st.sampled_from(["ok"] * 6 + ["gone", "twice", "stuck", "low", "late", "scaled"]),
     min_size=60,
     max_size=60,
 )
@@ -510,7 +515,8 @@ def read_with(faults: Sequence[str], kw: Sequence[float]) -> list[Reading]:
             at, value = found[-1].at, found[-1].kw
         if fault == "low":
             value = 0.0
-        found.append(Reading(at, value, "meter", ReadingQuality.GOOD))
+        source = f"{SCALED} nodes" if fault == "scaled" else "meter"
+        found.append(Reading(at, value, source, ReadingQuality.GOOD))
         if fault == "twice":
             found.append(Reading(at, value + 1.0, "meter", ReadingQuality.GOOD))
         if fault == "late" and len(found) > 1:
@@ -550,7 +556,7 @@ def test_what_is_claimed_is_never_more_than_what_the_meter_shows(deal: Deal) -> 
             log.see(Modelled(at, model, 0.0), at)
         agent.power = log
         kept = {one.at: one for one in readings}  # the newest word about a moment stands
-        series = [kept[at] for at in sorted(kept)]
+        series = [kept[at] for at in sorted(kept) if kept[at].measured]
         evidence = {}
         for number, at in enumerate((BEGIN, BEGIN + SLOT)):
             mean, share = mean_kw(series, at, at + SLOT, hold)

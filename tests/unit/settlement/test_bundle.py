@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import json
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexlond.cli.flexlonctl import app
-from flexlond.daemon.books_notes import _settled
+from flexlond.daemon.books_notes import _issued, _settled
 from flexlond.model.settlement_period import SettlementPeriod
 from flexlond.settlement import runs
-from flexlond.settlement.bundle import bundle
+from flexlond.settlement.bundle import bundle, statement_bundle
+from flexlond.settlement.issued import Issued, issue, issued_since
 from flexlond.settlement.ledger import standalone
 from flexlond.settlement.ledger.entry import Record
 from flexlond.settlement.ledger.note import NoteSigner
@@ -27,6 +29,7 @@ from flexlond.settlement.ledger.writer import Ledger
 from flexlond.settlement.nominated import Nomination
 from flexlond.settlement.orders import Interval, Order
 from flexlond.settlement.readings import Quality, Reading
+from flexlond.settlement.statement import statement
 from flexlond.settlement.store import SettlementStore
 from flexlond.settlement.terms import Terms
 
@@ -157,3 +160,97 @@ def test_no_bundle_of_what_is_not_signed_or_of_another_file(folder: Path) -> Non
     SettlementStore(folder / "other.db").close()
     with pytest.raises(LedgerError, match="other records"):
         made(folder, file="other.db")
+
+
+# ---- a month's statement
+
+
+def issue_one(folder: Path, now: int) -> Issued:
+    """The statement of the month as flexlonctl makes it, put into the ledger as the daemon does."""
+    with closing(SettlementStore(folder / "settlement.db")) as store:
+        one = issue(store, statement(runs.month_inputs(store, DATES[0]), TERMS), now)
+    with Ledger(folder / "ledger.db", SIGNER) as ledger:
+        note = _issued(one)
+        ledger.append([Record(note.kind, now, {**note.body, "id": note.name})])
+        ledger.checkpoint(now)
+    return one
+
+
+def of_month(folder: Path, month: str = "2026-09", file: str = "settlement.db") -> dict[str, Any]:
+    with (
+        closing(SettlementStore(folder / file)) as store,
+        Reader(folder / "ledger.db") as reader,
+    ):
+        return statement_bundle(reader, [SIGNER.key], store, month)
+
+
+def test_a_statement_is_a_version_only_where_it_changed(folder: Path) -> None:
+    with closing(SettlementStore(folder / "settlement.db")) as store:
+        made_of = statement(runs.month_inputs(store, DATES[0]), TERMS)
+        first, again = issue(store, made_of, NOW), issue(store, made_of, NOW + 9)
+        assert (first.version, first.new, again.version, again.new) == (1, True, 1, False)
+        assert (again.text, again.made) == (first.text, NOW)
+        at = SettlementPeriod(DATES[1], 35).start
+        store.add_readings([Reading("m", at, 950, Quality.MEASURED, "corrected")], NOW)
+        list(runs.settle_range(store, *DATES, TERMS, NOW + 2))
+        second = issue(store, statement(runs.month_inputs(store, DATES[0]), TERMS), NOW + 10)
+        assert (second.version, second.new) == (2, True)
+        assert [one.digest for one in issued_since(store, 0)] == [first.digest, second.digest]
+        with pytest.raises(sqlite3.IntegrityError, match="rows stay"):
+            store.db.connection.execute("UPDATE statement SET body='{}'")
+
+
+def test_the_statement_that_was_issued_is_verified_by_the_strangers_program(folder: Path) -> None:
+    from typer.testing import CliRunner  # noqa: PLC0415
+
+    one = issue_one(folder, NOW + 5)
+    words = ["ledger", "bundle", "2026-09", "--statement", "--out", str(folder / "s.json")]
+    words += ["--ledger", str(folder / "ledger.db"), "--store", str(folder / "settlement.db")]
+    done = CliRunner().invoke(app, [*words, "--key", SIGNER.key.text])
+    assert done.exit_code == 0, done.output
+    argv = [sys.executable, "-I", standalone.__file__, "--key", SIGNER.key.text, "--json"]
+    ran = subprocess.run([*argv, str(folder / "s.json")], capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    said = json.loads(ran.stdout)
+    assert (said["bundle"], said["month"], said["version"]) == ("statement", "2026-09", 1)
+    assert said["revenue"] == one.statement.revenue
+    assert said["claimed_wh"] == sum(line.claimed_wh for line in one.statement.orders)
+    entry = json.loads(json.loads((folder / "s.json").read_text())["proof"]["entry"])
+    assert entry["body"]["runs"] == {DATES[0].isoformat(): 2, DATES[1].isoformat(): 1}
+
+
+def test_a_statement_that_was_changed_does_not_match(folder: Path) -> None:
+    issue_one(folder, NOW + 5)
+    whole = of_month(folder)
+    standalone.verify_statement(whole, KEY)
+    text = whole["statement"]
+    for place in range(0, len(text), 7):  # any byte of it
+        other = {**whole, "statement": f"{text[:place]}~{text[place + 1 :]}"}
+        with pytest.raises(standalone.Broken, match="not the one that was issued"):
+            standalone.verify_statement(other, KEY)
+    entry = json.loads(whole["proof"]["entry"])
+    revenue = entry["body"]["revenue"]["GBP"]
+    forged = copy.deepcopy(whole)
+    forged["statement"] = text.replace(f'"GBP":"{revenue}"', '"GBP":"999.99"')
+    assert forged != whole
+    with pytest.raises(standalone.Broken):
+        standalone.verify_statement(forged, KEY)
+    forged["proof"]["entry"] = whole["proof"]["entry"].replace(
+        entry["body"]["digest"], standalone.digest_of([forged["statement"]])
+    )
+    with pytest.raises(standalone.Broken):
+        standalone.verify_statement(forged, KEY)  # the ledger has no such entry
+    with pytest.raises(standalone.Broken, match="another month"):
+        standalone.verify_statement({**whole, "month": "2026-08"}, KEY)
+    wrong = {**whole, "proof": made(folder)["parts"][0]["proof"]}
+    with pytest.raises(standalone.Broken, match="no statement"):
+        standalone.verify_statement(wrong, KEY)
+
+
+def test_no_bundle_of_a_statement_that_is_not_signed_or_of_another_file(folder: Path) -> None:
+    with pytest.raises(LedgerError, match="no statement of 2026-09"):
+        of_month(folder)
+    issue_one(folder, NOW + 5)
+    SettlementStore(folder / "other.db").close()
+    with pytest.raises(LedgerError, match="another statement"):
+        of_month(folder, file="other.db")

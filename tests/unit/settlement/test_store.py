@@ -23,6 +23,7 @@ from flexlond.settlement.inputs import (
     EventDay,
     Value,
 )
+from flexlond.settlement.issued import issue
 from flexlond.settlement.nominated import Nomination
 from flexlond.settlement.readings import Quality, Reading
 from flexlond.settlement.statement import statement
@@ -90,8 +91,9 @@ def test_no_row_is_ever_changed_or_removed(store: SettlementStore) -> None:
     seen = Delivery("o", at(37), 60, Decimal(9), Decimal(7), Quality.MEASURED, "meter")
     store.add_deliveries([seen], NOW)
     settle(store)
+    issue(store, statement(runs.month_inputs(store, DAY), Terms()), NOW)
     tables = [row[0] for row in store.db.rows("SELECT name FROM sqlite_master WHERE type='table'")]
-    assert len(tables) == 10
+    assert len(tables) == 11
     for table in tables:
         assert store.db.rows(f"SELECT * FROM {table} LIMIT 1"), table  # noqa: S608
         column = store.db.rows(f"PRAGMA table_info({table})")[0][1]

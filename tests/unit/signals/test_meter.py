@@ -334,3 +334,44 @@ async def test_a_file_system_that_hangs_keeps_one_thread_only(tmp_path: Path) ->
     finally:
         await asyncio.to_thread(path.write_bytes, b"")
     await site.close()
+
+
+# ---- Slurm's nodes
+
+
+def of_slurm(ask: Callable[[], float], **changes: Any) -> SiteMeter:
+    values: dict[str, Any] = {"source": "slurm", "max_kw": 100.0, "max_age": 60.0}
+    return SiteMeter(MeterSettings(**(values | changes)), node_watts=ask)
+
+
+async def test_what_all_nodes_report_is_a_reading_of_the_nodes() -> None:
+    site = of_slurm(lambda: 42_000.0)
+    await site.refresh(NOW)
+    found = site.reading(NOW)
+    assert (found.at, found.kw, found.quality) == (NOW, 42.0, ReadingQuality.GOOD)
+    assert found.measured
+    assert site.reading(NOW + 61).quality is ReadingQuality.STALE
+    await site.close()
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("W", 1.25), ("kW", 1.25), ("MW", 2.0)])
+async def test_a_factor_makes_it_an_estimate(unit: str, factor: float) -> None:
+    site = of_slurm(lambda: 40_000.0, unit=unit, site_factor=factor)
+    await site.refresh(NOW)
+    found = site.reading(NOW)
+    assert found.kw == pytest.approx(40.0 * factor)
+    assert not found.measured
+    assert found.source.startswith(f"estimate: Slurm's node energy x {factor:g}")
+
+
+async def test_a_node_that_does_not_report_leaves_no_reading_and_says_so() -> None:
+    def silent() -> float:
+        raise SignalError("1 of 3 nodes do not report their power to Slurm: n2 (DOWN)")
+
+    site = of_slurm(silent)
+    await site.refresh(NOW)
+    found = site.reading(NOW)
+    assert found.quality is ReadingQuality.ABSENT
+    assert "n2 (DOWN)" in found.detail
+    assert list(site.take()) == []
+    assert not SiteMeter(MeterSettings(source="slurm", max_kw=1.0)).configured  # without Slurm
