@@ -2,10 +2,9 @@
 
 Law: a peak is the mean power of a slot, as caps are: what is drawn for a moment is no peak of a plan. A slot
 counts when at least half of it was watched, a peak when nearly the whole day was: with less, what is usual here
-is not known, and a cap made from it would hold jobs for nothing. What a window moves is not usual: from its order
-to the end of its rebound no more counts than its cap was made of, else each window would raise the next one's. Kept by
-hour, written when the hour is over.
-kW, epoch seconds.
+is not known, and a cap made from it would hold jobs for nothing. What a window moves is not usual: from its
+order to the end of its rebound no more counts than its cap was made of, else each window would raise the next
+one's. Kept by hour, written when the hour is over. kW, epoch seconds.
 """
 
 from __future__ import annotations

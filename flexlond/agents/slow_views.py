@@ -1,7 +1,7 @@
 """What people see of slowed arrays in a window.
 
-Law: reads memory only, decides nothing. In force is what the helper says and the queue shows; planned is what the
-plan of this moment would slow besides. Of a window that is over nothing is shown. kW, epoch seconds, tasks at once.
+Law: reads memory only, decides nothing. In force is what the helper says and the queue shows; planned is what
+the plan of this moment would slow besides. Of a window that is over nothing is shown. kW, epoch seconds.
 """
 
 from __future__ import annotations

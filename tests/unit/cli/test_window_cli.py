@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from flexlond.agents.window_ports import AddedView, SlowView, StopView, WindowSlotView, WindowView, refused
+from flexlond.agents.window_ports import (
+    AddedView,
+    SlowView,
+    StopView,
+    WindowSlotView,
+    WindowView,
+    refused,
+)
 from flexlond.cli.flexlonctl import app
 from flexlond.daemon.shell import Shell
 from flexlond.model.settings import AdminSettings, Settings
