@@ -108,7 +108,8 @@ def stream(seed: int) -> Trace:
     """Eight days of 60 to 180 random jobs, more by day than by night, that fill 10 to 45 % of the nodes."""
     rng = np.random.default_rng(seed)
     count = int(rng.integers(60, 181))
-    nodes = 2.0 ** rng.integers(0, int(rng.integers(3, 7)), count)
+    size = rng.integers(0, int(rng.integers(3, 7)), count)
+    nodes = (2**size).astype(np.float64)
     limit = rng.choice([2, 4, 8, 12, 16], count).astype(np.float64) * SLOT
     runtime = limit * rng.uniform(0.3, 1.0, count)
     total = float((nodes * runtime).sum()) / (DAYS * DAY * float(rng.uniform(0.1, 0.45)))
@@ -138,7 +139,8 @@ def stream(seed: int) -> Trace:
 
 
 def _share(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    return weight / weight.sum()
+    share: NDArray[np.float64] = weight / weight.sum()
+    return share
 
 
 @dataclass(slots=True)
