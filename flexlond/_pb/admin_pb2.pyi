@@ -526,7 +526,7 @@ class WindowMove(_message.Message):
     def __init__(self, job_id: _Optional[int] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., kw: _Optional[float] = ...) -> None: ...
 
 class Window(_message.Message):
-    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops", "order_id")
+    __slots__ = ("window_id", "start", "end", "slot_seconds", "state", "cap_kw", "down_kw", "ramp_slots", "created", "created_by", "cancelled", "shortfall_kw", "short_slots", "detail", "slots", "rebound_kw", "rebound_end", "stops", "order_id", "slows")
     WINDOW_ID_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
@@ -546,6 +546,7 @@ class Window(_message.Message):
     REBOUND_END_FIELD_NUMBER: _ClassVar[int]
     STOPS_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    SLOWS_FIELD_NUMBER: _ClassVar[int]
     window_id: int
     start: int
     end: int
@@ -565,7 +566,24 @@ class Window(_message.Message):
     rebound_end: int
     stops: _containers.RepeatedCompositeFieldContainer[WindowStop]
     order_id: str
-    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ..., order_id: _Optional[str] = ...) -> None: ...
+    slows: _containers.RepeatedCompositeFieldContainer[WindowSlow]
+    def __init__(self, window_id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., slot_seconds: _Optional[int] = ..., state: _Optional[str] = ..., cap_kw: _Optional[float] = ..., down_kw: _Optional[float] = ..., ramp_slots: _Optional[int] = ..., created: _Optional[int] = ..., created_by: _Optional[str] = ..., cancelled: _Optional[int] = ..., shortfall_kw: _Optional[float] = ..., short_slots: _Optional[int] = ..., detail: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[WindowSlot, _Mapping]]] = ..., rebound_kw: _Optional[float] = ..., rebound_end: _Optional[int] = ..., stops: _Optional[_Iterable[_Union[WindowStop, _Mapping]]] = ..., order_id: _Optional[str] = ..., slows: _Optional[_Iterable[_Union[WindowSlow, _Mapping]]] = ...) -> None: ...
+
+class WindowSlow(_message.Message):
+    __slots__ = ("job_id", "width", "own", "until", "kw", "state")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    KW_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    width: int
+    own: int
+    until: int
+    kw: float
+    state: str
+    def __init__(self, job_id: _Optional[int] = ..., width: _Optional[int] = ..., own: _Optional[int] = ..., until: _Optional[int] = ..., kw: _Optional[float] = ..., state: _Optional[str] = ...) -> None: ...
 
 class WindowStop(_message.Message):
     __slots__ = ("job_id", "verb", "at", "until", "kw", "cost_gbp", "state", "detail")

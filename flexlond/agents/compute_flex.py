@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from flexlond.agents import (
     adjusting,
     plan_views,
+    slow_views,
     slower,
     stop_views,
     stopper,
@@ -164,7 +165,8 @@ class ComputeFlex(Loop):
 
     def list_windows(self) -> Sequence[WindowView]:
         """Every window, without its slots."""
-        return [replace(self._window_view(one), slots=(), stops=()) for one in self.windows]
+        views = (self._window_view(one) for one in self.windows)
+        return [replace(view, slots=(), stops=(), slows=()) for view in views]
 
     def show_window(self, window_id: int) -> WindowView | None:
         """One window with its slots."""
@@ -226,6 +228,7 @@ class ComputeFlex(Loop):
                 power={},
                 tail=stop_views.tail(self.settings, trial.stopping),
                 stops=stop_views.planned(trial.stopping.stops),
+                slows=slow_views.planned(trial.slowing.slows, window.end),
             )
             held = "" if self._may_hold() else f"; for now nothing is held for it: {because(self)}"
             fixed = (
@@ -322,6 +325,7 @@ class ComputeFlex(Loop):
             power=power,
             tail=stop_views.tail(self.settings, self.stopping),
             stops=stop_views.of_window(self, window, now),
+            slows=slow_views.of_window(self, window, now),
         )
 
     async def reload(self, settings: Settings) -> str:

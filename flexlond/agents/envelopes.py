@@ -87,9 +87,12 @@ class Envelopes:
             # The models are the event loop's: read here, before anybody waits.
             problem = with_scatter(problem, state.rows, state.planned_from, state.outlook)
             self._task = asyncio.create_task(self._make(state, problem, asked))
+            self._task.add_done_callback(_failed)
+        task = self._task
+        # Whoever stops waiting does not take the answer from the others.
+        await asyncio.wait({task})
         try:
-            # Whoever stops waiting does not take the answer from the others.
-            return await asyncio.shield(self._task)
+            return task.result()
         except EnvelopeError as error:
             return NoEnvelope(str(error))
 
@@ -184,6 +187,7 @@ def _notes(problem: Problem, asked: _Asked) -> tuple[str, ...]:
 
 
 def _failed(task: asyncio.Task[EnvelopeView]) -> bool:
+    """Also told when it is done, so that its error counts as seen though nobody waits any more."""
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 

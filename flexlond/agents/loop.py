@@ -23,7 +23,7 @@ from flexlond.agents.decide import Wanted, decide, within_ramp
 from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.moving import moves, returns
-from flexlond.agents.peaks import PeakWatch
+from flexlond.agents.peaks import PeakWatch, usual_part
 from flexlond.agents.planning_step import Hub, PlanningStep, emitters, outlook_of
 from flexlond.agents.power_log import PowerLog
 from flexlond.agents.ramp import RampLog
@@ -107,7 +107,7 @@ class Loop(LoopState):
         self._tz = tz
         self._clock = clock
         self._waits = WaitWatch(store, self.started_at)
-        self._peaks = PeakWatch(store)
+        self._peaks = PeakWatch(store, settings.grid.slot_seconds)
         self._ramp = RampLog()
         self._pruned_at = 0
         self._complete = False
@@ -163,7 +163,8 @@ class Loop(LoopState):
                 self._say(now, began, results)
                 windows.store_all(self, self._store, now)
                 if modelled is not None:
-                    self._peaks.note(now, modelled.kw)
+                    planning = self.settings.planning
+                    self._peaks.note(now, usual_part(self.windows, planning, now, modelled.kw))
             else:
                 self.power.see(None, now)
             window_power.record(self, self._store.power, now)

@@ -87,6 +87,7 @@ class Trial:
     without: Plan
     under: Plan  # of the same jobs, and of those that are stopped behind them
     stopping: Stopping
+    slowing: Slowing
 
 
 class PlanningStep:
@@ -195,7 +196,7 @@ class PlanningStep:
         slowing = await self._slowing(state, question, found, caps, asked.whole, before=None)
         question = replace(question, problem=slowing.problem)
         stopping = await self._stopping(state, question, slowing.plan, caps, None)
-        return Trial(stopping.problem, without, stopping.plan, stopping)
+        return Trial(stopping.problem, without, stopping.plan, stopping, slowing)
 
     async def _slowing(
         self,

@@ -95,7 +95,7 @@ def due(state: LoopState, now: int) -> list[Action]:
     """The arrays whose moment to be slowed has come, and those that stay slowed for a further window."""
     if state.snapshot is None or state.problem is None:
         return []
-    window = _asking(state.windows, now)
+    window = asking(state.windows, now)
     if window is None:
         return []
     first, until, number = window
@@ -256,7 +256,7 @@ def _is_time(
     return now >= first - float(lasts[row]) - state.settings.daemon.cycle_seconds - _BEAT
 
 
-def _asking(windows: Sequence[Window], now: int) -> tuple[int, int, int] | None:
+def asking(windows: Sequence[Window], now: int) -> tuple[int, int, int] | None:
     """Start and end of the windows that bind next, without a gap between them, and the first one's number."""
     binding = sorted((w.start, w.end, w.window_id) for w in windows if w.binds(now) and w.end > now)
     if not binding:

@@ -59,6 +59,18 @@ class StopView:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowView:
+    """An array that a window slows (proto: WindowSlow)."""
+
+    job_id: int
+    width: int  # tasks at once
+    own: int  # its owner's throttle; 0: none
+    until: int  # when it gets its own back
+    kw: float  # that it draws less while it runs
+    state: str  # planned | slowed
+
+
+@dataclass(frozen=True, slots=True)
 class WindowView:
     """One window with its progress (proto: Window)."""
 
@@ -81,6 +93,7 @@ class WindowView:
     slots: tuple[WindowSlotView, ...]
     stops: tuple[StopView, ...] = ()
     order_id: str = ""  # of the market, if it keeps one
+    slows: tuple[SlowView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

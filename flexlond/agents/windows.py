@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from flexlond.agents.planning_step import Trial
     from flexlond.agents.records import Store
     from flexlond.agents.state import LoopState
-    from flexlond.agents.window_ports import StopView, WindowOrder
+    from flexlond.agents.window_ports import SlowView, StopView, WindowOrder
     from flexlond.model.metering import SlotPower
     from flexlond.model.settings import PlanningSettings
     from flexlond.model.timegrid import TimeGrid
@@ -204,11 +204,12 @@ def view(
     power: Mapping[int, SlotPower],
     tail: str = stop_views.RUN_ON,
     stops: tuple[StopView, ...] = (),
+    slows: tuple[SlowView, ...] = (),
 ) -> WindowView:
     """One window with its slots: seen where they are over, planned where they are to come.
 
     `power` is what the site drew in them, by their first second; `tail` says why what runs is not stopped
-    (stop_views.tail), `stops` are those that are.
+    (stop_views.tail), `stops` are those that are, `slows` the arrays that are slowed.
     """
     slots = tuple(
         _slot_view(window, number, samples, found, now, drawn=power.get(start))
@@ -236,6 +237,7 @@ def view(
         slots=slots,
         stops=stops,
         order_id=window.order_id,
+        slows=slows,
     )
 
 

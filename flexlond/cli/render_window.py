@@ -48,6 +48,8 @@ def added(out: Console, reply: Any) -> None:
     if reply.stops:
         _stops(out, reply.stops)
         out.print(Text(f"they cost £{number(reply.stops_gbp, 4)} more: work lost, restart, delay"))
+    if window.slows:
+        _slows(out, window.slows)
     if not reply.moves:
         out.print(Text("no job moves"))
         return
@@ -111,6 +113,8 @@ def shown(out: Console, window: Any) -> None:
     out.print(lines)
     if window.stops:
         _stops(out, window.stops)
+    if window.slows:
+        _slows(out, window.slows)
     if any(slot.observed_source == "modelled" for slot in window.slots):
         out.print(
             Text(
@@ -140,6 +144,25 @@ def _stops(out: Console, stops: Any) -> None:
     more = len(stops) - _MOVES
     jobs = f"{len(stops)} running job{'s' * (len(stops) > 1)} stopped"
     out.print(Text(jobs + (f", {more} not shown" if more > 0 else "")))
+
+
+def _slows(out: Console, slows: Any) -> None:
+    """Arrays whose throttle is set for it, or would be."""
+    lines = table("ARRAY", "TASKS AT ONCE", "OWN THROTTLE", "UNTIL", "KW LESS", "STATE")
+    for slow in slows[:_MOVES]:
+        row(
+            lines,
+            str(slow.job_id),
+            str(slow.width),
+            str(slow.own) if slow.own else "none",
+            moment(slow.until),
+            number(slow.kw),
+            safe(slow.state),
+        )
+    out.print(lines)
+    more = len(slows) - _MOVES
+    arrays = f"{len(slows)} array{'s' * (len(slows) > 1)} slowed"
+    out.print(Text(arrays + (f", {more} not shown" if more > 0 else "")))
 
 
 def cancelled(out: Console, window: Any) -> None:

@@ -121,7 +121,8 @@ def drain(view: DrainView) -> pb.DrainReply:
 def window(view: WindowView) -> pb.Window:
     """Window."""
     return pb.Window(
-        **plain_fields(view, without={"slots", "stops"}),
+        **plain_fields(view, without={"slots", "stops", "slows"}),
+        slows=[pb.WindowSlow(**plain_fields(slow)) for slow in view.slows],
         stops=[pb.WindowStop(**plain_fields(stop)) for stop in view.stops],
         slots=[pb.WindowSlot(**plain_fields(slot)) for slot in view.slots],
     )

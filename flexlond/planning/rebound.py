@@ -3,8 +3,9 @@
 Law: latest start > ramp cap > window > rebound > price. The rebound cap (S,) kW is planned with like any cap.
 Where it is not kept so, or the windows' and the site's own are not, that plan is used which is least above
 those, and of these the one least above the rebound cap: without it, or with it only in the slots where it was
-broken, since a cap on all slots takes choices that the windows need. Those further plans are made for FEW jobs
-only: a long queue has no time for them, and no job of it is a large part of the peak. Pure.
+broken, since a cap on all slots takes choices that the windows need. Least above is who has the lowest peak;
+where the cap cannot be kept, one between it and the lowest peak so far is tried. Those further plans are made
+for FEW jobs only: a long queue has no time for them, and no job of it is a large part of the peak. Pure.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FEW = 200
 """Jobs up to which more than two plans are made."""
 _ROUNDS = 3  # of the rebound cap in the slots where it was broken
+_RAISED = 2  # plans under a raised one where it cannot be kept
 _LITTLE = 1e-3  # kW x slots
 
 
@@ -34,14 +36,22 @@ def plan_with_rebound(
     if not np.isfinite(rebound).any():
         return problem, planner(problem)
     best: tuple[Problem, Plan] | None = None
-    least = np.inf, np.inf
-    for asked, found in _plans(problem, rebound, planner):
-        over = above(found, problem.site_kw), above(found, rebound)
+    least = np.inf, np.inf, np.inf
+
+    def consider(asked: Problem, found: Plan) -> None:
+        nonlocal best, least
+        over = above(found, problem.site_kw), highest(found, rebound), above(found, rebound)
         # A little more above a window is not made up for by anything below the other cap.
-        if over[0] < least[0] - _LITTLE or (over[0] <= least[0] + _LITTLE and over[1] < least[1]):
+        if over[0] < least[0] - _LITTLE or (over[0] <= least[0] + _LITTLE and over[1:] < least[1:]):
             best, least = (asked, found), over
-        if not any(over):
+
+    for asked, found in _plans(problem, rebound, planner):
+        consider(asked, found)
+        if not any(least):
             break
+    for _ in range(_RAISED if least[1] > _LITTLE and problem.jobs <= FEW else 0):
+        asked = under(problem, rebound + least[1] / 2)
+        consider(asked, planner(asked))
     assert best is not None  # noqa: S101 - there is a first plan; tells mypy
     return best
 
@@ -70,6 +80,12 @@ def under(problem: Problem, caps: NDArray[np.float64]) -> Problem:
     own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
     lowest = np.minimum(own, caps)
     return replace(problem, site_kw=lowest if np.isfinite(lowest).any() else np.zeros(0))
+
+
+def highest(found: Plan, caps: NDArray[np.float64]) -> float:
+    """The most kW by which the plan is above `caps` (S,) in any slot."""
+    most = float(np.maximum(found.kw - caps, 0.0).max(initial=0.0))
+    return most if most > _LITTLE else 0.0
 
 
 def above(found: Plan, caps: NDArray[np.float64]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import sys
 from types import SimpleNamespace
@@ -222,3 +223,27 @@ async def test_a_child_that_hangs_is_killed(bench: Bench, monkeypatch: pytest.Mo
     found = await bench.agent.envelope(SPAN)
     assert isinstance(found, NoEnvelope)
     assert "given up after 0.2 s" in found.why
+
+
+async def test_an_error_that_nobody_waits_for_any_more_is_not_logged_as_lost(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a shutdown: who asked is gone before the child is killed."""
+    await busy(bench)
+    late = "import os, sys, time; sys.stdin.buffer.read(); time.sleep(0.3); os.kill(os.getpid(), 9)"
+    monkeypatch.setattr(envelope_child, "_COMMAND", (sys.executable, "-c", late))
+    lost: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
+    asking = asyncio.create_task(bench.agent.envelope(SPAN))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    task = bench.agent._envelopes._task
+    assert task is not None
+    await asyncio.wait({task})
+    bench.agent._envelopes._task = None
+    assert not task.cancelled()
+    del task
+    gc.collect()
+    assert lost == []

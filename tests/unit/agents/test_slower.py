@@ -164,6 +164,34 @@ async def test_some_of_it_runs_under_the_cap_and_its_own_pace_comes_back(bench: 
     assert "window 1" in slow.action.reason
 
 
+async def test_the_window_shows_what_is_slowed_and_a_dry_run_what_would_be(
+    bench: ArrayBench,
+) -> None:
+    job = bench.slurm.array(throttle=8)
+    await bench.cycle()
+    bench.slurm.advance(30)
+    asked = WindowOrder(BEGIN, END, BASE + 3.5 * KW, float("nan"), "alice")
+    tried = await bench.agent.add_window(asked, dry_run=True)
+    assert tried.window is not None
+    (would,) = tried.window.slows
+    assert (would.job_id, would.width, would.own, would.state) == (job, 3, 8, "planned")
+    assert would.until == END
+    assert 0 < would.kw <= 5 * KW
+    assert bench.slurm.effects == []
+    await order(bench, BASE + 3.5 * KW)
+    await live(bench, BEGIN + SLOT)
+    shown = bench.agent.show_window(1)
+    assert shown is not None
+    (slowed,) = shown.slows
+    assert (slowed.job_id, slowed.width, slowed.own, slowed.state) == (job, 3, 8, "slowed")
+    assert (slowed.until, slowed.kw) == (END, pytest.approx(5 * KW))
+    assert bench.agent.list_windows()[0].slows == ()
+    await live(bench, END + SLOT)
+    over = bench.agent.show_window(1)
+    assert over is not None
+    assert over.slows == ()
+
+
 async def test_the_explanation_says_it(bench: ArrayBench) -> None:
     job = bench.slurm.array(throttle=8)
     await bench.cycle()

@@ -209,10 +209,15 @@ async def test_a_changed_window_takes_the_place_of_the_one_before(bench: Bench) 
     assert "window 1 is not in force" in again.detail
 
 
+def watched(bench: Bench, kw: float) -> None:
+    """The day before, with `kw` all the time."""
+    for at in range(START - 86400, START, SLOT):
+        bench.agent._peaks.note(at, kw)
+
+
 async def test_what_a_window_defers_comes_back_under_the_rebound_cap(bench: Bench) -> None:
     """Four jobs at a time are usual here; what comes back all at once would be more."""
-    for hour in range(23, 0, -1):
-        bench.agent._peaks.note(START - hour * 3600, BASE + 4 * KW)
+    watched(bench, BASE + 4 * KW)
     await bench.cycle()
     await add(bench, cap=5.0)
     assert shown(bench).rebound_kw == pytest.approx(1.1 * (BASE + 4 * KW))
@@ -228,8 +233,7 @@ async def test_a_window_after_which_too_much_comes_back_is_refused_unless_it_is_
     bench: Bench,
 ) -> None:
     """Two jobs of the window must start right after it, where two others must start as well."""
-    for hour in range(23, 0, -1):
-        bench.agent._peaks.note(START - hour * 3600, BASE + 2 * KW)
+    watched(bench, BASE + 2 * KW)
     for begin, delay in ((FIRST, "2:05"), (FIRST, "2:05"), (LAST, "0:30"), (LAST, "0:30")):
         comment = f"flex: max-delay={delay}:00 power=10kW"
         bench.slurm.submit(comment, cpus=1, minutes=30, begin=START + begin * SLOT)
@@ -250,8 +254,7 @@ async def test_a_window_after_which_too_much_comes_back_is_refused_unless_it_is_
 
 
 async def test_a_rebound_cap_gives_way_to_the_latest_start(bench: Bench) -> None:
-    for hour in range(23, 0, -1):
-        bench.agent._peaks.note(START - hour * 3600, BASE)
+    watched(bench, BASE)
     await bench.cycle()
     await add(bench, cap=5.0)
     jobs = [

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from flexlond.agents.window_ports import AddedView, StopView, WindowSlotView, WindowView, refused
+from flexlond.agents.window_ports import (
+    AddedView,
+    SlowView,
+    StopView,
+    WindowSlotView,
+    WindowView,
+    refused,
+)
 from flexlond.cli.flexlonctl import app
 from flexlond.daemon.shell import Shell
 from flexlond.model.settings import AdminSettings, Settings
@@ -55,6 +62,10 @@ RUNS = WindowView(
             41, "requeue-until", NOON - 60, NOON + 5400, 30.0, 0.25, "refused", "[red]x[/red]"
         ),
         StopView(42, "suspend", NOON, NOON + 5400, 8.0, 0.0, "planned", ""),
+    ),
+    slows=(
+        SlowView(50, 3, 8, NOON + 5400, 12.0, "slowed"),
+        SlowView(51, 2, 0, NOON + 5400, 4.0, "planned"),
     ),
 )
 
@@ -156,10 +167,15 @@ def test_a_window_is_shown_slot_by_slot(ctl: Callable[..., Result]) -> None:
         "[bold]ops[/bold]",
         "job 41: [red]x[/red]",
         "2 running jobs stopped",
+        "2 arrays slowed",
     ):
         assert part in output
     assert re.search(r"41 +requeue +2026-11-23 11:59:00 +2026-11-23 13:30:00 +30.00", output)
+    assert re.search(r"50 +3 +8 +2026-11-23 13:30:00 +12.00 +slowed", output)
+    assert re.search(r"51 +2 +none +2026-11-23 13:30:00 +4.00 +planned", output)
     data = json.loads(ctl("show", "3", "--json").output)
+    slow = data["slows"][0]
+    assert (slow["width"], slow["own"], slow["until"]) == (3, 8, "2026-11-23T13:30:00Z")
     assert data["slots"][1]["observed_kw"] is None
     assert data["slots"][1]["start"] == "2026-11-23T12:30:00Z"
     assert (data["cancelled"], data["shortfall_kw"]) == (None, 40.0)
@@ -168,13 +184,14 @@ def test_a_window_is_shown_slot_by_slot(ctl: Callable[..., Result]) -> None:
     assert (stop["at"], stop["until"]) == ("2026-11-23T12:00:00Z", "2026-11-23T13:30:00Z")
 
 
-def test_a_dry_run_says_which_running_jobs_it_would_stop(
+def test_a_dry_run_says_which_running_jobs_it_would_stop_and_which_arrays_slow(
     ctl: Callable[..., Result], agent: FakeAgent
 ) -> None:
     agent.answer = AddedView(RUNS, False, 0.25, 0.0, 0.0, (), "nothing", RUNS.stops, 0.25)
     result = ctl("add", "--from", "17:00", "--to", "19:00", "--cap", "800kW", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "2 running jobs stopped" in result.output
+    assert "2 arrays slowed" in result.output
     assert "they cost £0.2500 more: work lost, restart, delay" in result.output
 
 

@@ -94,6 +94,22 @@ def test_of_plans_alike_in_the_window_the_lower_one_after_it(
     assert found.kw[4] == chosen
 
 
+def test_where_it_cannot_be_kept_the_lowest_peak_is_taken_and_one_between_is_tried() -> None:
+    """One slot far above the cap is less kW in all than three a little above it, and a higher peak."""
+    asked_for = []
+
+    def planner(asked: Problem) -> Plan:
+        cap = float(asked.site_kw[4])
+        asked_for.append(cap)
+        after = [30.0, 20.0, 20.0] if cap in {20.0, FREE} else [25.0, 25.0, 25.0]
+        return changed(plan(asked, PLAIN), kw=np.array([30.0, 10.0, 10.0, *after]))
+
+    _, found = plan_with_rebound(problem(), REBOUND, planner)
+    assert found.kw.max(initial=0.0, where=REBOUND < FREE) == 25.0
+    assert 25.0 in asked_for
+    assert len(asked_for) <= 7
+
+
 def test_a_long_queue_is_planned_twice_at_most() -> None:
     planner = Planner(
         {ALL: [30.0, 15.0, 10.0, 20.0, 20.0, 20.0], NONE: [30.0, 10.0, 10.0, 26.0, 20.0, 20.0]}
