@@ -61,7 +61,7 @@ def settle(parts: Parts, item: Item, job: Job, now: int) -> None:
     """Remember what became of a move; `job` as read afterwards."""
     go, facts, result = item.go, item.facts, item.result
     assert go is not None  # noqa: S101 # it was acted on
-    assert facts is not None  # noqa: S101
+    assert facts is not None  # noqa: S101 # what was acted on was judged by them
     assert result is not None  # noqa: S101 # set just before
     entry = parts.routes.get(job.job_id) if go.verb in MOVES else None
     if entry is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flexlond.agents.grid.papers import POLICY, QUERY, asked_price, bag, terms
+from flexlond.agents.grid.papers import POLICY, QUERY, asked_price, bag, draft, terms
 from flexlond.agents.market import papers
 from flexlond.beckn.wire import packs, series
 
@@ -65,21 +65,8 @@ def selection(us: str, meter: str, need: Published, watts: Mapping[int, int]) ->
             "offerAttributes": {**terms, "inputs": [*others, ours]},
         },
     }
-    contract = {
-        "status": {"code": "DRAFT"},
-        "commitments": [commitment],
-        "participants": [{"id": name} for _, name in roles],
-        "contractAttributes": bag(
-            "DEGContract",
-            "v2.0",
-            {
-                "roles": [{"role": role, "participantId": name} for role, name in roles],
-                "policy": policy,
-            },
-        ),
-    }
     grid = (need.start, len(need.kw), need.slot_seconds)
-    return {"contract": offered(contract, watts, grid)}
+    return {"contract": offered(draft(commitment, roles, policy), watts, grid)}
 
 
 def offered(

@@ -19,7 +19,7 @@ from flexlond.beckn.wire.codes import Code, Refusal
 from flexlond.beckn.wire.durations import duration_of, moment_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flexlond.agents.grid.listings import Listing
     from flexlond.beckn.journal.contracts import Standing
@@ -122,20 +122,25 @@ def selection(
             ),
         },
     }
+    return {"contract": draft(commitment, roles, {"url": POLICY, "queryPath": QUERY})}
+
+
+def draft(
+    commitment: Mapping[str, Any], roles: Sequence[tuple[str, str]], policy: Mapping[str, str]
+) -> dict[str, Any]:
+    """A contract of one commitment between `roles`, (role, participant), as a select brings it."""
     return {
-        "contract": {
-            "status": {"code": "DRAFT"},
-            "commitments": [commitment],
-            "participants": [{"id": name} for _, name in roles],
-            "contractAttributes": bag(
-                "DEGContract",
-                "v2.0",
-                {
-                    "roles": [{"role": role, "participantId": name} for role, name in roles],
-                    "policy": {"url": POLICY, "queryPath": QUERY},
-                },
-            ),
-        }
+        "status": {"code": "DRAFT"},
+        "commitments": [commitment],
+        "participants": [{"id": name} for _, name in roles],
+        "contractAttributes": bag(
+            "DEGContract",
+            "v2.0",
+            {
+                "roles": [{"role": role, "participantId": name} for role, name in roles],
+                "policy": policy,
+            },
+        ),
     }
 
 
