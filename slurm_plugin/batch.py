@@ -355,6 +355,8 @@ class Batch:
                 seen = lineage.observe(job, record, None, now)
                 if seen.standing is lineage.Standing.LOST:
                     outcome, code, detail = Outcome.UNKNOWN, "forgotten", _FORGOTTEN
+                elif seen.standing is lineage.Standing.OPTED_OUT:
+                    code, detail = "opted-out", seen.record.opted_out_why
                 item.result = result_of(item, outcome, code, detail, job)
                 return seen.record
         elif said:

@@ -51,6 +51,7 @@ class SimSlurm:
     complete: bool = True
     answers_lost: bool = False
     refuses: str = ""  # the code with which stops are refused
+    taken_back: frozenset[int] = frozenset()  # their owners start them the moment they are held
     strict: bool = False  # whoever waits first keeps the room from those behind
     checkpointing: bool = False  # stops have given the signal only
     stopped: dict[int, tuple[int, int]] = field(default_factory=dict)  # suspended: since, due
@@ -185,6 +186,9 @@ class SimSlurm:
             return end(Outcome.REFUSED, "begin-changed")
         self.effects.append(action)
         if action.verb is Verb.HOLD_UNTIL:
+            if action.job_id in self.taken_back:  # seen by the helper when it looks again
+                self.edit(action.job_id, begin=self.now)
+                return end(Outcome.REFUSED, "opted-out")
             self.edit(action.job_id, begin=action.not_before)
         elif action.verb is Verb.ROUTE:
             self.edit(action.job_id, state=JobState.AWAY, sites=(action.site,))

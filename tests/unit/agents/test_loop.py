@@ -165,6 +165,22 @@ async def test_i8_an_opted_out_job_is_not_held_again(bench: Any) -> None:
     assert view.opted_out
 
 
+async def test_i8_an_owner_as_quick_as_our_hold_has_opted_out_at_once_and_for_good(
+    bench: Any,
+) -> None:
+    job = bench.slurm.submit(FLEX, cpus=64)
+    bench.slurm.taken_back = frozenset({job})
+    await bench.cycle()
+    bench.slurm.taken_back = frozenset()
+    await bench.tick()
+    assert next(v for v in bench.agent.jobs() if v.job_id == job).opted_out
+    bench.restart()
+    for _ in range(3):
+        await bench.cycle()
+    assert [one.job_id for one in bench.slurm.effects] == [job]
+    assert bench.begin(job) <= bench.slurm.now
+
+
 async def test_taking_the_directive_away_releases_the_job(bench: Any) -> None:
     job = bench.slurm.submit(FLEX)
     await bench.cycle()

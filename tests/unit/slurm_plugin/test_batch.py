@@ -226,7 +226,7 @@ def test_a_lost_race_is_undone(fake: Any, helper: Any, change: dict[str, Any]) -
 def test_an_owner_who_is_faster_than_the_second_read_opts_out(fake: Any, helper: Any) -> None:
     fake.put(7)
     fake.set(after_update={"7": {"begin": NOW}})
-    assert helper.do(7, Verb.HOLD_UNTIL, NOW + HOUR) == ("refused", "lost-race")
+    assert helper.do(7, Verb.HOLD_UNTIL, NOW + HOUR) == ("refused", "opted-out")
     assert [r.job_id for r in helper.parts.state.opt_outs()] == [7]
     assert len(fake.changes()) == 1
 
