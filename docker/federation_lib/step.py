@@ -89,9 +89,9 @@ def main() -> int:
     if step == "before-intent":
         parts.routes = Killed(routes, "arm", after=False)  # type: ignore[assignment] # as it, but killed
     if step == "after-intent":
-        parts.routes = Killed(routes, "arm", after=True)  # type: ignore[assignment] # as above
+        parts.routes = Killed(routes, "arm", after=True)  # type: ignore[assignment] # as it, but killed
     if step == "after-scontrol":
-        parts.calls = Killed(calls, "set_sites", after=True)  # type: ignore[assignment] # as above
+        parts.calls = Killed(calls, "set_sites", after=True)  # type: ignore[assignment] # as it, but killed
     route = Action(
         action_id="1",
         job_id=job_id,
@@ -112,7 +112,7 @@ def main() -> int:
         while time.time() < due:
             time.sleep(0.2)
         hand = Killed(calls, "set_sites", after=step == "timer-after-scontrol")
-        bring_back_due(routes, hand, reader, reader.federation, now=due)  # type: ignore[arg-type] # `hand` is killed
+        bring_back_due(routes, hand, reader, reader.federation, now=due)  # type: ignore[arg-type] # calls, but killed
     return 0
 
 

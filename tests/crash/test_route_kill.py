@@ -137,7 +137,7 @@ def test_wherever_the_timer_is_killed_the_next_one_ends_its_work(tmp_path: Path)
         fake.put(JOB, FEDERATED)
         move(fake, directory)
         assert seen(fake)[0] == ["south"]
-        lived = killed_before(line, lambda at=directory: timer(fake, at, DUE))  # type: ignore[misc] # as above
+        lived = killed_before(line, lambda at=directory: timer(fake, at, DUE))  # type: ignore[misc] # bound now
         assert seen(fake)[0] in (BOTH, ["south"]), line
         timer(fake, directory, DUE + 30)
         assert seen(fake)[0] == BOTH, line
