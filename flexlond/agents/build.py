@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from flexlond.model.settings import Settings
     from flexlond.model.timegrid import TimeGrid
     from flexlond.planning.in_the_way import Sizes
+    from flexlond.planning.overrun import Newest
     from flexlond.planning.pools import Room
 
 
@@ -70,13 +71,14 @@ def build(
     mean: MeanJob | None = None,
     caps: NDArray[np.float64] | None = None,
     sizes: Sizes | None = None,
+    newest: Newest | None = None,
 ) -> Question:
     """The planning question of this moment. A signal that is not configured (None) counts as zero.
 
     `outlook` None: nothing is learnt, every job counts for its time limit. `stated` has the directive's
     power of running jobs by job id. `mean` remembers the mean job from one moment to the next. `caps` (S,) are
-    those of the windows in force, inf where there is none. `sizes` remembers what jobs ask for; None: no job
-    is in the way of newcomers.
+    those of the windows in force, inf where there is none. `sizes` and `newest` remember what jobs ask
+    for; None: no job is in the way of newcomers, or they in its.
     """
     mean = MeanJob() if mean is None else mean
     outlook = Outlook() if outlook is None else outlook
@@ -143,18 +145,21 @@ def build(
     )
     if sizes is not None:
         there = [*pending, *active]
-        sizes.see(
-            room,
-            [job.job_id for job in there],
-            np.array([room.pool_of(job.partition) for job in there], np.int64),
-            np.array([demand_of(job, room.resources) for job in there]).reshape(
-                len(there), len(room.resources)
-            ),
-            np.array([*[np.nan] * len(pending), *(job.start - job.begin for job in active)]),
+        ids = [job.job_id for job in there]
+        pool = np.array([room.pool_of(job.partition) for job in there], np.int64)
+        demand = np.array([demand_of(job, room.resources) for job in there]).reshape(
+            len(there), len(room.resources)
         )
+        waited = np.array([*[np.nan] * len(pending), *(job.start - job.begin for job in active)])
+        sizes.see(room, ids, pool, demand, waited)
         since = np.array([_since(flex.get(job.job_id), now) for job in pending], np.int64)
         limit = 0 if caps_wanted(planning) else planning.block_seconds
         problem = replace(problem, latest=sizes.latest(problem, room, since, limit))
+        if newest is not None and not caps_wanted(planning):
+            stay = np.array([float(job.time_limit or UNLIMITED_SECONDS) for job in there])
+            newest.see(now, room, ids, pool, demand, stay)
+            latest = newest.latest(problem, room, sizes.waits(room))
+            problem = replace(problem, latest=latest)
     ids, tasks = [*rows, *(job.job_id for job in active)], np.ones(len(pending) + len(active))
     tasks[: len(pending)] = problem.tasks
     return Question(

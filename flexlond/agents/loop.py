@@ -23,6 +23,7 @@ from flexlond.agents.decide import Wanted, decide, within_ramp
 from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.moving import moves, returns
+from flexlond.agents.newest import KeptNewest
 from flexlond.agents.peaks import PeakWatch, usual_part
 from flexlond.agents.planning_step import Hub, PlanningStep, emitters, outlook_of
 from flexlond.agents.power_log import PowerLog
@@ -97,7 +98,8 @@ class Loop(LoopState):
         )
         self._store = store
         self._carbon = CarbonDays(store, tz)
-        self._planning = PlanningStep(hub, carbon=self._carbon)
+        newest = KeptNewest(store, settings.planning.newcomer_days)
+        self._planning = PlanningStep(hub, carbon=self._carbon, newest=newest)
         self._envelopes = Envelopes()
         self._sites = sites or {}
         self._asked_back: set[int] = (

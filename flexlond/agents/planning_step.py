@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from flexlond.agents.build import Question
     from flexlond.agents.carbon_days import CarbonDays
+    from flexlond.agents.newest import KeptNewest
     from flexlond.agents.state import LoopState
     from flexlond.model.directive import PowerSpec
     from flexlond.model.job import Cluster, Job, Snapshot
@@ -98,13 +99,18 @@ class PlanningStep:
         hub: Hub,
         timer: Callable[[], float] = time.perf_counter,
         carbon: CarbonDays | None = None,
+        newest: KeptNewest | None = None,
     ) -> None:
-        """`carbon` has what was emitted already; None: without carbon caps of a day."""
+        """`carbon` has what was emitted already; None: without carbon caps of a day.
+
+        `newest` has who came before; None: no newcomer is expected to take a held job's room.
+        """
         self._hub = hub
         self._carbon = carbon
         self._timer = timer
         self._mean = MeanJob()
         self._sizes = Sizes()
+        self._newest = newest
         self._choose_after = 0
         self._newcomers = Newcomers()
 
@@ -335,7 +341,10 @@ class PlanningStep:
             mean=self._mean,
             caps=caps,
             sizes=self._sizes,
+            newest=self._newest,
         )
+        if self._newest is not None:
+            self._newest.keep(now)
         if self._carbon is not None and caps_wanted(settings.planning):
             running = emitters(state, snapshot, question.kw, outlook, now)
             account = {job.job_id: job.account for job in snapshot.jobs}

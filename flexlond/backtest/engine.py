@@ -1,8 +1,8 @@
 """The replay: one trace, one policy, as a Slurm cluster would have run it.
 
 Law: discrete events, by the second and deterministic: ends, begin times that come due, submissions, then the
-policy's tick where a slot begins (or its look at newcomers that wait, a cycle after they came), then the
-scheduler (easy.py). A held job keeps its place by submission, as
+policy's tick where a slot begins (or its look at newcomers that wait, or at room that became free, a cycle
+after it), then the scheduler (easy.py). A held job keeps its place by submission, as
 with Slurm's ACCRUE_ALWAYS. A job ends after min(runtime, limit). The policy holds flexible jobs only, and
 none past its latest start: what it asks beyond that is cut, counted and told in the run's notes. The one clock
 read here measures how long the policy thinks; nothing depends on it.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DEPTH = 500
 """Jobs behind the first that backfill looks at (Slurm's bf_max_job_test)."""
 LOOK_SECONDS = 30
-"""Until a policy that watches the queue sees a newcomer (daemon.cycle_seconds)."""
+"""Until a policy that watches the queue sees a newcomer, or an end (daemon.cycle_seconds)."""
 
 
 def replay(
@@ -78,7 +78,7 @@ class _Engine:
         self._arrives, self._ticks = ARRIVE in calls, TICK in calls
         self._observer = policy if isinstance(policy, Observer) else None
         self._watcher = policy if isinstance(policy, Watcher) else None
-        self._looks: list[int] = []  # heap: when newcomers that wait are seen
+        self._looks: list[int] = []  # heap: when newcomers that wait, and ends, are seen
         jobs = trace.jobs
         lanes, possible = lanes_of(trace, depth)
         group = trace.room.pool_group[trace.pool].tolist()
@@ -182,6 +182,8 @@ class _Engine:
             self._touched[lane] = None
             if self._observer is not None:
                 self._observer.ended(now, job)
+            if self._held and not self._looks and self._watcher and self._watcher.watches_room():
+                heapq.heappush(self._looks, now + LOOK_SECONDS)
 
     def _come_due(self, now: int) -> None:
         while self._begins and self._begins[0][0] <= now:

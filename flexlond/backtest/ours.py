@@ -6,7 +6,8 @@ named so). New jobs are placed around the plan as they arrive; at each slot ever
 the last plan. A job whose begin time has come is Slurm's from there on and is not held again, but for minutes
 where it stands in others' way (planning/aside.py). The latest
 start keeps the daemon's margin (agents/margin.py): the site's, and the wait for room of a job of that size; a
-job that would stand in the way of large newcomers is not deferred far (planning/in_the_way.py). A
+job that would stand in the way of large newcomers is not deferred far (planning/in_the_way.py), nor one whose
+room one of them might take for too long (planning/overrun.py). A
 carbon cap of a day (UTC) counts as the daemon's: new jobs are placed at the last plan's prices of carbon.
 """
 
@@ -26,6 +27,7 @@ from flexlond.planning.carbon_book import CarbonBook
 from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
+from flexlond.planning.overrun import BACKLOG, Newest
 from flexlond.planning.overtaken import overtaken
 from flexlond.planning.planner import budget_of, place, plan
 from flexlond.planning.problem import NEVER, Plan, Problem, Running
@@ -91,6 +93,7 @@ class Flexlon:
         self._waits = RoomWaits()
         self._mean = MeanJob()
         self._sizes = Sizes()
+        self._newest = Newest(0 if caps_wanted(self.settings) else self.settings.newcomer_days)
         self._ran: list[tuple[int, int, int]] = []  # (job, start, end) of flexible jobs since
         self._noted = 0  # the moment until which the book says what was emitted
         self._book = CarbonBook(UTC)
@@ -129,17 +132,26 @@ class Flexlon:
         return {**wanted, **self._aside(problem, blocks_of(problem), found.moved)}
 
     def look(self, now: int, state: State) -> Mapping[int, int]:
-        """Newcomers wait for room: who of the held is given back, who of those that wait steps aside."""
+        """Who of the held is given back, who of those that wait steps aside."""
         if not state.held and not self._begun:
             return {}  # nobody is where he would not be without us
         problem = self.problem(now, [*state.queued, *state.held], state)
         blocks = blocks_of(problem)
         start = np.array([state.held.get(job, 0) for job in problem.job_id.tolist()], np.int64)
         held = start > now
-        back = problem.job_id[overtaken(problem, blocks, np.where(held, start, now), held)]
+        unsure = held & (problem.latest < start)
+        back = problem.job_id[
+            unsure | overtaken(problem, blocks, np.where(held, start, now), held & ~unsure)
+        ]
         if len(back):
             return dict.fromkeys(back.tolist(), 0)
         return self._aside(problem, blocks, held)
+
+    def watches_room(self) -> bool:
+        """A newcomer may find room at once, and take that of a held job, where nobody waits for long."""
+        if self._trace is None or not self._newest.days:
+            return False
+        return bool((self._sizes.waits(self._trace.room) <= BACKLOG).any())
 
     @staticmethod
     def _aside(problem: Problem, blocks: Blocks, held: NDArray[np.bool_]) -> Mapping[int, int]:
@@ -153,7 +165,9 @@ class Flexlon:
             pool, waited = int(trace.pool[job]), max(0, now - begun)
             self._waits.saw(now, trace.room, pool, trace.demand[job], waited)
         if trace is not None:
-            self._sizes.came(trace.room, trace.pool[job : job + 1], trace.demand[job : job + 1])
+            one = slice(job, job + 1)
+            self._sizes.came(trace.room, trace.pool[one], trace.demand[one])
+            self._newest.came(now, trace.room, trace.pool[one], trace.demand[one], trace.limit[one])
             name = trace.room.partitions[int(trace.pool[job])]
             self._sizes.started(name, float(now - (begun or trace.submit[job])))
         self._started[job] = now
@@ -218,7 +232,8 @@ class Flexlon:
         )
         limit = 0 if caps_wanted(self.settings) else self.settings.block_seconds
         latest = self._sizes.latest(problem, room, trace.submit[jobs], limit)
-        return replace(problem, latest=latest)
+        problem = replace(problem, latest=latest)
+        return replace(problem, latest=self._newest.latest(problem, room, self._sizes.waits(room)))
 
     def _caps(self, problem: Problem, state: State) -> tuple[CarbonCap, ...]:
         """The caps of the days ahead, with what flexible jobs have emitted today."""

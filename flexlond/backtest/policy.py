@@ -94,7 +94,15 @@ class Watcher(Protocol):
     """A policy that looks at the queue between slots, as the daemon does in each of its cycles."""
 
     def look(self, now: int, state: State) -> Mapping[int, int]:
-        """Begin times to change, as in a tick; asked where a job that came a cycle ago waits for room."""
+        """Begin times to change, as in a tick.
+
+        Asked where a job that came a cycle ago waits for room, and a cycle after jobs ended where it
+        `watches_room`.
+        """
+        ...
+
+    def watches_room(self) -> bool:
+        """Whether room that has become free may be a reason to change begin times."""
         ...
 
 

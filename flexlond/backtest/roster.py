@@ -67,12 +67,15 @@ def _ours(
     def make(setting: Setting, own: Mapping[str, float]) -> Policy:
         # The planner and its helpers are slow to import and not needed for the peers.
         from flexlond.backtest.ours import Flexlon  # noqa: PLC0415 - as said above
+        from flexlond.model.settings import PlanningSettings  # noqa: PLC0415 - as said above
 
+        rules = {key: int(own[key]) for key in ("block_seconds", "newcomer_days") if key in own}
+        carbon_price = own.get("carbon_price", setting.carbon_price)
         return Flexlon(
             setting.signals,
             setting.power,
             runtimes=runtimes,
-            carbon_price=own.get("carbon_price", setting.carbon_price),
+            settings=PlanningSettings(carbon_price=carbon_price, **rules),
             delay_price=own.get("delay_price"),
             parameter=_words(own),
         )
@@ -83,6 +86,8 @@ def _ours(
 _OWN = {
     "delay_price": "GBP per kWh of the mean job and day of delay",
     "carbon_price": "GBP per tonne of CO2, instead of the study's",
+    "block_seconds": "s that a deferred job may keep large newcomers waiting, 7200",
+    "newcomer_days": "days of newcomers that might take a held job's room, 90; 0: not looked at",
 }
 
 ROSTER: Mapping[str, Entry] = {

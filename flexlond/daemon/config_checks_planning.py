@@ -106,6 +106,7 @@ def planning(settings: Settings) -> Iterator[Problem]:
         "margin_seconds",
         "default_queue_wait",
         "block_seconds",
+        "newcomer_days",
         "ramp_kw_per_5min",
         "dual_steps",
         "search_steps",

@@ -43,6 +43,12 @@ PLANNING_DOCS: dict[str, KeyDoc] = {
         "0: no limit.",
         "7200",
     ),
+    "planning.newcomer_days": KeyDoc(
+        "days",
+        "A job is held only where it would start in time though the largest job that came in this time took "
+        "its room now, for as long as the longest; 0: not looked at.",
+        "90",
+    ),
     "planning.ramp_kw_per_5min": KeyDoc(
         "kW", "The largest change of power commanded in 5 minutes; 0: no cap.", "500.0"
     ),

@@ -178,6 +178,7 @@ class PlanningSettings(_Base, frozen=True):
     margin_seconds: int = 300  # kept before the latest start, besides the predicted queue wait
     default_queue_wait: int = 120  # before there is history
     block_seconds: int = 7200  # that a deferred job may keep large newcomers waiting; 0: no limit
+    newcomer_days: int = 90  # of newcomers that might take a held job's room; 0: not looked at
     ramp_kw_per_5min: float = 0.0  # 0: no ramp cap
     spread: float = 0.5  # part of a slot over which its begin times are spread
     capacity_margin: float = 0.0  # share of each pool kept free of deferred jobs

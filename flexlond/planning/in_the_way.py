@@ -83,6 +83,10 @@ class Sizes:
         known = self._waits.get(name, ())
         return sum(known) / len(known) if len(known) >= _ENOUGH else 0.0
 
+    def waits(self, room: Room) -> NDArray[np.float64]:
+        """(P,) s that jobs of each pool waited on the mean; 0 where too few are known."""
+        return np.array([self.wait(name) for name in room.partitions])
+
     def came(self, room: Room, pool: NDArray[np.int64], demand: NDArray[np.float64]) -> None:
         """New jobs: `pool` (J,) or -1, `demand` (J, R)."""
         for index in np.unique(pool[pool >= 0]).tolist():

@@ -184,12 +184,34 @@ def test_a_policy_that_watches_is_asked_a_cycle_after_a_newcomer_that_waits() ->
             self.looked.append(now - T0)
             return {1: now + 300} if 2 in state.queued else {}
 
+        def watches_room(self) -> bool:
+            return False
+
     trace = trace_of([(0, 5000, 3), (1, 10, 4), (100, 6000, 1), (7000, 10, 1)])
     flex = flexible(trace, {1: DAY})
     assert starts(trace, flex, Scripted()) == [0, 5000, 5010, 7000]
     policy = Watching()
     assert starts(trace, flex, policy) == [0, 6130, 130, 7000]
     assert policy.looked == [31, 130]
+
+
+def test_a_policy_that_watches_room_is_asked_a_cycle_after_an_end_while_it_holds_a_job() -> None:
+    class Watching(Scripted):
+        def __init__(self) -> None:
+            super().__init__({1: 9000})
+            self.looked: list[int] = []
+
+        def look(self, now: int, state: State) -> dict[int, int]:
+            self.looked.append(now - T0)
+            return dict.fromkeys(state.held, 0)
+
+        def watches_room(self) -> bool:
+            return True
+
+    trace = trace_of([(0, 500, 3), (1, 10, 1), (2, 20, 1)])
+    policy = Watching()
+    assert starts(trace, flexible(trace, {1: DAY}), policy) == [0, 52, 2]
+    assert policy.looked == [52]  # at the second end nothing is held any more
 
 
 def test_a_job_whose_latest_start_passes_in_the_queue_starts_late() -> None:
