@@ -328,7 +328,7 @@ class Loop(LoopState):
             may_hold=self._may_hold(),
             only=only,
             backoff=self.actuator.backoff,
-            room=self._room(now),
+            room=self._room(now) if self.settings.planning.ramp_kw_per_5min else None,
             kw=self.kw,
         )
         decided = await self._send(actions, now)
