@@ -19,7 +19,6 @@ Nothing is timed or asserted.
 
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -50,22 +49,22 @@ _NEAR: Final = 1e-6
 
 
 class End(msgspec.Struct, frozen=True):
-    """One window and what came after it."""
+    """One window and what came after it; no figures where it was refused."""
 
     seed: int
     run: int
     number: int
     refused: bool
-    cap_kw: float = math.nan  # its rebound cap
-    peak_kw: float = math.nan  # highest slot after it
-    usual_kw: float = math.nan  # highest slot of the replay without windows
+    cap_kw: float = 0.0  # its rebound cap
+    peak_kw: float = 0.0  # highest slot after it
+    usual_kw: float = 0.0  # highest slot of the replay without windows
     commanded: int = 0  # starts
     over_ramp: int = 0  # of them, those after which more than the ramp cap starts within 300 s
     late: int = 0  # of them, those whose latest start forced them
     together: int = 0  # of the jobs, those after whose real start more than that starts
-    without_kw: float = math.nan  # highest slot without windows in the same time
-    plain_kw: float = math.nan  # of the highest slot, what jobs without consent draw
-    held_kw: float = math.nan  # of it, what we held until then
+    without_kw: float = 0.0  # highest slot without windows in the same time
+    plain_kw: float = 0.0  # of the highest slot, what jobs without consent draw
+    held_kw: float = 0.0  # of it, what we held until then
 
 
 def ends(seed: int) -> list[End]:
@@ -167,6 +166,7 @@ def said(rows: Sequence[End]) -> str:
     ratio = np.array([row.peak_kw / row.usual_kw for row in kept])
     known = np.array([[row.peak_kw, row.without_kw] for row in kept])
     known /= np.array([[row.cap_kw / PlanningSettings().rebound_cap] for row in kept])
+    only = int(((known[:, 0] > 1.1 + _NEAR) & (known[:, 1] <= 1.1 + _NEAR)).sum())
     above = (np.column_stack([ratio, known]) > 1.1 + _NEAR).sum(axis=0).tolist()
     quantiles = [f"{q:g}: {np.quantile(ratio, q):.3f}" for q in (0.5, 0.9, 0.99, 0.999, 1.0)]
     return (
@@ -179,7 +179,7 @@ def said(rows: Sequence[End]) -> str:
         f"peak: above 1.1 times the queue's without windows in {above[0]} ends; quantiles "
         f"{', '.join(quantiles)}\n"
         f"above 1.1 times the peak that was known at the order in {above[1]}, the queue without windows in "
-        f"{above[2]}"
+        f"{above[2]}; the former without the latter in {only}"
     )
 
 
