@@ -133,16 +133,13 @@ class ComputeFlex(Loop):
                 for known in self.flex.values()
                 if is_held(known, now)
             ]
-            cap = self.settings.planning.ramp_kw_per_5min or float("inf")
-            room = self._ramp.room(cap, now)
             actions += stopper.resumes(self, now)
             kw = {**self.kw, **{one.job_id: one.kw for one in self.stops}}
-            send, later = within_ramp(actions, kw, cap_kw=cap, room_kw=room)
+            send, later = within_ramp(actions, kw, self._room(now))
             results = [*await self._send(send, now)]
             wide = slower.restores(self, now)
             actions += wide
-            room, steps = self._ramp.room(cap, now), slower.step_kw(self)
-            send, more = within_ramp(wide, steps, cap_kw=cap, room_kw=room)
+            send, more = within_ramp(wide, slower.step_kw(self), self._room(now))
             results += await self._send(send, now)
             later = (*later, *more)
             restored = sum(1 for r in results if r.outcome in (Outcome.APPLIED, Outcome.ALREADY_SO))

@@ -3,7 +3,8 @@
 Law: pure and level-triggered. It compares desired with observed and says what to send; it never assumes that
 something sent earlier took effect. Safety first: a hold past the latest start, or without consent, is undone
 whatever the signals say. New holds only when `may_hold` (fresh signals, a complete view, act mode, a helper
-that answers). Precedence: consent > latest start > ramp cap > price.
+that answers). Precedence: consent > latest start > ramp cap > price: whom the plan gives back before its time
+waits for room under the ramp cap, until its begin time in force at the latest.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from flexlond.agents.consent import FlexJob
+    from flexlond.agents.ramp import RampRoom
     from flexlond.agents.records import JobRecord
     from flexlond.agents.state import LoopState
     from flexlond.model.job import Job
@@ -50,23 +52,46 @@ def decide(
     may_hold: bool,
     only: Collection[int] | None = None,
     backoff: Mapping[int, Backoff] | None = None,
+    room: RampRoom | None = None,
+    kw: Mapping[int, float] | None = None,
 ) -> tuple[Action, ...]:
     """The actions of this cycle, at most one per job.
 
     `wanted` has an entry for each job that the plan covered; a job without one keeps what it has.
-    `only` limits new holds to these jobs (the fast tick).
+    `only` limits new holds to these jobs (the fast tick). `room` is what the ramp cap leaves now for what the
+    plan gives back (None: no cap), by the `kw` of each job.
     """
     actions: list[Action] = []
+    given_back: list[Action] = []
     for job_id, known in flex.items():
-        action = _safety(known, now) or _planned(
+        safe = _safety(known, now)
+        action = safe or _planned(
             known,
             wanted.get(job_id),
             now=now,
             may_hold=may_hold and (only is None or job_id in only),
         )
-        if action is not None and not _backed_off(action, (backoff or {}).get(job_id), now):
-            actions.append(action)
+        if action is None or _backed_off(action, (backoff or {}).get(job_id), now):
+            continue
+        waits = safe is None and action.verb is Verb.RELEASE
+        (given_back if waits and room is not None else actions).append(action)
+    if room is not None:
+        actions += _with_room(given_back, actions, room, kw or {}, now)
     return tuple(actions)
+
+
+def _with_room(
+    given_back: Sequence[Action],
+    others: Sequence[Action],
+    room: RampRoom,
+    kw: Mapping[int, float],
+    now: int,
+) -> list[Action]:
+    """Who of `given_back` starts now; the others' starts are commanded first."""
+    for action in others:
+        at = action.not_before if action.verb is Verb.HOLD_UNTIL else now
+        room.command(action.job_id, at, kw.get(action.job_id, 0.0))
+    return [one for one in given_back if room.lets(one.job_id, kw.get(one.job_id, 0.0))]
 
 
 def is_held(known: FlexJob, now: int) -> bool:
@@ -167,22 +192,13 @@ def why_back(
 
 
 def within_ramp(
-    actions: Sequence[Action], kw: Mapping[int, float], *, cap_kw: float, room_kw: float
+    actions: Sequence[Action], kw: Mapping[int, float], room: RampRoom
 ) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
-    """Split releases into those whose power fits into `room_kw` and the rest; holds always pass.
-
-    A job larger than the cap passes alone, when nothing else was commanded (the room is the whole cap).
-    """
+    """Split into those that start nothing or have room under the ramp cap, and the rest; in their order."""
     now_actions: list[Action] = []
     later: list[Action] = []
-    used = 0.0
     for action in actions:
         starts = action.verb in {Verb.RELEASE, Verb.RESUME, Verb.UNSLOW}
-        need = kw.get(action.job_id, 0.0) if starts else 0.0
-        alone = used == 0.0 and room_kw >= cap_kw
-        if need and used + need > room_kw and not alone:
-            later.append(action)
-        else:
-            used += need
-            now_actions.append(action)
+        passes = not starts or room.lets(action.job_id, kw.get(action.job_id, 0.0))
+        (now_actions if passes else later).append(action)
     return tuple(now_actions), tuple(later)

@@ -19,7 +19,7 @@ from flexlond.agents import keeping, slower, stopper, window_power, windows
 from flexlond.agents.actuator import Actuator, Helper
 from flexlond.agents.carbon_days import CarbonDays
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
-from flexlond.agents.decide import Wanted, decide, within_ramp
+from flexlond.agents.decide import Wanted, decide, is_held, within_ramp
 from flexlond.agents.envelopes import Envelopes
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.moving import moves, returns
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from flexlond.agents.learning import Learner
     from flexlond.agents.moving import SiteHub
     from flexlond.agents.power_log import Meter
+    from flexlond.agents.ramp import RampRoom
     from flexlond.agents.records import JobRecord, Store
     from flexlond.agents.witness import Witness
     from flexlond.model.job import Job
@@ -329,6 +330,8 @@ class Loop(LoopState):
             may_hold=self._may_hold(),
             only=only,
             backoff=self.actuator.backoff,
+            room=self._room(now) if self.settings.planning.ramp_kw_per_5min else None,
+            kw=self.kw,
         )
         decided = await self._send(actions, now)
         if only is None:
@@ -374,9 +377,8 @@ class Loop(LoopState):
         actions = slower.restores(self, now)
         if not actions:
             return ()
-        cap = self.settings.planning.ramp_kw_per_5min or float("inf")
-        room, kw = self._ramp.room(cap, now), slower.step_kw(self)
-        return await self._send(within_ramp(actions, kw, cap_kw=cap, room_kw=room)[0], now)
+        ready, _ = within_ramp(actions, slower.step_kw(self), self._room(now))
+        return await self._send(ready, now)
 
     async def _stop_and_resume(self, now: int) -> Sequence[Result]:
         """Stops whose moment has come, and suspended jobs that nothing keeps any more."""
@@ -393,10 +395,17 @@ class Loop(LoopState):
 
     def _resumes(self, now: int) -> tuple[Sequence[Action], Sequence[Action]]:
         """Those that go now, and those that the ramp cap lets go later."""
-        cap = self.settings.planning.ramp_kw_per_5min or float("inf")
         kw = {one.job_id: one.kw for one in self.stops}
-        room = self._ramp.room(cap, now)
-        return within_ramp(stopper.resumes(self, now), kw, cap_kw=cap, room_kw=room)
+        return within_ramp(stopper.resumes(self, now), kw, self._room(now))
+
+    def _room(self, now: int) -> RampRoom:
+        """What the ramp cap lets start now, beside the begin times in force."""
+        held = {
+            job_id: (known.record.hold, self.kw.get(job_id, 0.0))
+            for job_id, known in self.flex.items()
+            if is_held(known, now) and known.record is not None
+        }
+        return self._ramp.room(self.settings.planning.ramp_kw_per_5min, now, held)
 
     async def _have_slurm_keep(self, now: int) -> None:
         """Bring the reservations of the `kw` licence to what the windows ask for (keeping.py)."""

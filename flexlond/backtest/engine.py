@@ -1,11 +1,11 @@
 """The replay: one trace, one policy, as a Slurm cluster would have run it.
 
 Law: discrete events, by the second and deterministic: ends, begin times that come due, submissions, then the
-policy's tick where a slot begins (or its look at newcomers that wait, or at room that became free, a cycle
-after it), then the scheduler (easy.py). A held job keeps its place by submission, as
-with Slurm's ACCRUE_ALWAYS. A job ends after min(runtime, limit). The policy holds flexible jobs only, and
-none past its latest start: what it asks beyond that is cut, counted and told in the run's notes. The one clock
-read here measures how long the policy thinks; nothing depends on it.
+policy's tick where a slot begins (or its look, a cycle after newcomers came who wait, after jobs ended, or
+after any change), then the scheduler (easy.py). A held job keeps its place by submission, as with Slurm's
+ACCRUE_ALWAYS. It ends after min(runtime, limit). The policy holds flexible jobs only, and none past its latest
+start: what it asks beyond that is cut, counted and told in the run's notes. The one clock read here measures
+how long the policy thinks; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class _Engine:
         self._arrives, self._ticks = ARRIVE in calls, TICK in calls
         self._observer = policy if isinstance(policy, Observer) else None
         self._watcher = policy if isinstance(policy, Watcher) else None
+        self._sees_all = bool(getattr(policy, "sees_every_change", False))
         self._looks: list[int] = []  # heap: when newcomers that wait, and ends, are seen
         jobs = trace.jobs
         lanes, possible = lanes_of(trace, depth)
@@ -117,7 +118,7 @@ class _Engine:
         while (upcoming := self._upcoming(now)) is not None:
             now = upcoming
             self._state.now = now
-            self._end(now)
+            ended = self._end(now)
             self._come_due(now)
             # What arrives now is decided as it arrives: by itself it is no reason to tick.
             tick = self._ticks and now % self._slot == 0 and bool(self._held or self._queued)
@@ -130,8 +131,12 @@ class _Engine:
                 self._apply(answer, now, set())
             elif look and self._watcher is not None:
                 self._apply(self._watcher.look(now, self._state), now, set())
-            self._schedule(now)
-            if self._watcher is not None and any(job in self._lane[job].waiting for job in new):
+            started_any = self._schedule(now)
+            if self._watcher is not None and (
+                (self._sees_all and (ended or started_any or new))
+                or any(job in self._lane[job].waiting for job in new)
+                or (ended and self._held and not self._looks and self._watcher.watches_room())
+            ):
                 heapq.heappush(self._looks, now + LOOK_SECONDS)
 
     def _seen(self, now: int) -> bool:
@@ -174,7 +179,9 @@ class _Engine:
             times.append(now - now % self._slot + self._slot)
         return min(times)
 
-    def _end(self, now: int) -> None:
+    def _end(self, now: int) -> bool:
+        """Whether a job ended."""
+        found = False
         while self._ends and self._ends[0][0] == now:
             job = heapq.heappop(self._ends)[1]
             lane = self._lane[job]
@@ -182,8 +189,8 @@ class _Engine:
             self._touched[lane] = None
             if self._observer is not None:
                 self._observer.ended(now, job)
-            if self._held and not self._looks and self._watcher and self._watcher.watches_room():
-                heapq.heappush(self._looks, now + LOOK_SECONDS)
+            found = True
+        return found
 
     def _come_due(self, now: int) -> None:
         while self._begins and self._begins[0][0] <= now:
@@ -243,7 +250,9 @@ class _Engine:
         if self._flexible[job]:
             self._queued.add(job)
 
-    def _schedule(self, now: int) -> None:
+    def _schedule(self, now: int) -> bool:
+        """Whether a job started."""
+        found = False
         for lane in self._touched:
             for job in lane.start(now):
                 end = now + self._length[job]
@@ -253,7 +262,9 @@ class _Engine:
                 heapq.heappush(self._ends, (end, job))
                 if self._observer is not None:
                     self._observer.started(now, job)
+                found = True
         self._touched.clear()
+        return found
 
 
 def _check(trace: Trace, flexibility: Flexibility) -> None:

@@ -91,7 +91,10 @@ class Observer(Protocol):
 
 @runtime_checkable
 class Watcher(Protocol):
-    """A policy that looks at the queue between slots, as the daemon does in each of its cycles."""
+    """A policy that looks at the queue between slots, as the daemon does in each of its cycles.
+
+    Optional attribute `sees_every_change: bool`: it is asked a cycle after any submission, start or end.
+    """
 
     def look(self, now: int, state: State) -> Mapping[int, int]:
         """Begin times to change, as in a tick.

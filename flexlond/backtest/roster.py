@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from flexlond.backtest.peers import AsSoonAsPossible, Coast, Greenest, WaitAwhile, Weights
 
@@ -69,7 +69,9 @@ def _ours(
         from flexlond.backtest.ours import Flexlon  # noqa: PLC0415 - as said above
         from flexlond.model.settings import PlanningSettings  # noqa: PLC0415 - as said above
 
-        rules = {key: int(own[key]) for key in ("block_seconds", "newcomer_days") if key in own}
+        rules: dict[str, Any] = {
+            key: int(own[key]) for key in ("block_seconds", "newcomer_days") if key in own
+        }
         carbon_price = own.get("carbon_price", setting.carbon_price)
         return Flexlon(
             setting.signals,

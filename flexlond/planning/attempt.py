@@ -24,7 +24,7 @@ from flexlond.planning.solve import Budget, Solution, solve
 from flexlond.planning.spread import RampBook, ramp_book, spread_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -107,6 +107,7 @@ class Attempt:
         # Everyone has a place in `listing` at every moment, so whoever moves leaves the others theirs.
         listing = self.asap.copy()
         self._ramp = self._ramp_book(fixed, listing)
+        self._count_in_force(self._given_back(core | stuck))
         held = self._keep(listing, question.jobs[stuck])
         outcome.reason[held] = Reason.KEPT
         outcome.moved[held] = listing.start[held] > np.maximum(problem.earliest[held], problem.now)
@@ -138,6 +139,7 @@ class Attempt:
                     self._ramp.commit(at, power)
             else:
                 listing.place(job, *before)
+                self._count_in_force([job])
         return held
 
     def _press(self, listing: Listing, outcome: Outcome) -> NDArray[np.int64]:
@@ -170,12 +172,15 @@ class Attempt:
                 at = self._ramp.fit(slot, power, bounds)
             if at is None or (self._ramp is not None and not self._ramp.allows(at, power)):
                 outcome.reason[job] = Reason.RAMP
+                self._count_in_force([job])
                 continue
             listing.take_out(np.array([job]))
             listing.place(job, slot, at)
             outcome.moved[job] = at > floor
             if self._ramp is not None:
                 self._ramp.commit(at, power)
+            if at <= floor:
+                self._count_in_force([job])
         return self._division.pressed
 
     def _sorted_out(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -216,6 +221,7 @@ class Attempt:
                 outcome.moved[order] = False
                 outcome.reason[order] = Reason.CAPACITY
                 self._ramp = ramp
+                self._count_in_force(order)
                 return
 
     def _place_alone(self, listing: Listing, outcome: Outcome, job: int, row: int) -> bool:
@@ -313,6 +319,22 @@ class Attempt:
             for job in fixed[problem.current[fixed] > problem.now].tolist():
                 ramp.commit(int(listing.start[job]), float(self._blocks.step_kw[job]))
         return ramp
+
+    def _given_back(self, planned: NDArray[np.bool_]) -> list[int]:
+        """Jobs with a begin time in force that no part of this attempt plans: `planned` (n,) are the others."""
+        jobs = self._question.jobs
+        pressed = np.zeros(0, np.int64) if self._division is None else self._division.pressed
+        chosen: list[int] = jobs[~planned & ~np.isin(jobs, pressed)].tolist()
+        return chosen
+
+    def _count_in_force(self, jobs: Iterable[int]) -> None:
+        """Count the begin times of who is given back: the ramp cap may leave no room for that before them."""
+        if self._ramp is None:
+            return
+        for job in jobs:
+            at = int(self._problem.current[job])
+            if at > self._problem.now:
+                self._ramp.commit(at, float(self._blocks.step_kw[job]))
 
     def _reserve(self) -> NDArray[np.float64]:
         """(C, S) the room that deferred jobs leave free: none in the present slot, where nobody is deferred."""

@@ -93,7 +93,7 @@ class Realiser:
         )
 
     def run(self, reserve: NDArray[np.float64] | None = None, awaited: int = 0) -> Begins:
-        """Decide every job; begin times that stay are counted in the ramp first.
+        """Decide every job; those that stay come first. A begin time in force counts in the ramp until then.
 
         `reserve` as in Placement.soonest; `awaited` is the end of what they all wait for.
         """
@@ -103,6 +103,8 @@ class Realiser:
         slot = placement.slot
         kept = (question.instance.special[:, KEPT] == slot) & (slot >= 0)
         order = np.lexsort((self._problem.order[question.jobs], slot, ~kept))
+        for row in np.flatnonzero(self._in_force).tolist():
+            self._count_in_force(row, 1)
         for row in order[slot[order] != NOWHERE].tolist():
             self._decide(row, reserve, kept=bool(kept[row]))
         return self._out
@@ -127,6 +129,8 @@ class Realiser:
             reason = Reason.POWER_CAP
         current = int(self._problem.current[job])
         power = float(self._blocks.step_kw[job])
+        if self._in_force[row]:
+            self._count_in_force(row, -1)
         if kept and (self._ramp is None or self._ramp.allows(current, power)):
             self._settle(row, slot, current, reason, held=current > by_itself_at)
             return
@@ -206,6 +210,15 @@ class Realiser:
         out.start[row], out.slot[row], out.moved[row], out.reason[row] = at, slot, held, reason
         if self._ramp is not None and (held or self._in_force[row]):
             self._ramp.commit(at, float(self._blocks.step_kw[job]))
+            if not held:  # given back when the ramp cap has room, perhaps not before its begin time
+                self._count_in_force(row, 1)
+
+    def _count_in_force(self, row: int, sign: int) -> None:
+        """Count the begin time in force of a job, or do not count it any more (`sign` -1)."""
+        if self._ramp is not None:
+            job = int(self._question.jobs[row])
+            power = float(self._blocks.step_kw[job])
+            self._ramp.commit(int(self._problem.current[job]), sign * power)
 
     def _begin(self, row: int, slot: int, not_before: int, *, released: bool, spread: bool) -> int:
         """The begin time inside `slot`; -1 when the ramp cap leaves none."""

@@ -4,8 +4,10 @@ Law: latest start > ramp cap > window > rebound > price. The rebound cap (S,) kW
 Where it is not kept so, or the windows' and the site's own are not, that plan is used which is least above
 those, and of these the one least above the rebound cap: without it, or with it only in the slots where it was
 broken, since a cap on all slots takes choices that the windows need. Least above is who has the lowest peak;
-where the cap cannot be kept, one between it and the lowest peak so far is tried. Those further plans are made
-for FEW jobs only: a long queue has no time for them, and no job of it is a large part of the peak. Pure.
+where the cap cannot be kept, one between it and the lowest peak so far is tried. Room on the nodes comes sooner
+than is thought, and Slurm starts whoever is not held: in that comparison he counts from his first moment on.
+Those further plans are made for FEW jobs only: a long queue has no time for them, and no job of it is a large
+part of the peak. Pure.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from flexlond.planning.account import slot_power
+from flexlond.planning.capacity import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +45,8 @@ def plan_with_rebound(
 
     def consider(asked: Problem, found: Plan) -> None:
         nonlocal best, least
-        over = above(found, problem.site_kw), highest(found, rebound), above(found, rebound)
+        kw = _at_the_soonest(asked, found)
+        over = above(kw, problem.site_kw), highest(kw, rebound), above(kw, rebound)
         # A little more above a window is not made up for by anything below the other cap.
         if over[0] < least[0] - _LITTLE or (over[0] <= least[0] + _LITTLE and over[1:] < least[1:]):
             best, least = (asked, found), over
@@ -82,14 +88,24 @@ def under(problem: Problem, caps: NDArray[np.float64]) -> Problem:
     return replace(problem, site_kw=lowest if np.isfinite(lowest).any() else np.zeros(0))
 
 
-def highest(found: Plan, caps: NDArray[np.float64]) -> float:
-    """The most kW by which the plan is above `caps` (S,) in any slot."""
-    most = float(np.maximum(found.kw - caps, 0.0).max(initial=0.0))
+def highest(kw: NDArray[np.float64], caps: NDArray[np.float64]) -> float:
+    """The most by which `kw` (S,) is above `caps` (S,) in any slot."""
+    most = float(np.maximum(kw - caps, 0.0).max(initial=0.0))
     return most if most > _LITTLE else 0.0
 
 
-def above(found: Plan, caps: NDArray[np.float64]) -> float:
-    """KW x slots of the plan above `caps` (S,); 0 without caps (empty)."""
-    over = np.maximum(found.kw - caps, 0.0) if len(caps) else np.zeros(1)
+def above(kw: NDArray[np.float64], caps: NDArray[np.float64]) -> float:
+    """KW x slots of `kw` (S,) above `caps` (S,); 0 without caps (empty)."""
+    over = np.maximum(kw - caps, 0.0) if len(caps) else np.zeros(1)
     total = float(over.sum())
     return total if total > _LITTLE else 0.0
+
+
+def _at_the_soonest(problem: Problem, found: Plan) -> NDArray[np.float64]:
+    """(S,) kW of the plan where the flexible jobs that it does not hold start at their first moment."""
+    soonest = np.maximum(problem.earliest, problem.now)
+    free = problem.movable & ~found.moved & (found.start > soonest)
+    kw, span = blocks_of(problem).kw[free], found.span[free]
+    planned, first = found.start[free].astype(np.float64), soonest[free].astype(np.float64)
+    sooner = slot_power(problem.grid, first, first + span, kw)
+    return found.kw + sooner - slot_power(problem.grid, planned, planned + span, kw)

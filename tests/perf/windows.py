@@ -67,7 +67,7 @@ def one(seed: int) -> End:
     forced = sum("ramp" in words for words in found.problems)
     return End(
         bool((over <= _NEAR * (1 + caps[first:last])).all()),
-        above(found, rebound) > 0,
+        above(found.kw, rebound) > 0,
         int(found.moved.sum()),
         over_ramp(problem, found, ramp),
         forced,

@@ -214,6 +214,29 @@ def test_a_policy_that_watches_room_is_asked_a_cycle_after_an_end_while_it_holds
     assert policy.looked == [52]  # at the second end nothing is held any more
 
 
+def test_a_policy_that_sees_every_change_is_asked_a_cycle_after_each_submission_start_and_end() -> (
+    None
+):
+    class Seeing(Scripted):
+        sees_every_change = True
+
+        def __init__(self) -> None:
+            super().__init__({1: 500})
+            self.looked: list[int] = []
+
+        def look(self, now: int, state: State) -> dict[int, int]:
+            self.looked.append(now - T0)
+            return {}
+
+        def watches_room(self) -> bool:
+            return False
+
+    policy = Seeing()
+    flex = flexible(trace := trace_of([(0, 1000, 1), (10, 100, 1)]), {1: DAY})
+    assert starts(trace, flex, policy) == [0, 500]
+    assert policy.looked == [30, 40, 530, 630, 1030]
+
+
 def test_a_job_whose_latest_start_passes_in_the_queue_starts_late() -> None:
     trace = trace_of([(0, 5000, 4), (1, 10, 1)])
     flex = flexible(trace, {1: 3000})

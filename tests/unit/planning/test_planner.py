@@ -244,6 +244,23 @@ def test_the_ramp_cap_spreads_starts_and_gives_way_only_to_latest_starts(
     assert "the ramp cap gives way to the latest start of 3 jobs (101, 102, 103)" in found.problems
 
 
+def test_the_begin_time_of_a_job_that_is_given_back_counts_in_the_ramp_cap_until_then(
+    valley: Callable[..., Problem],
+) -> None:
+    """There may be no room to give it back before: nobody else is held until the same minutes."""
+    capped = PlanningSettings(delay_price=0.0, carbon_price=0.0, ramp_kw_per_5min=10.0, spread=0.1)
+    grid = valley().grid
+    cheapest = grid.slot_start(2)
+    late, free = grid.start - 1, grid.start + 100 * SLOT
+    given: dict[str, Any] = {"room": 100, "kw": [8.0, 5.0], "current": [cheapest + 60, 0]}
+    found = plan(valley(latest=[late, free], **given), capped)
+    assert found.moved.tolist() == [False, True]
+    assert found.slot[1] != 2
+    given["current"] = [0, 0]
+    found = plan(valley(latest=[late, free], **given), capped)
+    assert found.slot[1] == 2
+
+
 def test_what_can_never_fit_is_said_and_harmless(valley: Callable[..., Problem]) -> None:
     found = plan(valley(demand=[9.0, 1.0]), PLAIN)
     assert found.slot.tolist() == [6, 2]

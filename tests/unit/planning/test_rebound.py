@@ -110,6 +110,23 @@ def test_where_it_cannot_be_kept_the_lowest_peak_is_taken_and_one_between_is_tri
     assert len(asked_for) <= 7
 
 
+def test_who_is_not_held_counts_from_his_first_moment_in_that_comparison() -> None:
+    """Slurm starts him as soon as there is room on the nodes, which is sooner than is thought."""
+    one = build([50.0] * 6, room=1000, kw=[10.0], latest=[1 << 40], site_kw=WINDOW)
+
+    def planner(asked: Problem) -> Plan:
+        held = bool(np.isfinite(asked.site_kw[3]))
+        later = one.grid.slot_start(5)
+        kw = np.array([30.0, 10.0, 10.0, 21.0 if held else 18.0, 15.0, 15.0])
+        found = plan(build([50.0] * 6, room=1000, kw=[10.0], latest=[1 << 40]), PLAIN)
+        return changed(found, kw=kw, start=np.array([later]), moved=np.array([held]))
+
+    after = np.array([20.0, FREE, FREE, 20.0, 20.0, 20.0])
+    asked, found = plan_with_rebound(one, after, planner)
+    assert found.moved.tolist() == [True]
+    assert np.isfinite(asked.site_kw[3])
+
+
 def test_a_long_queue_is_planned_twice_at_most() -> None:
     planner = Planner(
         {ALL: [30.0, 15.0, 10.0, 20.0, 20.0, 20.0], NONE: [30.0, 10.0, 10.0, 26.0, 20.0, 20.0]}
