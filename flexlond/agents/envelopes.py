@@ -45,6 +45,7 @@ _STOPPED = (
     "running jobs whose owners agreed to it count where deferral alone does not reach; what stopping them costs"
     " is in the price"
 )
+_CARBON = "each step keeps the caps on carbon that the plan keeps"
 _ALONE = "each step stands alone: taking one changes all others"
 
 
@@ -183,7 +184,8 @@ def _notes(problem: Problem, asked: _Asked) -> tuple[str, ...]:
     """What is not counted, and why."""
     tied = (_TIED,) if len(problem.depends) else ()
     running = _MANY if asked.many else _RUNNING
-    return (_STOPPED if asked.running else running, *tied, _ALONE)
+    carbon = (_CARBON,) if problem.carbon_caps else ()
+    return (_STOPPED if asked.running else running, *tied, *carbon, _ALONE)
 
 
 def _failed(task: asyncio.Task[EnvelopeView]) -> bool:

@@ -175,7 +175,7 @@ def envelope(settings: Settings) -> Iterator[Problem]:
     yield from within("envelope.rebound_cap", chosen.rebound_cap, 1, 10)
     yield from within("envelope.most_jobs", chosen.most_jobs, 1, 5000, "jobs")
     yield from within("envelope.exact_jobs", chosen.exact_jobs, 0, 400, "jobs")
-    yield from within("envelope.exact_seconds", chosen.exact_seconds, 0, 60, "seconds")
+    yield from within("envelope.exact_seconds", chosen.exact_seconds, 0, 240, "seconds")
     yield from within("envelope.stop_plans", chosen.stop_plans, 0, 1000, "plans")
     yield from within("envelope.seconds", chosen.seconds, 1, 250, "seconds")
 

@@ -137,7 +137,9 @@ PLANNING_DOCS: dict[str, KeyDoc] = {
         "jobs", "Up to how many reconsidered jobs the exact solver prices each step.", "64"
     ),
     "envelope.exact_seconds": KeyDoc(
-        "s", "The time the exact solver has for each step; 0: off.", "0.5"
+        "s",
+        "The time the exact solver has for the whole envelope: hard steps take what easy ones leave; 0: off.",
+        "20.0",
     ),
     "envelope.stop_plans": KeyDoc(
         "plans",

@@ -261,7 +261,7 @@ class EnvelopeSettings(_Base, frozen=True):
     rebound_cap: float = 1.1  # of the plan's peak: the most that the site may draw after a window
     most_jobs: int = 400  # that are reconsidered for one window
     exact_jobs: int = 64  # of these at most, for the exact solver to be asked
-    exact_seconds: float = 0.5  # of the exact solver for each step; 0: off
+    exact_seconds: float = 20.0  # of the exact solver, for all steps together; 0: off
     stop_plans: int = 32  # made at most to find running jobs to stop; 0: none is looked for
     seconds: float = 120.0  # for the whole envelope
 

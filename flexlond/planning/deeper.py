@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexlond.planning.capacity import Timeline, blocks_of
+from flexlond.planning.carbon_room import newly_passed
 from flexlond.planning.certainty import drawn_left
 from flexlond.planning.instance import NOWHERE
 from flexlond.planning.planner import plan
@@ -66,6 +67,9 @@ class Deep:
     again: NDArray[np.int64]  # start of each requeued job, in the order of the stops that requeue
     given: Problem  # with how its runtimes scatter, where that is known
     saves: float  # share of its power that a suspended job does not draw
+    passed: (
+        str  # name of a carbon cap that its plan passes by more than the plan in force; "" for none
+    )
 
     def ends(self, asked: Asked) -> NDArray[np.float64]:
         """(M, n) when the stopped jobs would end by themselves, in sampled worlds."""
@@ -133,7 +137,8 @@ class Deeper:
         planned = replace(hint, slot=slot, cost_gbp=reshape.cost(slot))
         best = reshape.relieved(depth - more[SITE, reshape.window], more, planned)
         bound = min(best.bound_gbp, planned.cost_gbp)
-        if (best.slot == NOWHERE).any() or best.cost_gbp > planned.cost_gbp:
+        worse = (best.slot == NOWHERE).any() or best.cost_gbp > planned.cost_gbp
+        if worse or self._reshape.passed(best.slot):
             best = planned
         changed = np.flatnonzero(answer.start[:jobs] != last.start)
         changes = changed, last.start[changed], answer.start[changed]
@@ -147,6 +152,7 @@ class Deeper:
             again=answer.start[jobs:],
             given=scene.given,
             saves=saves,
+            passed=newly_passed(last.carbon_caps, answer.carbon_caps),
         )
 
     def _plan(self, asked: Problem, last: Plan) -> Plan:

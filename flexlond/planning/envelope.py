@@ -22,6 +22,7 @@ import numpy as np
 
 from flexlond.planning.certainty import certain_kw, delivered_samples
 from flexlond.planning.deeper import Deeper
+from flexlond.planning.exact_time import ExactTime
 from flexlond.planning.problem import PlanningError
 from flexlond.planning.reshape import SITE, Placed, Reshape, Scene
 from flexlond.planning.solve import Budget
@@ -70,14 +71,19 @@ def envelope(
     curves, windows = [], tuple(windows)
     if running is not None and windows:
         running = replace(running, plans=-(-running.plans // len(windows)))
+    asked = [(Direction.DOWN, terms.down), (Direction.UP, terms.up)]
+    count = len(windows) * sum(bool(depths) for _, depths in asked)
+    exact = ExactTime(terms.exact_seconds, count)
     for first, final in windows:
         if not 0 <= first <= final < problem.grid.count:
             raise PlanningError(f"window ({first}, {final}) is not in 0..{problem.grid.count - 1}")
-        for direction, asked in ((Direction.DOWN, terms.down), (Direction.UP, terms.up)):
+        for direction, some in asked:
             least = float(last.kw[first : final + 1].min()) if terms.shares else 1.0
-            depths = sorted(depth * least for depth in asked if depth * least > _EPSILON)
+            depths = sorted(depth * least for depth in some if depth * least > _EPSILON)
+            if some:
+                exact.begin()
             if depths:
-                maker = _Maker(scene, terms, budget, (first, final), direction, running)
+                maker = _Maker(scene, terms, budget, (first, final), direction, running, exact)
                 curves.append(maker.curve(depths))
     return tuple(curves)
 
@@ -104,6 +110,7 @@ class _Maker:
     window: tuple[int, int]
     direction: Direction
     running: Stoppables | None
+    time: ExactTime
 
     def curve(self, depths: Sequence[float]) -> Curve:
         """The curve at `depths` (kW, rising)."""
@@ -156,7 +163,7 @@ class _Maker:
             terms=self.terms,
             budget=self.budget,
             most=most,
-            exact=exact,
+            exact=self.time if exact else None,
         )
 
     def _traced(self, reshape: Reshape, depths: Sequence[float]) -> Curve:
@@ -197,10 +204,15 @@ class _Tracer:
         points = (self._ups if self._up else self._downs)(depths) if len(reshape.jobs) else []
         before = reshape.before
         # Any answer found is one without the window as well.
-        base = min([before.cost_gbp, *(point.placed.cost_gbp for point in points)])
+        kept = [point for point in points if not reshape.passed(point.placed.slot)]
+        base = min([before.cost_gbp, *(point.placed.cost_gbp for point in kept)])
         steps: list[Step] = []
-        withheld = []
-        for point in _undominated(points):
+        withheld = [
+            (self._step(point, base), f"the {name} would not be kept")
+            for point in points
+            if (name := reshape.passed(point.placed.slot))
+        ]
+        for point in _undominated(kept):
             step = self._step(point, base)
             why = self._why_not(step, steps)
             if why:
@@ -234,8 +246,12 @@ class _Tracer:
                     _Point(depth, deep.placed, deep.change, kw, deep.placed.bound_gbp, deep)
                 )
         points = [point for point in points if point.kw > reached + _EPSILON]
-        steps = [self._step(point, base) for point in _undominated(points)]
-        return [(step, self._why_not(step, ())) for step in steps]
+        found = []
+        for point in _undominated(points):
+            step, name = self._step(point, base), point.deep.passed if point.deep else ""
+            why = f"the {name} would not be kept" if name else self._why_not(step, ())
+            found.append((step, why))
+        return found
 
     def _why_not(self, step: Step, offered: Sequence[Step]) -> str:
         """Why `step` is not offered after those before it; "" when it is."""
@@ -272,7 +288,7 @@ class _Tracer:
             if point.kw > _EPSILON and short.max() > _EPSILON * depth:
                 again = reshape.down(asked + short, hint)
                 better = self._point(depth, again, floor)
-                if better.kw > point.kw:
+                if better.kw > point.kw and not reshape.passed(again.slot):
                     point, hint = better, again
             points.append(point)
         return points
@@ -308,14 +324,15 @@ class _Tracer:
             # What came in besides is given back before the cheapest is chosen.
             trimmed = [self._trimmed(point, depth) for point in made if point.kw > _EPSILON]
             if trimmed:
-                point = min(trimmed, key=lambda one: one.placed.cost_gbp)
+                point = min(trimmed, key=self._dearness)
                 points.append(self._exactly(replace(point, floor=floor_of(point.kw)), depth))
         return points
 
     def _exactly(self, point: _Point, depth: float) -> _Point:
         """The exact solver's answer for `depth`, or for what `point` reaches of it, where it has one."""
         cost = point.placed.cost_gbp
-        if cost - point.floor <= _SURE * abs(cost):
+        passed = bool(self._reshape.passed(point.placed.slot))
+        if cost - point.floor <= _SURE * abs(cost) and not passed:
             return point
         for kw in (depth, min(depth, point.kw)):
             placed = self._reshape.up_to(kw, point.placed)
@@ -324,6 +341,7 @@ class _Tracer:
             exact = self._point(depth, placed, placed.bound_gbp)
             # Slurm may start others in the room that is left, and the solver's time has an end.
             beaten = point.kw >= kw - _EPSILON and point.placed.cost_gbp <= placed.cost_gbp
+            beaten = beaten and not passed
             if exact.kw < kw - _EPSILON or beaten:
                 floor = max(point.floor, placed.bound_gbp if point.kw >= kw - _EPSILON else 0.0)
                 return replace(point, floor=floor)
@@ -336,7 +354,12 @@ class _Tracer:
         placed = replace(point.placed, slot=slot, cost_gbp=self._reshape.cost(slot))
         made = self._point(depth, placed, point.floor)
         # Slurm may start others in what was given back: then the point stays as it is.
-        return made if made.kw >= min(depth, point.kw) - _EPSILON else replace(point, asked=depth)
+        short = made.kw < min(depth, point.kw) - _EPSILON
+        return replace(point, asked=depth) if short or self._reshape.passed(slot) else made
+
+    def _dearness(self, point: _Point) -> tuple[bool, float]:
+        """Less is better: a cap on carbon goes before what it costs."""
+        return bool(self._reshape.passed(point.placed.slot)), point.placed.cost_gbp
 
     def _spread(self) -> float:
         """GBP/MWh by which slots differ in price and carbon price together."""

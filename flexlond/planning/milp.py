@@ -9,14 +9,14 @@ bound holds for the whole question. GBP, kg CO2, amounts as in instance.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from flexlond.planning.instance import NOWHERE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,14 +25,24 @@ if TYPE_CHECKING:
     Matrix = tuple[
         NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
     ]  # row, column and value of each entry; upper bound of each row
-    Floor = tuple[
-        Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]], NDArray[np.float64]
-    ]  # what jobs at slots give, (m, W); the least (W,) of it that is wanted
+    Bounds = tuple[
+        Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],
+        NDArray[np.float64],
+        NDArray[np.float64],
+    ]  # what jobs at slots give, (m, W); the least and the most (W,) of it that all may give together
 
 OPTIONS = 12
 MOST_JOBS = 1500
 _WHOLE_GAP = 1e-6  # share at which the search over all slots ends
 _MOST_ENTRIES = 4_000_000  # of the matrix: more takes longer to read than a cycle has
+
+
+class Whole(NamedTuple):
+    """What the exact solver found over all slots of all jobs."""
+
+    slot: NDArray[np.int64] | None  # (n,); None: it found no answer
+    bound: float  # GBP that no answer is below; -inf: unknown
+    seconds: float  # that it took
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +98,7 @@ def solve_milp(
     matrix = _rows(instance, chosen)
     if matrix is None:
         return None
-    return _run(chosen, matrix, np.zeros(0), incumbent, {"time_limit": float(seconds)})[0]
+    return _run(chosen, matrix, np.zeros(0), incumbent, {"time_limit": float(seconds)}).slot
 
 
 def solve_whole(
@@ -96,21 +106,20 @@ def solve_whole(
     incumbent: NDArray[np.int64],
     prices: Prices,
     seconds: float,
-    floor: Floor | None = None,
-) -> tuple[NDArray[np.int64] | None, float]:
-    """The best slots (n,) found over all slots of all jobs, and GBP that no answer is below (-inf: unknown).
+    rows: Sequence[Bounds] = (),
+) -> Whole:
+    """The best slots (n,) found in `seconds` over all slots of all jobs.
 
-    With `floor` only answers count that give the least that is wanted; `incumbent` need not be one of them.
+    Only answers count that are within all `rows` besides; `incumbent` need not be.
     Raises ImportError where highspy is not installed.
     """
     chosen = options(instance, incumbent, prices, instance.slots)
     matrix = _rows(instance, chosen)
     if matrix is None:
-        return None, -np.inf
-    lower = np.zeros(0)
-    if floor is not None:
-        gives, lower = floor
-        placed = np.flatnonzero(chosen.slot >= 0)
+        return Whole(None, -np.inf, 0.0)
+    least = np.zeros(0)
+    placed = np.flatnonzero(chosen.slot >= 0)
+    for gives, lower, most in rows:
         given = gives(chosen.job[placed], chosen.slot[placed])
         column, which = np.nonzero(given)
         row, columns, value, upper = matrix
@@ -118,10 +127,11 @@ def solve_whole(
             np.concatenate([row, which + len(upper)]),
             np.concatenate([columns, placed[column]]),
             np.concatenate([value, given[column, which]]),
-            np.concatenate([upper, np.full(len(lower), np.inf)]),
+            np.concatenate([upper, most]),
         )
+        least = np.concatenate([least, lower])
     limits = {"time_limit": float(seconds), "mip_rel_gap": _WHOLE_GAP, "mip_abs_gap": 1e-9}
-    return _run(chosen, matrix, lower, incumbent, limits)
+    return _run(chosen, matrix, least, incumbent, limits)
 
 
 def _run(
@@ -130,8 +140,8 @@ def _run(
     lower: NDArray[np.float64],
     incumbent: NDArray[np.int64],
     limits: dict[str, float],
-) -> tuple[NDArray[np.int64] | None, float]:
-    """The slots, if any were found, and the bound; `lower` are those of the last rows."""
+) -> Whole:
+    """What HiGHS finds; `lower` are the bounds of the last rows."""
     import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
 
     model = _model(highspy, chosen, matrix, lower)
@@ -144,16 +154,17 @@ def _run(
     start.col_value = (chosen.slot == incumbent[chosen.job]).astype(np.float64).tolist()
     solver.setSolution(start)
     solver.run()
+    seconds = float(solver.getRunTime())
     bound = float(solver.getInfo().mip_dual_bound)
     bound = bound if abs(bound) < highspy.kHighsInf else -np.inf
     if solver.getInfo().primal_solution_status != int(
         highspy.SolutionStatus.kSolutionStatusFeasible
     ):
-        return None, bound
+        return Whole(None, bound, seconds)
     taken = np.array(solver.getSolution().col_value) > 0.5
     if not np.array_equal(chosen.job[taken], np.arange(len(incumbent))):
-        return None, bound
-    return chosen.slot[taken], bound
+        return Whole(None, bound, seconds)
+    return Whole(chosen.slot[taken], bound, seconds)
 
 
 def _rows(instance: Instance, chosen: Options) -> Matrix | None:

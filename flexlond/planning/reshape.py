@@ -10,6 +10,7 @@ power the site stays under a cap of its own, a share above the peak of the plan 
 Up is a bonus on energy in the window, not a floor: at any bonus the least-cost answer is also the cheapest way
 to the power that it reaches (Everett), and least cost less bonus is a bound for any floor, so no new kind of
 constraint is needed. Costs are GBP of energy, carbon price and delay; `min_benefit` is no cost and is left out.
+Caps on carbon are kept as the plan in force keeps them (carbon_room.py).
 A bound is one of this question: these jobs, this room. Shapes: n jobs, S slots, C constraints.
 """
 
@@ -24,13 +25,14 @@ from msgspec.structs import replace as altered
 from flexlond.planning.account import slot_power
 from flexlond.planning.backfill import Backfill
 from flexlond.planning.capacity import Timeline, blocks_of
+from flexlond.planning.carbon_room import CarbonRoom, grouped
 from flexlond.planning.check import check_instance
+from flexlond.planning.coverage import coverage
 from flexlond.planning.dependencies import backward, chains
-from flexlond.planning.instance import FIRST, NOWHERE, Prices
+from flexlond.planning.instance import NOWHERE, Prices
 from flexlond.planning.milp import solve_whole
 from flexlond.planning.problem import PlanningError
 from flexlond.planning.question import Question, ask
-from flexlond.planning.ranking import run_costs
 from flexlond.planning.rehearsal import Rehearsal
 from flexlond.planning.room import Placement
 from flexlond.planning.solve import Budget, Solution, solve
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.model.settings import PlanningSettings
+    from flexlond.planning.exact_time import ExactTime
     from flexlond.planning.instance import Instance
     from flexlond.planning.problem import Plan, Problem
     from flexlond.planning.steps import Terms
@@ -97,7 +100,8 @@ class Scene:
         may &= (last.slot < grid.count) & (last.start <= latest)
         plain_cost = altered(settings, min_benefit=0.0)
         jobs = np.flatnonzero(may)
-        whole = ask(self.problem, plain_cost, self.blocks, jobs, timeline.free)
+        capped = grouped(self.problem) if problem.carbon_caps else self.problem
+        whole = ask(capped, plain_cost, self.blocks, jobs, timeline.free)
         slot, instance = last.slot[jobs], whole.instance
         inside = (slot >= instance.first) & (slot <= instance.last)
         inside |= (instance.special == slot[:, None]).any(axis=1)
@@ -110,6 +114,12 @@ class Scene:
         self.counted = self.problem.site_kw - timeline.free[SITE]
         """(S,) kW as the planner counts room: base, running and all jobs, in whole slots."""
         self.given = problem
+
+    def carbon_room(self, question: Question) -> CarbonRoom | None:
+        """What the caps on carbon leave to the jobs of `question`; None where there is no cap."""
+        if not self.given.carbon_caps or not len(question.jobs):
+            return None
+        return CarbonRoom(self.given, self.blocks, self.last, question)
 
     def rehearsal(self, seed: int) -> Rehearsal | None:
         """The plan in force with other runtimes; None where there are too many jobs to play it. Made once."""
@@ -134,17 +144,18 @@ class Reshape:
         terms: Terms,
         budget: Budget,
         most: int,
-        exact: bool,
+        exact: ExactTime | None,
     ) -> None:
         """`window` is its first and last slot; `most` jobs are reconsidered, all where there are fewer.
 
-        `exact`: the exact solver is asked as well.
+        `exact`: what the exact solver may take, for it to be asked as well.
         """
         self._scene, self._budget = scene, budget
         self.window = slice(window[0], window[1] + 1)
         rows = self._chosen(up=up, most=most)
-        self._seconds = terms.exact_seconds if exact and len(rows) else 0.0
+        self._exact = exact if len(rows) else None
         question = scene.whole.part(rows, scene.whole.instance.free)
+        self.carbon = scene.carbon_room(question)
         self.jobs = question.jobs
         self.slot = scene.last.slot[self.jobs]
         self.used = question.instance.usage(np.arange(len(rows)), self.slot)
@@ -213,7 +224,8 @@ class Reshape:
 
     def up_to(self, kw: float, hint: Placed) -> Placed | None:
         """The cheapest answer with `kw` more in every slot, by the exact solver; None where it finds none."""
-        if not self._seconds:
+        seconds = self._exact.allowed() if self._exact else 0.0
+        if self._exact is None or not seconds:
             return None
         instance = self.question.instance
         least = self._drawn(np.arange(len(self.jobs)), self.starts(self.slot)).sum(axis=0) + kw
@@ -221,10 +233,11 @@ class Reshape:
         def gives(rows: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.float64]:
             return self._drawn(rows, self._starts_of(rows, slot))
 
-        slot, bound = solve_whole(
-            instance, hint.slot, hint.prices, self._seconds, (gives, least - _EPSILON)
-        )
-        if slot is None or check_instance(instance, slot):
+        most = np.full(len(least), np.inf)
+        rows = [(gives, least - _EPSILON, most)] + ([self.carbon.rows()] if self.carbon else [])
+        slot, bound, spent = solve_whole(instance, hint.slot, hint.prices, seconds, rows)
+        self._exact.spent(spent)
+        if slot is None or check_instance(instance, slot) or self.passed(slot):
             return None
         return Placed(slot, self.cost(slot), bound - self.question.offset, hint.prices)
 
@@ -261,6 +274,10 @@ class Reshape:
     def cost(self, slot: NDArray[np.int64]) -> float:
         """GBP of the jobs at `slot` (n,)."""
         return self.question.instance.objective(slot) - self.question.offset
+
+    def passed(self, slot: NDArray[np.int64]) -> str:
+        """The name of a carbon cap that is not kept with the jobs at `slot` (n,); "" for none."""
+        return self.carbon.passed(slot) if self.carbon else ""
 
     def starts(self, slot: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) begin times at `slot`: in force where it stays, the earliest moment or spread where not."""
@@ -325,29 +342,42 @@ class Reshape:
         roughly: bool = False,
     ) -> Placed:
         """The best answer found; `roughly`: without the exact solver."""
-        found = solve(question.instance, self._budget, prices, hint)
-        if question.instance.jobs <= _FEW:
-            cold = solve(question.instance, self._budget)
+
+        def answer(instance: Instance) -> Solution:
+            found = solve(instance, self._budget, prices, hint)
+            if instance.jobs > _FEW:
+                return found
+            cold = solve(instance, self._budget)
             bound = max(found.bound, cold.bound)
-            found = replace(min(found, cold, key=lambda one: one.objective), bound=bound)
+            return replace(min(found, cold, key=lambda one: one.objective), bound=bound)
+
+        if self.carbon is None:
+            found = answer(question.instance)
+        else:
+            found = self.carbon.cheapest(question.instance, answer, hint)
         near = found.objective - found.bound <= _CLOSED * abs(
             found.objective - self.question.offset
         )
-        if self._seconds and not roughly and not near:
-            found = self._bettered(question.instance, found)
+        if self._exact is not None and not roughly and (not near or self.passed(found.slot)):
+            found = self._bettered(question.instance, found, self._exact)
         offset = self.question.offset
         return Placed(found.slot, self.cost(found.slot), found.bound - offset, found.prices)
 
-    def _bettered(self, instance: Instance, found: Solution) -> Solution:
+    def _bettered(self, instance: Instance, found: Solution, exact: ExactTime) -> Solution:
         """`found`, or the exact solver's answer where it is better and fits, with the better bound."""
-        slot, bound = solve_whole(instance, found.slot, found.prices, self._seconds)
+        seconds = exact.allowed()
+        if not seconds:
+            return found
+        rows = [self.carbon.rows()] if self.carbon else []
+        slot, bound, spent = solve_whole(instance, found.slot, found.prices, seconds, rows)
+        exact.spent(spent)
         found = replace(found, bound=max(found.bound, bound))
-        if slot is None or check_instance(instance, slot):
+        if slot is None or check_instance(instance, slot) or self.passed(slot):
             return found
         objective = instance.objective(slot)
-        return (
-            replace(found, slot=slot, objective=objective) if objective < found.objective else found
-        )
+        if objective < found.objective or self.passed(found.slot):
+            return replace(found, slot=slot, objective=objective)
+        return found
 
     def _capped(self, depth: NDArray[np.float64]) -> Question:
         """The question under the cap of the window, and under that of the rebound after it."""
@@ -364,7 +394,7 @@ class Reshape:
         instance, slot = scene.whole.instance, scene.last.slot[scene.whole.jobs]
         if instance.jobs <= most:
             return np.arange(instance.jobs)
-        covered, _ = self._coverage(scene.whole, np.ones(self.window.stop - self.window.start))
+        covered, _ = self._coverage(scene.whole, 1.0)
         worth = instance.worth(scene.prices)
         everyone = np.arange(instance.jobs)
         priced = (instance.rate + worth)[instance.cls]
@@ -380,23 +410,9 @@ class Reshape:
         return np.sort(chosen[np.isfinite(best[chosen])])
 
     def _coverage(
-        self, question: Question, weight: NDArray[np.float64]
+        self, question: Question, weight: NDArray[np.float64] | float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """MWh x `weight` (W,) in the window: (K, S) per scale of a start at each slot, (n, F) at own slots."""
-        scene, instance = self._scene, question.instance
-        grid, blocks, jobs = scene.problem.grid, scene.blocks, question.jobs
-        inside = np.zeros(grid.count)
+        """MWh x `weight` (W,) in the window, as of `coverage`."""
+        inside = np.zeros(self._scene.problem.grid.count)
         inside[self.window] = weight
-        classes = len(instance.width)
-        span, power = np.zeros(classes), np.zeros(classes)
-        span[instance.cls] = blocks.span[jobs]
-        power[instance.cls] = blocks.kw[jobs] / instance.scale
-        start = np.tile(grid.starts(), classes)
-        spans, powers = np.repeat(span, grid.count), np.repeat(power, grid.count)
-        covered = run_costs(grid, inside, powers, start, spans).reshape(classes, grid.count)
-        own = np.zeros(instance.special.shape)
-        for which in range(instance.special.shape[1]):
-            at = grid.start + np.maximum(instance.special[:, which], 0) * grid.slot_seconds
-            begin = np.maximum(question.earliest, at) if which == FIRST else at
-            own[:, which] = run_costs(grid, inside, blocks.kw[jobs], begin, blocks.span[jobs])
-        return np.nan_to_num(covered), np.nan_to_num(own)
+        return coverage(self._scene.problem.grid, self._scene.blocks, question, inside)

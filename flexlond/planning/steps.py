@@ -44,7 +44,7 @@ class Terms:
     samples: int = 256  # replays of sampled runtimes
     seed: int = 20260
     most: int = 400  # jobs that are reconsidered for one window
-    exact_seconds: float = 0.0  # of the exact solver for each re-plan; 0: it is not asked
+    exact_seconds: float = 0.0  # of the exact solver for the whole envelope; 0: it is not asked
     exact_jobs: int = 64  # that it is asked about at most
     rebound: float = (
         1.1  # of the peak of the plan in force: the most that the site may draw after a window

@@ -1,15 +1,19 @@
-"""One envelope in a killable child process, so that neither its time nor its death is the loop's.
+"""One envelope in killable child processes, so that neither its time nor its death is the loop's.
 
-Law: returns within `seconds` + GRACE whatever the child does, and leaves no process behind, also when it is
-cancelled. Raises EnvelopeError with what happened and what to do. Trusts no byte of the answer beyond its form.
+Law: returns within `seconds` + GRACE whatever the children do, and leaves no process behind, also when it is
+cancelled. Windows stand alone, so two children share them where there are two processors; what is bounded for
+all windows together is divided among them. Raises EnvelopeError with what happened and what to do. Trusts no
+byte of the answer beyond its form.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import pickle
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 _WORDS = 300  # characters of the child's last line that are passed on
 GRACE = 5.0  # for the child to start, read, and write its answer
+_CHILDREN = 2  # at most: the rest of the machine is others'
 _COMMAND = (sys.executable, "-m", "flexlond.solver.envelope_worker")
 _ARRAYS = {
     "change_kw": np.float64,
@@ -45,6 +50,37 @@ class EnvelopeError(Exception):
 
 async def ask(question: Question, seconds: float) -> tuple[Curve, ...]:
     """planning.envelope of `question`, in `seconds`."""
+    count = min(_CHILDREN, len(os.sched_getaffinity(0)))
+    tasks = [asyncio.create_task(_asked(part, seconds)) for part in parts(question, count)]
+    try:
+        answers = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    order = {window: number for number, window in enumerate(question[3])}
+    curves = [curve for answer in answers for curve in answer]
+    return tuple(sorted(curves, key=lambda curve: order.get(curve.window, len(order))))
+
+
+def parts(question: Question, count: int) -> list[Question]:
+    """`question` as up to `count` of some of its windows each; what is for all windows is divided."""
+    problem, settings, last, windows, terms, running = question
+    count = max(1, min(count, len(windows)))
+    found: list[Question] = []
+    for number in range(count):
+        mine = windows[number::count]
+        own, stops = terms, running
+        if windows:
+            own = replace(terms, exact_seconds=terms.exact_seconds * len(mine) / len(windows))
+        if windows and running is not None:
+            stops = replace(running, plans=-(-running.plans * len(mine) // len(windows)))
+        found.append((problem, settings, last, mine, own, stops))
+    return found
+
+
+async def _asked(question: Question, seconds: float) -> tuple[Curve, ...]:
+    """The answer of one child."""
     payload = pickle.dumps(question)
     try:
         child = await asyncio.create_subprocess_exec(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flexlond.planning.envelope import Curve, Step
     from flexlond.planning.instance import Instance
-    from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.problem import CarbonCap, Plan, Problem
 
 LENGTH = 3  # slots of a window
 CEILING = 1e6  # kW: binds nobody
@@ -60,6 +60,8 @@ class Exact:
     instance: Instance
     used: np.ndarray[Any, np.dtype[np.float64]]  # (S,) kW of the movable jobs in the plan in force
     highspy: ModuleType
+    caps: tuple[tuple[Any, float], ...] = ()
+    """Of each cap on carbon: kg of a job at a slot, (n, S), and the most of all; 0 for who does not count."""
 
     @classmethod
     def of(cls, problem: Problem, last: Plan, highspy: ModuleType) -> Exact:
@@ -73,7 +75,8 @@ class Exact:
         settings = PlanningSettings(spread=0.0, min_benefit=0.0)
         question = ask(capped, settings, blocks, jobs, timeline.free)
         used = question.instance.usage(np.arange(len(jobs)), last.slot[jobs])[-2]
-        return cls(question.instance, used, highspy)
+        caps = tuple(carbon_row(problem, last, cap, jobs) for cap in problem.carbon_caps)
+        return cls(question.instance, used, highspy, caps)
 
     def cost(
         self, window: tuple[int, int] | None = None, kw: float = 0.0, *, cap: bool | None = None
@@ -107,8 +110,14 @@ class Exact:
                 free[-2, inside] = self.used[inside] - kw + 1e-7
             else:
                 low[-2, inside] = self.used[inside] - kw - 1e-7
-        upper = np.concatenate([np.ones(instance.jobs), free.ravel()])
-        lower = np.concatenate([np.ones(instance.jobs), low.ravel()])
+        for number, (kg, _) in enumerate(self.caps):
+            placed = column[slot >= 0]
+            rows.append(np.full(len(placed), instance.jobs + free.size + number))
+            columns.append(placed)
+            values.append(kg[job[placed], slot[placed]])
+        most = np.array([kg for _, kg in self.caps])
+        upper = np.concatenate([np.ones(instance.jobs), free.ravel(), most + 1e-7])
+        lower = np.concatenate([np.ones(instance.jobs), low.ravel(), np.full(len(most), -np.inf)])
         return self._solved(
             instance.cost_at(job, slot),
             (np.concatenate(rows), np.concatenate(columns), np.concatenate(values)),
@@ -137,6 +146,30 @@ class Exact:
         if highs.getModelStatus() != self.highspy.HighsModelStatus.kOptimal:
             raise AssertionError(highs.modelStatusToString(highs.getModelStatus()))
         return float(highs.getInfo().objective_function_value)
+
+
+def carbon_row(
+    problem: Problem, last: Plan, cap: CarbonCap, jobs: np.ndarray[Any, np.dtype[np.int64]]
+) -> tuple[Any, float]:
+    """Kg of each of `jobs` (n,) at each slot (n, S), and what the cap leaves them: slot by slot, plainly."""
+    grid, span = problem.grid, last.span
+    slots = np.arange(grid.count)
+    rate = np.where((slots >= cap.first) & (slots < cap.end), problem.carbon, 0.0)
+    hours = grid.slot_seconds / 3600
+
+    def emits(job: int, start: int) -> float:
+        begin = np.array([float(start)])
+        drawn = slot_power(grid, begin, begin + span[job], problem.kw[[job]])
+        return float(drawn @ rate) * hours / 1000 if cap.jobs[job] else 0.0
+
+    kg = np.zeros((len(jobs), grid.count))
+    for row, job in enumerate(jobs.tolist()):
+        soonest = max(int(problem.earliest[job]), problem.now)
+        for slot in slots.tolist():
+            kg[row, slot] = emits(job, max(grid.slot_start(slot), soonest))
+    others = [job for job in np.flatnonzero(problem.movable).tolist() if job not in jobs]
+    left = cap.kg - sum(emits(job, int(last.start[job])) for job in others)
+    return kg, max(left, float(kg[np.arange(len(jobs)), last.slot[jobs]].sum()))
 
 
 def own_swing(problem: Problem, last: Plan, curve: Curve, step: Step) -> float:
