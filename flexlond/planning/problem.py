@@ -93,7 +93,7 @@ class CarbonCap:
     """The most that some jobs may emit in some slots (a day of the site or of an account)."""
 
     name: str  # "carbon cap of 2026-11-28 (site)"
-    jobs: NDArray[np.bool_]  # (J,) who counts, as far as they are movable
+    jobs: NDArray[np.bool_]  # (J,) who counts
     first: int  # slots [first, end)
     end: int
     total_kg: float  # of the whole day

@@ -93,7 +93,9 @@ def test_the_caps_of_each_day_with_what_is_spent_and_under_way(store: SqliteStor
         Emitter("a", 10.0, NOON - HOUR, NOON + 2 * HOUR),
         Emitter("b", 2.0, NOON - HOUR, NOON + 13 * HOUR),
     ]
-    caps = days.caps(problem, ["a", "b", "b"], under_way, settings)
+    caps = days.caps(
+        problem, ["a", "b", "b"], under_way, settings, consents=np.array([True, True, False])
+    )
     assert [cap.name for cap in caps] == [
         "carbon cap of 2026-07-01 (site)",
         "carbon cap of 2026-07-01 (account b)",
@@ -103,11 +105,18 @@ def test_the_caps_of_each_day_with_what_is_spent_and_under_way(store: SqliteStor
         "carbon cap of 2026-07-02 (account none)",
     ]
     assert [(cap.first, cap.end) for cap in caps[::3]] == [(0, 24), (24, 48)]
-    assert [cap.jobs.tolist() for cap in caps[:3]] == [[True] * 3, [False, True, True], [False] * 3]
+    assert [cap.jobs.tolist() for cap in caps[:3]] == [
+        [True, True, False],  # the third has no consent
+        [False, True, False],
+        [False] * 3,
+    ]
     # 3 kg of account a so far, 2 kg of its run to come; of b 12 h of 2 kW today and one tomorrow.
     assert [cap.spent_kg for cap in caps] == pytest.approx([7.4, 2.4, 0.0, 0.2, 0.2, 0.0])
     assert [cap.total_kg for cap in caps[:3]] == [50.0, 7.0, 1.0]
-    assert days.caps(problem, ["a"] * 3, under_way, PlanningSettings()) == ()
+    assert (
+        days.caps(problem, ["a"] * 3, under_way, PlanningSettings(), consents=np.ones(3, np.bool_))
+        == ()
+    )
 
 
 @pytest.mark.parametrize(("day", "slots"), [("2026-03-28", 46), ("2026-10-24", 50)])
@@ -117,7 +126,9 @@ def test_a_day_of_a_clock_change_has_the_slots_it_has(
     noon = int(datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=LONDON).timestamp())
     problem = build([1.0] * 96, now=noon, carbon=[100.0] * 96)
     settings = PlanningSettings(carbon_cap_kg_per_day=50.0)
-    caps = CarbonDays(store, LONDON).caps(problem, ["a"], [], settings)
+    caps = CarbonDays(store, LONDON).caps(
+        problem, ["a"], [], settings, consents=np.ones(1, np.bool_)
+    )
     assert [cap.end - cap.first for cap in caps] == [24, slots, 96 - 24 - slots]
 
 

@@ -87,6 +87,7 @@ def test_a_cap_leaves_to_the_jobs_what_is_not_kept_for_others() -> None:
         [],
         lambda _: {"a": 10.0},
         lambda _: {"a": 20.0, "b": 5.0},
+        consents=np.ones(1, np.bool_),
         settings=settings,
         tz=UTC,
     )

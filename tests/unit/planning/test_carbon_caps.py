@@ -101,6 +101,16 @@ def test_what_is_spent_already_counts() -> None:
     assert kept.kept
 
 
+def test_jobs_that_wait_for_room_and_cannot_be_moved_count() -> None:
+    problem = problem_of(2, ("cap", [0, 1], 0, 5, 0.5))
+    fixed = np.array([False, True])  # a kg 0.4 that comes whatever is planned
+    found = planned(replace(problem, movable=fixed[::-1]))
+    assert found.slot.tolist() == [3, 0]
+    (kept,) = found.carbon_caps
+    assert kept.kept
+    assert kept.planned_kg == pytest.approx(0.5)
+
+
 def test_a_cap_that_cannot_be_kept_is_said_with_the_least_that_was_found() -> None:
     problem = problem_of(10, ("carbon cap of today", list(range(10)), 0, 5, 0.5))
     found = planned(problem)
