@@ -1,7 +1,7 @@
 """The days of carbon caps: which slots are a day's, who counts, and what is spent of it already.
 
 Law: pure. A day is one of the given zone, of 23, 24 or 25 hours; a slot belongs to the day in which it begins.
-Who counts are the jobs with consent: those that run, those that wait for their time and those that wait for room.
+Who counts are the jobs with consent: those that run, those that wait for their time, those that wait for room.
 Spent is what was emitted, as it is told, and what runs under way emit from now until their predicted end. Kg
 CO2, kW, epoch seconds.
 """
