@@ -238,7 +238,10 @@ def _not_kept(one: CapKept, *, late: bool) -> str:
         so_far += f" {one.expected_kg:.4g} kg are kept for jobs yet to come,"
     so_far += " and the cleanest plan found adds"
     why = "is not kept yet, the search for its price goes on" if late else "cannot be kept"
-    return f"the {one.name}, {one.total_kg:g} kg, {why}: {so_far} {one.planned_kg:.4g} kg"
+    return (
+        f"the {one.name}, {one.total_kg:g} kg, {why}: {so_far} {one.planned_kg:.4g} kg, "
+        f"so {one.above_kg:.4g} kg too much"
+    )
 
 
 def _factors(caps: int) -> NDArray[np.float64]:

@@ -130,6 +130,11 @@ class CapKept:
         """Whether the cap is kept by the plan and by what is spent."""
         return self.is_within and self.spent_kg <= self.total_kg * (1 + 1e-6) + 1e-6
 
+    @property
+    def above_kg(self) -> float:
+        """By how much what is spent, kept for others and planned is above the cap; 0 where it is not."""
+        return max(0.0, self.spent_kg + self.expected_kg + self.planned_kg - self.total_kg)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:

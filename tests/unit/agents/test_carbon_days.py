@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,9 +13,11 @@ import pytest
 
 from flexlond.agents.carbon_days import CARBON_DAYS, CarbonDays
 from flexlond.agents.plan_views import plan_view
+from flexlond.agents.sentence import _caps
 from flexlond.daemon.store import SqliteStore
 from flexlond.model.settings import Feed, PlanningSettings
 from flexlond.planning.carbon_days import Emitter
+from flexlond.planning.problem import CapKept
 from tests.unit.agents.conftest import CHEAP_AT_SIX, SLOT, START, Bench, replace_struct
 from tests.unit.planning.conftest import build
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flexlond.model.settings import Settings
+    from flexlond.planning.problem import Plan
 
 LONDON = ZoneInfo("Europe/London")
 HOUR = 3600
@@ -195,11 +200,21 @@ async def test_a_loop_under_a_cap_that_cannot_be_kept_says_so(
     jobs = [bench.slurm.submit("flex: max-delay=1:00:00 power=10kW") for _ in range(3)]
     sentence = await bench.cycle()
     assert "(account research)" in sentence
-    assert "it is not kept" in sentence
+    said = re.search(r"(\S+) of (\S+) kg, it is not kept: (\S+) kg too much", sentence)
+    assert said
+    planned, total, above = map(float, said.groups())
+    assert above == pytest.approx(planned - total, rel=1e-3)
     found = plan_view(bench.agent)
     assert found is not None
     assert any("kept" in words for words in found.problems)
     assert all(bench.begin(job) <= START + HOUR for job in jobs)
+
+
+def test_a_cap_that_only_jobs_yet_to_come_break_is_said_with_them() -> None:
+    cap = CapKept("carbon cap of 2026-11-28 (site)", 50.0, 10.0, 30.0, 20.0, 1.0)
+    assert _caps(cast("Plan", SimpleNamespace(carbon_caps=(cap,)))) == [
+        f"{cap.name}: 30 of 50 kg and 30 kept for jobs yet to come, it is not kept: 10 kg too much"
+    ]
 
 
 async def test_a_loop_defers_into_tomorrow_what_today_has_no_carbon_for(

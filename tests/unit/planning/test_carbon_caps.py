@@ -119,7 +119,7 @@ def test_a_cap_that_cannot_be_kept_is_said_with_the_least_that_was_found() -> No
     assert kept.planned_kg == pytest.approx(1.0)  # all in the cleanest slot
     (words,) = found.problems
     assert words.startswith("the carbon cap of today, 0.5 kg, cannot be kept: 0 kg are emitted")
-    assert words.endswith("the cleanest plan found adds 1 kg")
+    assert words.endswith("the cleanest plan found adds 1 kg, so 0.5 kg too much")
     silent = replace(found, problems=())
     assert any("does not say so" in words for words in check(problem, PLAIN, silent))
 
