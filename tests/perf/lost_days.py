@@ -4,9 +4,9 @@ Law: pure; of one run, as it was played. At each half-hour a day has its least: 
 emit on it, and the least of every job that had not, at the best start that its slack still allowed (a job that
 Slurm left in the queue past that: as it ran). Known are the jobs that had been submitted by then; in hindsight
 those count too that came later. Neither nodes are looked at nor the day that would take the load instead: a
-day may be lost earlier than is said here, never later. So *feasible for a planner without hindsight* means: the
-known least is under the cap. Where hindsight has lost the day before that, unknown jobs have lost it.
-Kg CO2, hours before the end of the day (UTC).
+day may be lost earlier than is said here, never later. Hindsight counts no less than what was known, so it is
+never later, and earlier wherever jobs go on coming, foreseen or not: what was unforeseen shows only beside the
+moment at which the plans said that the cap cannot be kept. Kg CO2, hours before the end of the day (UTC).
 """
 
 from __future__ import annotations
