@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from flexlond.agents.records import Store
     from flexlond.model.settings import PlanningSettings
     from flexlond.planning.carbon_days import Emitter
@@ -72,15 +75,24 @@ class CarbonDays:
         accounts: Sequence[str],
         emitters: Sequence[Emitter],
         settings: PlanningSettings,
+        *,
+        consents: NDArray[np.bool_],
     ) -> tuple[CarbonCap, ...]:
-        """The caps of every day that `problem` reaches into; `accounts` (J,) are its jobs'."""
+        """The caps of every day that `problem` reaches into; `accounts` and `consents` (J,) are its jobs'."""
         now, tz = problem.now, self._tz
 
         def expected(day: date) -> Mapping[str, float]:
             return self._book.expected(day, now, day_of(now, tz))
 
         return day_caps(
-            problem, accounts, emitters, self.emitted, expected, settings=settings, tz=tz
+            problem,
+            accounts,
+            emitters,
+            self.emitted,
+            expected,
+            consents=consents,
+            settings=settings,
+            tz=tz,
         )
 
 

@@ -349,7 +349,13 @@ class PlanningStep:
             running = emitters(state, snapshot, question.kw, outlook, now)
             account = {job.job_id: job.account for job in snapshot.jobs}
             accounts = [account[job_id] for job_id in question.problem.job_id.tolist()]
-            day_caps = self._carbon.caps(question.problem, accounts, running, settings.planning)
+            day_caps = self._carbon.caps(
+                question.problem,
+                accounts,
+                running,
+                settings.planning,
+                consents=~_unasked(state, question),
+            )
             question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
         question = replace(question, problem=stopper.with_suspended(state, question, now))
         whole = question.problem.running
@@ -369,10 +375,7 @@ class PlanningStep:
         active = [job for job in snapshot.jobs if job.state in ACTIVE_STATES and job.start]
         asked = {job.job_id for job, _ in _consenting(state, snapshot)}
         runs[: len(active)] = [job.job_id not in asked for job in active]
-        waits = np.ones(problem.jobs, np.bool_)
-        for job_id, row in question.rows.items():
-            known = state.flex.get(job_id)
-            waits[row] = known is None or known.directive is None
+        waits = _unasked(state, question)
         if watch:
             self._newcomers.see(now, float(problem.running.kw[runs].sum()), seconds)
         return Expected(runs, waits, self._newcomers.usual_kw(seconds))
@@ -418,6 +421,15 @@ def emitters(
         for job, _ in _consenting(state, snapshot)
         if job.start and job.state in _DRAWING
     ]
+
+
+def _unasked(state: LoopState, question: Question) -> NDArray[np.bool_]:
+    """(J,) who of the question's jobs has not consented to anything."""
+    found = np.ones(question.problem.jobs, np.bool_)
+    for job_id, row in question.rows.items():
+        known = state.flex.get(job_id)
+        found[row] = known is None or known.directive is None
+    return found
 
 
 def _consenting(state: LoopState, snapshot: Snapshot) -> Iterator[tuple[Job, Directive]]:

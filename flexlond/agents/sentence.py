@@ -97,7 +97,10 @@ def _caps(found: Plan) -> list[str]:
     for one in found.carbon_caps:
         planned = f"{one.name}: {one.spent_kg + one.planned_kg:.4g} of {one.total_kg:g} kg"
         if not one.kept:
-            words.append(f"{planned}, it is not kept")
+            kept_back = f" and {one.expected_kg:.4g} kept for jobs yet to come" * bool(
+                one.expected_kg
+            )
+            words.append(f"{planned}{kept_back}, it is not kept: {one.above_kg:.4g} kg too much")
         elif one.price_gbp_kg > 0:
             words.append(f"{planned}, worth {1000.0 * one.price_gbp_kg:.4g} GBP/t")
     return words

@@ -24,6 +24,7 @@ from flexlond.model.timegrid import TimeGrid
 from flexlond.planning.aside import NOBODY, STEP, steps_aside
 from flexlond.planning.capacity import blocks_of
 from flexlond.planning.carbon_book import CarbonBook
+from flexlond.planning.carbon_caps import emitted_kg
 from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
@@ -116,6 +117,8 @@ class Flexlon:
         waiting = np.setdiff1d(np.flatnonzero(fixed == 0), subset)
         fixed[waiting] = self._expected_start(problem, waiting)
         found = place(problem, self.settings, fixed, subset, budget=INSERTION, last=self._last)
+        if caps_wanted(self.settings) and self._breaks_a_cap(problem, found, state):
+            return self._plan_all(now, [*state.queued, *state.held, *jobs], state)
         back = overtaken(problem, blocks_of(problem), found.start, held | found.moved)
         return {**self._wanted(found, jobs), **dict.fromkeys(problem.job_id[back].tolist(), 0)}
 
@@ -123,7 +126,11 @@ class Flexlon:
         """Plan everything again."""
         self._trace = state.trace
         self._note_waits(now, state)
-        problem = self.problem(now, [*state.queued, *state.held], state)
+        return self._plan_all(now, [*state.queued, *state.held], state)
+
+    def _plan_all(self, now: int, pending: Sequence[int], state: State) -> Mapping[int, int]:
+        """Plan all `pending` jobs from the last plan."""
+        problem = self.problem(now, pending, state)
         if caps_wanted(self.settings):
             problem = replace(problem, carbon_caps=self._caps(problem, state))
         found = plan(problem, self.settings, budget=budget_of(self.settings), last=self._last)
@@ -257,9 +264,24 @@ class Flexlon:
         def expected(day: date) -> Mapping[str, float]:
             return self._book.expected(day, now, day_of(now, UTC))
 
-        emitted = self._book.emitted
         return day_caps(
-            problem, accounts, emitters, emitted, expected, settings=self.settings, tz=UTC
+            problem,
+            accounts,
+            emitters,
+            self._book.emitted,
+            expected,
+            consents=self._flexible[problem.job_id],
+            settings=self.settings,
+            tz=UTC,
+        )
+
+    def _breaks_a_cap(self, problem: Problem, found: Plan, state: State) -> bool:
+        """Whether with newcomers as in `found` a cap is above its total that the last plan kept."""
+        kept = {one.name for one in self._last.carbon_caps if one.kept} if self._last else set()
+        blocks = blocks_of(problem)
+        return any(
+            cap.name in kept and emitted_kg(problem, blocks, cap, found.start).sum() > cap.kg
+            for cap in self._caps(problem, state)
         )
 
     def _note_carbon(self, now: int, runs: Sequence[tuple[int, int, int]], state: State) -> None:

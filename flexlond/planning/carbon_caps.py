@@ -4,8 +4,9 @@ Law: `keep_caps` plans again and again, each time with a price (GBP per kg) on w
 its slots, until every cap is kept at about the least such price, or no price keeps it. Like jobs answer a price
 all at once; so where that is too much or too little, each job pays more or less than the price, as its id
 draws, and they answer one by one. It plans through the function it is given; without caps nobody calls it.
-A cap counts what the movable jobs that it names emit in its slots; an unknown intensity counts as none. Where
-a cap cannot be kept the plan is the cleanest found, and says so. The bound is a priced plan's, less the price
+A cap counts what the jobs that it names emit in its slots, also of those that nobody can move any more; an
+unknown intensity counts as none. Where a cap cannot be kept the plan is the cleanest found, and says so: a kg
+above one cap counts as much as a kg above another. The bound is a priced plan's, less the price
 of all that the caps allow: weak duality, so it holds for any price that all pay. Each plan costs as much as one
 without caps.
 """
@@ -123,7 +124,10 @@ class _Caps:
         found = self.plan_once(priced, self.last)
         each = [emitted_kg(self.problem, self.blocks, cap, found.start) for cap in caps]
         kg = np.array([one.sum() for one in each])
-        paid = sum(float(one @ own[self.level, row]) for row, one in enumerate(each))
+        movable = self.problem.movable  # nobody else's cost is in the objective
+        paid = sum(
+            float(one[movable] @ own[self.level[movable], row]) for row, one in enumerate(each)
+        )
         room = np.array([cap.kg for cap in caps])
         if not uneven:
             self.bound = max(self.bound, found.proof.bound_gbp - float(prices @ room))
@@ -234,7 +238,10 @@ def _not_kept(one: CapKept, *, late: bool) -> str:
         so_far += f" {one.expected_kg:.4g} kg are kept for jobs yet to come,"
     so_far += " and the cleanest plan found adds"
     why = "is not kept yet, the search for its price goes on" if late else "cannot be kept"
-    return f"the {one.name}, {one.total_kg:g} kg, {why}: {so_far} {one.planned_kg:.4g} kg"
+    return (
+        f"the {one.name}, {one.total_kg:g} kg, {why}: {so_far} {one.planned_kg:.4g} kg, "
+        f"so {one.above_kg:.4g} kg too much"
+    )
 
 
 def _factors(caps: int) -> NDArray[np.float64]:
@@ -247,7 +254,7 @@ def _factors(caps: int) -> NDArray[np.float64]:
 def emitted_kg(
     problem: Problem, blocks: Blocks, cap: CarbonCap, start: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(J,) kg CO2 that the cap's movable jobs emit in its slots when they start at `start` (J,)."""
+    """(J,) kg CO2 that the cap's jobs emit in its slots when they start at `start` (J,); 0: not at all."""
     grid = problem.grid
     slots = np.arange(grid.count)
     counted = (slots >= cap.first) & (slots < cap.end)
@@ -257,7 +264,7 @@ def emitted_kg(
     end = begin + blocks.span / grid.slot_seconds
     edges = np.arange(grid.count + 1, dtype=np.float64)
     kg = (np.interp(end, edges, total) - np.interp(begin, edges, total)) * blocks.kw
-    return np.where(cap.jobs & problem.movable & (start > 0), kg, 0.0)
+    return np.where(cap.jobs & (start > 0), kg, 0.0)
 
 
 def _unit(problem: Problem, settings: PlanningSettings) -> float:

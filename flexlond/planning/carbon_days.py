@@ -1,6 +1,7 @@
 """The days of carbon caps: which slots are a day's, who counts, and what is spent of it already.
 
 Law: pure. A day is one of the given zone, of 23, 24 or 25 hours; a slot belongs to the day in which it begins.
+Who counts are the jobs with consent: those that run, those that wait for their time, those that wait for room.
 Spent is what was emitted, as it is told, and what runs under way emit from now until their predicted end. Kg
 CO2, kW, epoch seconds.
 """
@@ -19,6 +20,8 @@ from flexlond.planning.problem import CarbonCap
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import tzinfo
+
+    from numpy.typing import NDArray
 
     from flexlond.model.settings import PlanningSettings
     from flexlond.planning.problem import Problem
@@ -59,12 +62,14 @@ def day_caps(
     emitted: Callable[[date], Mapping[str, float]],
     expected: Callable[[date], Mapping[str, float]],
     *,
+    consents: NDArray[np.bool_],
     settings: PlanningSettings,
     tz: tzinfo,
 ) -> tuple[CarbonCap, ...]:
     """The caps of every day that `problem` reaches into.
 
-    `accounts` (J,) are its jobs', `emitters` what runs, `emitted` kg by account of a day until now,
+    `accounts` and `consents` (J,) are its jobs': those with consent count, also while they wait for room and
+    cannot be moved any more. `emitters` is what runs, `emitted` kg by account of a day until now,
     `expected` kg by account that jobs yet to be submitted will emit on a day.
     """
     if not caps_wanted(settings):
@@ -77,15 +82,14 @@ def day_caps(
             spent[job.account] += _to_come(problem, job, first, end)
         coming = expected(day)
         if settings.carbon_cap_kg_per_day > 0:
-            everyone = np.ones(problem.jobs, np.bool_)
             name, total = f"carbon cap of {day} (site)", settings.carbon_cap_kg_per_day
             found.append(
                 CarbonCap(
-                    name, everyone, first, end, total, sum(spent.values()), sum(coming.values())
+                    name, consents, first, end, total, sum(spent.values()), sum(coming.values())
                 )
             )
         for account, total in sorted(settings.account_carbon_cap_kg_per_day.items()):
-            name, mine = f"carbon cap of {day} (account {account})", names == account
+            name, mine = f"carbon cap of {day} (account {account})", (names == account) & consents
             found.append(
                 CarbonCap(
                     name, mine, first, end, total, spent.get(account, 0.0), coming.get(account, 0.0)

@@ -53,7 +53,7 @@ def _over_caps(problem: Problem, plan: Plan, blocks: Blocks) -> list[str]:
     """Caps of a day that the plan is above without saying so."""
     grid, found = problem.grid, []
     for cap in problem.carbon_caps:
-        mine = np.flatnonzero(cap.jobs & problem.movable)
+        mine = np.flatnonzero(cap.jobs & (plan.start > 0))
         start = plan.start[mine].astype(np.float64)
         kg = 0.0
         for slot in range(cap.first, min(cap.end, grid.count)):

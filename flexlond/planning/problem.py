@@ -93,7 +93,7 @@ class CarbonCap:
     """The most that some jobs may emit in some slots (a day of the site or of an account)."""
 
     name: str  # "carbon cap of 2026-11-28 (site)"
-    jobs: NDArray[np.bool_]  # (J,) who counts, as far as they are movable
+    jobs: NDArray[np.bool_]  # (J,) who counts
     first: int  # slots [first, end)
     end: int
     total_kg: float  # of the whole day
@@ -129,6 +129,11 @@ class CapKept:
     def kept(self) -> bool:
         """Whether the cap is kept by the plan and by what is spent."""
         return self.is_within and self.spent_kg <= self.total_kg * (1 + 1e-6) + 1e-6
+
+    @property
+    def above_kg(self) -> float:
+        """By how much what is spent, kept for others and planned is above the cap; 0 where it is not."""
+        return max(0.0, self.spent_kg + self.expected_kg + self.planned_kg - self.total_kg)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

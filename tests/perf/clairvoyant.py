@@ -75,8 +75,11 @@ def _whole(case: Case, span: NDArray[np.int64]) -> TimeGrid:
     return TimeGrid(grid.start, grid.slot_seconds, -(-(last - grid.start) // grid.slot_seconds))
 
 
-def least(found: Choices, cap: float, nodes: Rows | None = None) -> tuple[int, float]:
-    """The fewest days above `cap` kg that any schedule has, and the fewest kg above it on all days together.
+def least(
+    found: Choices, cap: float, nodes: Rows | None = None
+) -> tuple[int, float, NDArray[np.float64]]:
+    """The fewest days above `cap` kg that any schedule has, the fewest kg above it on all days together, and
+    (D,) kg of each day in the latter.
 
     `nodes` are those of `left_by`.
     """
@@ -95,7 +98,8 @@ def least(found: Choices, cap: float, nodes: Rows | None = None) -> tuple[int, f
             bounds.append(float("nan"))
         else:
             bounds.append(float(info.mip_dual_bound if days else info.objective_function_value))
-    return max(0, math.ceil(bounds[0] - _NEAR)), bounds[1]
+    share = np.array(solver.getSolution().col_value)[: len(found.job)]
+    return max(0, math.ceil(bounds[0] - _NEAR)), bounds[1], share @ found.kg
 
 
 def left_by(case: Case, found: Choices, run: Run) -> Rows:

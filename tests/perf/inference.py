@@ -6,7 +6,8 @@ speed and power of a node are measured ones (ML.ENERGY, Llama-3.1-70B on four H1
 of KTH-SP2, of which 60 % of the node-hours may wait 2 to 24 hours. Prices are the German day-ahead prices as
 they were published each noon, carbon as it was measured. The same jobs run as soon as possible and under
 FlexLon; `--shared` puts both kinds on the same nodes. Data: ../shared/data (not part of the project). Printed:
-cost and CO2 per inference, jobs past their latency, and how many of those were in time as soon as possible.
+cost and CO2 per inference, jobs past their latency, how many of those were in time as soon as possible; under a
+carbon cap (`--cap`) the days above it (cap_days.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import gzip
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,23 +27,19 @@ from flexlond.backtest.case import PowerCoefficients, Said, Trace
 from flexlond.backtest.engine import replay
 from flexlond.backtest.flexible import flexibility
 from flexlond.backtest.metrics import Case, Metrics, compare, study_grid
-from flexlond.backtest.ours import Flexlon, Runtimes
 from flexlond.backtest.peers import AsSoonAsPossible
 from flexlond.backtest.signal_files import load_signals
 from flexlond.backtest.trace import load_trace, shift_trace, window
 from flexlond.model.settings import PlanningSettings
-from flexlond.planning.account import slot_power
-from flexlond.planning.carbon_days import day_of
 from flexlond.planning.pools import Room
-from tests.perf.clairvoyant import choices, least, left_by
+from tests.perf.cap_days import Saying, by_day, print_days
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from flexlond.backtest.case import Run, Signals
-    from flexlond.backtest.policy import Policy, State
+    from flexlond.backtest.ours import Runtimes
+    from flexlond.backtest.policy import Policy
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 REQUESTS = DATA / "jobs" / "AzureLLMInferenceTrace_conv.csv.gz"
@@ -159,77 +155,9 @@ def past(trace: Trace, run: Run) -> NDArray[np.bool_]:
     return np.asarray(run.start - trace.submit > trace.said.latency)
 
 
-def by_day(case: Case, run: Run) -> NDArray[np.float64]:
-    """Kg that flexible jobs emitted on each day (UTC) of the replay."""
-    mine = case.flexibility.flexible & (run.start > 0)
-    kw = case.power.kw_per_node * case.trace.nodes[mine]
-    grid = case.grid
-    curve = slot_power(
-        grid, run.start[mine].astype(np.float64), run.end[mine].astype(np.float64), kw
-    )
-    kg = curve * np.nan_to_num(case.signals.actual(grid)[1]) * grid.slot_seconds / 3.6e6
-    day = (grid.starts() - grid.start // DAY * DAY) // DAY
-    return np.bincount(day, kg)
-
-
-def of_later_jobs(case: Case, run: Run) -> NDArray[np.float64]:
-    """Kg that flexible jobs emitted on each day (UTC) which were submitted on that day."""
-    whole, day = by_day(case, run), case.trace.submit // DAY - case.grid.start // DAY
-    found = np.zeros(len(whole))
-    for one in range(len(whole)):
-        flexible = case.flexibility.flexible & (day == one)
-        kg = by_day(replace(case, flexibility=replace(case.flexibility, flexible=flexible)), run)
-        found[one] = kg[one] if one < len(kg) else 0.0
-    return found
-
-
 def figures(one: Metrics) -> tuple[float, float]:
     """GBP and g for 1,000 inferences."""
     return 1e3 * one.units[0].gbp, 1e3 * one.units[0].co2_g
-
-
-class Saying(Flexlon):
-    """FlexLon, and since when without a break its plans say that the cap of a day is not kept."""
-
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self.said: dict[str, int] = {}  # name of the cap -> moment
-        self.kept_back: dict[str, float] = {}  # name of the cap -> kg, when its day began
-
-    def tick(self, now: int, state: State) -> Mapping[int, int]:
-        """Plan, and look at the caps."""
-        wanted = super().tick(now, state)
-        for one in self._last.carbon_caps if self._last else ():
-            if f" {day_of(now, UTC)} " in one.name:
-                self.kept_back.setdefault(one.name, one.expected_kg)
-            if one.kept:
-                self.said.pop(one.name, None)
-            else:
-                self.said.setdefault(one.name, now)
-        return wanted
-
-
-def hours_ahead(policy: Saying, case: Case, over: NDArray[np.bool_]) -> str:
-    """How long before the end of each day that is `over` (D,) the plans began to say so."""
-    begin = case.grid.start // DAY * DAY
-    words = []
-    for day in np.flatnonzero(over).tolist():
-        date = day_of(begin + day * DAY, UTC)
-        at = policy.said.get(f"carbon cap of {date} (site)")
-        words.append("never" if at is None else f"{(begin + (day + 1) * DAY - at) / 3600:.1f}")
-    return ", ".join(words)
-
-
-def kept_back(policy: Saying, case: Case, run: Run, over: NDArray[np.bool_]) -> str:
-    """Of each day that is `over` (D,): kg kept for jobs yet to come when it began, what these emitted, and the
-    most that such jobs emitted on a day before it."""
-    later, begin = of_later_jobs(case, run), case.grid.start // DAY * DAY
-    words = []
-    for day in np.flatnonzero(over).tolist():
-        name = f"carbon cap of {day_of(begin + day * DAY, UTC)} (site)"
-        most = later[:day].max(initial=0.0)
-        words.append(f"{policy.kept_back.get(name, 0.0):.0f} ({later[day]:.0f}, {most:.0f})")
-    return ", ".join(words)
 
 
 def both(
@@ -319,33 +247,7 @@ def shown(
                 f" {np.maximum(days - cap, 0.0).sum():.1f} kg together"
             )
     if cap:
-        feasible(case, cap, runs, ours)
-
-
-def feasible(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
-    """Print which of the days above `cap` (kg) could have been kept under it, and what was known of them."""
-    span = np.ceil(np.minimum(case.trace.runtime, case.trace.limit)).astype(np.int64)
-    possible = choices(case, span, runs[0])
-    for words, nodes in (
-        ("all jobs known", None),
-        (
-            "on the nodes that other jobs leave as soon as possible",
-            left_by(case, possible, runs[0]),
-        ),
-    ):
-        fewest, kg = least(possible, cap, nodes)
-        print(
-            f"         in any schedule, {words}: at least {fewest} days above it, {kg:.1f} kg together"
-        )
-    over = by_day(case, runs[1]) > cap * 1.0005
-    if over.any():
-        print(
-            f"         hours before their end from when on the plans said so: {hours_ahead(ours, case, over)}"
-        )
-        print(
-            "         kg kept for jobs to come when the day began (what they emitted, most before): "
-            f"{kept_back(ours, case, runs[1], over)}"
-        )
+        print_days(case, cap, runs, ours)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,9 +13,11 @@ import pytest
 
 from flexlond.agents.carbon_days import CARBON_DAYS, CarbonDays
 from flexlond.agents.plan_views import plan_view
+from flexlond.agents.sentence import _caps
 from flexlond.daemon.store import SqliteStore
 from flexlond.model.settings import Feed, PlanningSettings
 from flexlond.planning.carbon_days import Emitter
+from flexlond.planning.problem import CapKept
 from tests.unit.agents.conftest import CHEAP_AT_SIX, SLOT, START, Bench, replace_struct
 from tests.unit.planning.conftest import build
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flexlond.model.settings import Settings
+    from flexlond.planning.problem import Plan
 
 LONDON = ZoneInfo("Europe/London")
 HOUR = 3600
@@ -93,7 +98,9 @@ def test_the_caps_of_each_day_with_what_is_spent_and_under_way(store: SqliteStor
         Emitter("a", 10.0, NOON - HOUR, NOON + 2 * HOUR),
         Emitter("b", 2.0, NOON - HOUR, NOON + 13 * HOUR),
     ]
-    caps = days.caps(problem, ["a", "b", "b"], under_way, settings)
+    caps = days.caps(
+        problem, ["a", "b", "b"], under_way, settings, consents=np.array([True, True, False])
+    )
     assert [cap.name for cap in caps] == [
         "carbon cap of 2026-07-01 (site)",
         "carbon cap of 2026-07-01 (account b)",
@@ -103,11 +110,18 @@ def test_the_caps_of_each_day_with_what_is_spent_and_under_way(store: SqliteStor
         "carbon cap of 2026-07-02 (account none)",
     ]
     assert [(cap.first, cap.end) for cap in caps[::3]] == [(0, 24), (24, 48)]
-    assert [cap.jobs.tolist() for cap in caps[:3]] == [[True] * 3, [False, True, True], [False] * 3]
+    assert [cap.jobs.tolist() for cap in caps[:3]] == [
+        [True, True, False],  # the third has no consent
+        [False, True, False],
+        [False] * 3,
+    ]
     # 3 kg of account a so far, 2 kg of its run to come; of b 12 h of 2 kW today and one tomorrow.
     assert [cap.spent_kg for cap in caps] == pytest.approx([7.4, 2.4, 0.0, 0.2, 0.2, 0.0])
     assert [cap.total_kg for cap in caps[:3]] == [50.0, 7.0, 1.0]
-    assert days.caps(problem, ["a"] * 3, under_way, PlanningSettings()) == ()
+    assert (
+        days.caps(problem, ["a"] * 3, under_way, PlanningSettings(), consents=np.ones(3, np.bool_))
+        == ()
+    )
 
 
 @pytest.mark.parametrize(("day", "slots"), [("2026-03-28", 46), ("2026-10-24", 50)])
@@ -117,7 +131,9 @@ def test_a_day_of_a_clock_change_has_the_slots_it_has(
     noon = int(datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=LONDON).timestamp())
     problem = build([1.0] * 96, now=noon, carbon=[100.0] * 96)
     settings = PlanningSettings(carbon_cap_kg_per_day=50.0)
-    caps = CarbonDays(store, LONDON).caps(problem, ["a"], [], settings)
+    caps = CarbonDays(store, LONDON).caps(
+        problem, ["a"], [], settings, consents=np.ones(1, np.bool_)
+    )
     assert [cap.end - cap.first for cap in caps] == [24, slots, 96 - 24 - slots]
 
 
@@ -184,11 +200,21 @@ async def test_a_loop_under_a_cap_that_cannot_be_kept_says_so(
     jobs = [bench.slurm.submit("flex: max-delay=1:00:00 power=10kW") for _ in range(3)]
     sentence = await bench.cycle()
     assert "(account research)" in sentence
-    assert "it is not kept" in sentence
+    said = re.search(r"(\S+) of (\S+) kg, it is not kept: (\S+) kg too much", sentence)
+    assert said
+    planned, total, above = map(float, said.groups())
+    assert above == pytest.approx(planned - total, rel=1e-3)
     found = plan_view(bench.agent)
     assert found is not None
     assert any("kept" in words for words in found.problems)
     assert all(bench.begin(job) <= START + HOUR for job in jobs)
+
+
+def test_a_cap_that_only_jobs_yet_to_come_break_is_said_with_them() -> None:
+    cap = CapKept("carbon cap of 2026-11-28 (site)", 50.0, 10.0, 30.0, 20.0, 1.0)
+    assert _caps(cast("Plan", SimpleNamespace(carbon_caps=(cap,)))) == [
+        f"{cap.name}: 30 of 50 kg and 30 kept for jobs yet to come, it is not kept: 10 kg too much"
+    ]
 
 
 async def test_a_loop_defers_into_tomorrow_what_today_has_no_carbon_for(

@@ -24,6 +24,8 @@ from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.pools import room_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
 SLOT, SLOTS = 1800, 96
@@ -144,6 +146,30 @@ def test_a_carbon_cap_of_a_day_lowers_the_worst_day_and_breaks_no_promise() -> N
     assert (capped.begin <= flexibility.latest)[flexibility.flexible].all()
     assert not ((capped.begin > trace.submit) & ~flexibility.flexible).any()
     assert capped.notes == ()
+
+
+def test_a_newcomer_that_breaks_a_cap_the_plan_kept_is_planned_with_all_others() -> None:
+    """As in the daemon, which plans everything again when it sees a job."""
+    trace, flexibility = made()
+    planned: list[tuple[int, set[int]]] = []
+
+    class Watched(Flexlon):
+        def arrive(self, now: int, jobs: Sequence[int], state: State) -> Mapping[int, int]:
+            kept = {one.name for one in self._last.carbon_caps if one.kept} if self._last else set()
+            before = self._last
+            answer = super().arrive(now, jobs, state)
+            if self._last is not before:
+                assert kept
+                planned.append((now, set(self._last.job_id.tolist()) if self._last else set()))
+                assert set(jobs) <= planned[-1][1]
+                assert set(answer) >= set(state.held)
+            return answer
+
+    for cap in (0.0, 1e6, CAP):
+        settings = PlanningSettings(delay_price=0.0, carbon_cap_kg_per_day=cap)
+        policy = Watched(Wave(), POWER, runtimes="actual", horizon_slots=SLOTS, settings=settings)
+        replay(trace, flexibility, policy)
+        assert bool(planned) == (cap == CAP)
 
 
 def test_runtimes_are_learned_from_jobs_that_have_ended() -> None:

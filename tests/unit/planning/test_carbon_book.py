@@ -87,6 +87,7 @@ def test_a_cap_leaves_to_the_jobs_what_is_not_kept_for_others() -> None:
         [],
         lambda _: {"a": 10.0},
         lambda _: {"a": 20.0, "b": 5.0},
+        consents=np.ones(1, np.bool_),
         settings=settings,
         tz=UTC,
     )
@@ -97,9 +98,9 @@ def test_a_cap_leaves_to_the_jobs_what_is_not_kept_for_others() -> None:
 def test_a_cap_that_only_the_expected_breaks_is_said_with_its_reason() -> None:
     one = CapKept("carbon cap", 50.0, 10.0, 30.0, 20.0, 1.0)
     assert not one.kept
-    assert "10 kg are emitted or under way, 30 kg are kept for jobs yet to come," in _not_kept(
-        one, late=False
-    )
+    words = _not_kept(one, late=False)
+    assert "10 kg are emitted or under way, 30 kg are kept for jobs yet to come," in words
+    assert words.endswith("adds 20 kg, so 10 kg too much")
     assert CapKept("carbon cap", 50.0, 10.0, 20.0, 20.0, 1.0).kept
 
 

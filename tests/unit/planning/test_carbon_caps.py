@@ -101,6 +101,16 @@ def test_what_is_spent_already_counts() -> None:
     assert kept.kept
 
 
+def test_jobs_that_wait_for_room_and_cannot_be_moved_count() -> None:
+    problem = problem_of(2, ("cap", [0, 1], 0, 5, 0.5))
+    fixed = np.array([False, True])  # a kg 0.4 that comes whatever is planned
+    found = planned(replace(problem, movable=fixed[::-1]))
+    assert found.slot.tolist() == [3, 0]
+    (kept,) = found.carbon_caps
+    assert kept.kept
+    assert kept.planned_kg == pytest.approx(0.5)
+
+
 def test_a_cap_that_cannot_be_kept_is_said_with_the_least_that_was_found() -> None:
     problem = problem_of(10, ("carbon cap of today", list(range(10)), 0, 5, 0.5))
     found = planned(problem)
@@ -109,7 +119,7 @@ def test_a_cap_that_cannot_be_kept_is_said_with_the_least_that_was_found() -> No
     assert kept.planned_kg == pytest.approx(1.0)  # all in the cleanest slot
     (words,) = found.problems
     assert words.startswith("the carbon cap of today, 0.5 kg, cannot be kept: 0 kg are emitted")
-    assert words.endswith("the cleanest plan found adds 1 kg")
+    assert words.endswith("the cleanest plan found adds 1 kg, so 0.5 kg too much")
     silent = replace(found, problems=())
     assert any("does not say so" in words for words in check(problem, PLAIN, silent))
 
