@@ -3,9 +3,10 @@
 Law: pure. Slurm keeps the first waiting job's room free, so a job that was deferred and finds its room taken
 stops those behind it, however much time it has left. A flexible job that has time is held for `STEP` seconds
 instead: those that fit start, and it stands first again. By time limits, not by predictions: with all of them
-started and running to their limits it still starts a slot before its promise, else it keeps its place. One at
-a time, never for a job that backfill starts beside it, never under a power cap (who starts draws power).
-Whole slots. Source: own measurements, docs/explanation/backtest-results.md.
+started and running to their limits it still starts a slot before its promise, and so with any other that waits
+and does not fit beside it, for room may come while it is held; else it keeps its place. One at a time, never
+for a job that backfill starts beside it, never under a power cap (who starts draws power). Whole slots.
+Source: own measurements, docs/explanation/backtest-results.md.
 """
 
 from __future__ import annotations
@@ -66,12 +67,22 @@ def _who(problem: Problem, beside: Timeline, queue: NDArray[np.int64]) -> int:
         return NOBODY
     slot = int(room.argmax())
     beside.add(first, slot, beside.width(first, slot, grid.slot_start(slot)))
-    if not _lets_by(beside, without, queue[place + 1 : place + 1 + _DEPTH], now):
+    behind = queue[place + 1 : place + 1 + _DEPTH]
+    if _waits_long(problem, first, behind) or not _lets_by(beside, without, behind, now):
         return NOBODY
     room = without.feasible(first, 0, now)
     start = grid.slot_start(int(room.argmax())) if room.any() else grid.end
     start = max(start, now + STEP)
     return first if start <= problem.promised[first] - grid.slot_seconds else NOBODY
+
+
+def _waits_long(problem: Problem, first: int, behind: NDArray[np.int64]) -> bool:
+    """Whether one of those `behind` that has no place beside the first would, to its limit, make it late."""
+    total = problem.group_capacity[problem.pool_group[problem.pool[first]]]
+    apart = (problem.demand[behind] + problem.demand[first] > total).any(axis=1)
+    limit = problem.limit if len(problem.limit) else problem.duration
+    latest = int(problem.promised[first]) - problem.grid.slot_seconds
+    return bool((apart & (problem.now + STEP + limit[behind] > latest)).any())
 
 
 def _first_waiting(timeline: Timeline, queue: NDArray[np.int64], now: int) -> tuple[int, int]:

@@ -70,6 +70,22 @@ def test_it_keeps_its_place(make_problem: Callable[..., Problem], given_: dict[s
     assert first_aside(queue(make_problem, **given_)) == NOBODY
 
 
+def test_nor_where_one_that_has_no_place_beside_it_may_find_room_meanwhile(
+    make_problem: Callable[..., Problem],
+) -> None:
+    three: dict[str, Any] = {
+        "demand": [3.0, 2.0, 3.0],
+        "duration": [2.0 * SLOT] * 3,
+        "movable": [True, False, False],
+        "current": [0, 0, 0],
+        "latest": [NOW, NEVER, NEVER],
+        "promised": np.array([NOW + 20 * SLOT, NEVER, NEVER]),
+    }
+    for hours, row in ((9.0, 0), (10.0, NOBODY)):  # the third, from any moment of the step on
+        limit = np.array([2.0 * SLOT, 14.0 * SLOT, hours * 3600])
+        assert first_aside(queue(make_problem, **three, limit=limit)) == row
+
+
 def test_who_is_held_is_in_nobodys_way(make_problem: Callable[..., Problem]) -> None:
     assert first_aside(queue(make_problem), held=[0]) == NOBODY
 
