@@ -4,10 +4,11 @@ Law: pure bookkeeping. Slurm keeps no room for a held job, and nobody sees a job
 whoever holds a job bets that none such comes. So the bet is made only where losing it makes nobody late: if the
 largest job that came in the last `days` days (as far as it fits now) started now, and stayed as long as the
 longest of them may, the held job would still start in time, be it that enough of what runs ends (P90) or that
-the newcomer does. Largest and longest need not be the same job: a large one may come that stays long. Where
-jobs wait longer than `BACKLOG` on the mean anyway, newcomers stand behind others and start before nobody.
-Whoever is not sure to start in time is given back at once. By group of pools that share nodes; before the first
-job has come nothing is expected. Shares of the group, epoch seconds, days since 1970 (UTC).
+the newcomer does. Largest and longest need not be the same job: a large one may come that stays long. The same
+holds of each job that waits for room already and has no place beside it, for room may come to that one at any
+moment. Where jobs wait longer than `BACKLOG` on the mean anyway, newcomers stand behind others and start before
+nobody. Whoever is not sure to start in time is given back at once. By group of pools that share nodes; before the
+first job has come nothing is expected. Shares of the group, epoch seconds, days since 1970 (UTC).
 Source: own measurements, docs/explanation/backtest-results.md.
 """
 
@@ -107,6 +108,7 @@ class Newest:
             rows = np.flatnonzero(may & (group == index))
             share = shares(problem.demand[rows], room.group_capacity[index])
             wait = np.minimum(longest, self._regained(problem, room, index, share, largest))
+            wait = np.maximum(wait, self._of_waiting(problem, room, index, share))
             sure = problem.promised[rows] - np.ceil(wait).astype(np.int64)
             bound = np.where(wait > 0, sure - problem.grid.slot_seconds, latest[rows])
             latest[rows] = np.minimum(latest[rows], bound)
@@ -127,6 +129,22 @@ class Newest:
         need = share + min(largest, max(0.0, float(free[0])))
         ends = np.concatenate([[problem.now], run.end[here][order], [np.inf]])
         found: NDArray[np.float64] = ends[np.searchsorted(free, need - _EPSILON)] - problem.now
+        return found
+
+    @staticmethod
+    def _of_waiting(
+        problem: Problem, room: Room, index: int, share: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(n,) s that the longest may stay of those that wait now and do not fit beside `share` (n,)."""
+        waits = (problem.current <= problem.now) & (problem.earliest <= problem.now)
+        rows = np.flatnonzero(waits & (room.pool_group[problem.pool] == index))
+        other = shares(problem.demand[rows], room.group_capacity[index])
+        order = np.argsort(other, kind="stable")
+        limit = problem.limit if len(problem.limit) else problem.duration
+        longest = np.maximum.accumulate(np.append(limit[rows][order], 0.0)[::-1])[::-1]
+        found: NDArray[np.float64] = longest[
+            np.searchsorted(other[order], 1.0 - share + _EPSILON, side="right")
+        ]
         return found
 
 

@@ -88,6 +88,30 @@ def test_or_until_what_runs_has_made_room_beside_the_newcomer(
     assert hours(came((90, 12)), problem) == pytest.approx(8 - KEPT)
 
 
+def test_nor_is_it_held_where_one_that_waits_could_make_it_late(
+    make_problem: Callable[..., Problem],
+) -> None:
+    """Room may come to that one at any moment, and it has no place beside the other."""
+
+    def pair(nodes: float, limit: float, current: int = 0) -> Problem:
+        return asked(
+            make_problem,
+            demand=[20.0, nodes],
+            duration=[HOUR] * 2,
+            limit=np.array([HOUR, limit * HOUR]),
+            movable=[True, False],
+            current=[0, current],
+            latest=[NOW + 10 * HOUR - 600, NOW],
+            promised=np.array([NOW + 10 * HOUR, NOW]),
+            running=running((50, 2)),
+        )
+
+    small = came((20, 1))
+    assert hours(small, pair(81, 4)) == pytest.approx(6 - KEPT)
+    assert hours(small, pair(80, 4)) == pytest.approx(ALL)  # has its place beside it
+    assert hours(small, pair(81, 4, current=NOW + SLOT)) == pytest.approx(ALL)  # is held itself
+
+
 @pytest.mark.parametrize(
     ("jobs", "given", "queue"),
     [
