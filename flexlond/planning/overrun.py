@@ -6,9 +6,9 @@ largest job that came in the last `days` days (as far as it fits now) started no
 longest of them may, the held job would still start in time, be it that enough of what runs ends (P90) or that
 the newcomer does. Largest and longest need not be the same job: a large one may come that stays long. The same
 holds of each job that waits for room already and has no place beside it, for room may come to that one at any
-moment. Where jobs wait longer than `BACKLOG` on the mean anyway, newcomers stand behind others and start before
-nobody. Whoever is not sure to start in time is given back at once. By group of pools that share nodes; before the
-first job has come nothing is expected. Shares of the group, epoch seconds, days since 1970 (UTC).
+moment. Where jobs wait longer than `BACKLOG` on the mean anyway, newcomers stand behind others and start
+before nobody. Whoever is not sure to start in time is given back at once. By group of pools that share nodes;
+before the first job has come nothing is expected. Shares of the group, epoch seconds, days since 1970 (UTC).
 Source: own measurements, docs/explanation/backtest-results.md.
 """
 
