@@ -14,42 +14,35 @@ carbon cap of a day (UTC) counts as the daemon's: new jobs are placed at the las
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexlond.backtest.believed import Believed, Runtimes
+from flexlond.backtest.emitted import Emitted
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.timegrid import TimeGrid
 from flexlond.planning.aside import NOBODY, STEP, steps_aside
 from flexlond.planning.capacity import blocks_of
-from flexlond.planning.carbon_book import CarbonBook
-from flexlond.planning.carbon_caps import emitted_kg
-from flexlond.planning.carbon_days import Emitter, caps_wanted, day_caps, day_of, span_of
+from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
 from flexlond.planning.overrun import BACKLOG, Newest
 from flexlond.planning.overtaken import overtaken
 from flexlond.planning.planner import budget_of, place, plan
 from flexlond.planning.problem import NEVER, Plan, Problem, Running
-from flexlond.planning.ranking import run_costs
 from flexlond.planning.solve import Budget
 from flexlond.planning.waiting import RoomWaits
-from flexlond.prediction.features import Features, features
-from flexlond.prediction.runtime import RuntimeModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
 
     from numpy.typing import NDArray
 
     from flexlond.backtest.case import PowerCoefficients, Signals, Trace
     from flexlond.backtest.policy import State
     from flexlond.planning.capacity import Blocks
-    from flexlond.planning.problem import CarbonCap
 
-Runtimes = Literal["learned", "requested", "actual"]
 HORIZON_SLOTS = 192
 INSERTION = Budget(dual_steps=0, search_steps=0)
 """New jobs take their place at the prices of the last plan; the next tick plans all again."""
@@ -84,21 +77,16 @@ class Flexlon:
         self.settings = _with_delay(base, given)
         self.name = _NAMES[runtimes]
         self.parameter = parameter
-        self._signals, self._power, self._runtimes = signals, power, runtimes
+        self._signals, self._power = signals, power
         self._slots = horizon_slots
-        self._model = RuntimeModel()
-        self._features: dict[int, Features] = {}
-        self._expected: dict[int, tuple[float, float]] = {}
+        self.believed = Believed(runtimes)
         self._begun: dict[int, int] = {}  # held jobs: their last begin time
         self._started: dict[int, int] = {}
         self._waits = RoomWaits()
         self._mean = MeanJob()
         self._sizes = Sizes()
         self._newest = Newest(0 if caps_wanted(self.settings) else self.settings.newcomer_days)
-        self._ran: list[tuple[int, int, int]] = []  # (job, start, end) of flexible jobs since
-        self._noted = 0  # the moment until which the book says what was emitted
-        self._book = CarbonBook(UTC)
-        self._flexible: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._emitted = Emitted(signals, power, self.settings)
         self._trace: Trace | None = None
         self._last: Plan | None = None
 
@@ -117,7 +105,9 @@ class Flexlon:
         waiting = np.setdiff1d(np.flatnonzero(fixed == 0), subset)
         fixed[waiting] = self._expected_start(problem, waiting)
         found = place(problem, self.settings, fixed, subset, budget=INSERTION, last=self._last)
-        if caps_wanted(self.settings) and self._breaks_a_cap(problem, found, state):
+        if caps_wanted(self.settings) and self._emitted.breaks_a_cap(
+            problem, found, self._last, state, self.believed
+        ):
             return self._plan_all(now, [*state.queued, *state.held, *jobs], state)
         back = overtaken(problem, blocks_of(problem), found.start, held | found.moved)
         return {**self._wanted(found, jobs), **dict.fromkeys(problem.job_id[back].tolist(), 0)}
@@ -132,7 +122,9 @@ class Flexlon:
         """Plan all `pending` jobs from the last plan."""
         problem = self.problem(now, pending, state)
         if caps_wanted(self.settings):
-            problem = replace(problem, carbon_caps=self._caps(problem, state))
+            problem = replace(
+                problem, carbon_caps=self._emitted.caps(problem, state, self.believed)
+            )
         found = plan(problem, self.settings, budget=budget_of(self.settings), last=self._last)
         self._last = found
         wanted = self._wanted(found, found.job_id[problem.movable].tolist())
@@ -182,12 +174,9 @@ class Flexlon:
     def ended(self, now: int, job: int) -> None:
         """Learn how long a job ran."""
         began = self._started.pop(job)
-        if len(self._flexible) and self._flexible[job]:
-            self._ran.append((job, began, now))
-        self._expected.pop(job, None)
-        if self._runtimes == "learned" and self._trace is not None:
-            self._model.learn(self._of(job, self._trace), float(now - began), now)
-        self._features.pop(job, None)
+        self._emitted.ended(job, began, now)
+        if self._trace is not None:
+            self.believed.learn(job, self._trace, float(now - began), now)
 
     # ---- the question
 
@@ -203,7 +192,9 @@ class Flexlon:
         # What was held and has come due is Slurm's; what never was may still be held.
         due = np.array([job in self._begun and job not in state.held for job in jobs.tolist()])
         movable = flexibility.flexible[jobs] & ~due
-        expected = np.array([self._runtime(job, trace) for job in jobs.tolist()]).reshape(-1, 2)
+        expected = np.array([self.believed.pending(job, trace) for job in jobs.tolist()]).reshape(
+            -1, 2
+        )
         none, one = np.full(len(jobs), np.nan), np.ones(len(jobs))
         room = trace.room
         kw = trace.nodes[jobs] * self._power.kw_per_node
@@ -242,70 +233,6 @@ class Flexlon:
         problem = replace(problem, latest=latest)
         return replace(problem, latest=self._newest.latest(problem, room, self._sizes.waits(room)))
 
-    def _caps(self, problem: Problem, state: State) -> tuple[CarbonCap, ...]:
-        """The caps of the days ahead, with what flexible jobs have emitted today."""
-        trace, now = state.trace, problem.now
-        self._flexible = state.flexibility.flexible
-        running = {job: start for job, start in state.running.items() if self._flexible[job]}
-        jobs = np.array(list(running), np.int64)
-        start = np.array(list(running.values()), np.int64)
-        end = start + np.ceil(self._total(jobs, now - start, trace)).astype(np.int64)
-        kw = trace.nodes * self._power.kw_per_node
-        emitters = [
-            Emitter(str(trace.account[job]), float(kw[job]), int(at), int(until))
-            for job, at, until in zip(jobs.tolist(), start, end, strict=True)
-        ]
-        self._note_carbon(
-            now, [*self._ran, *((job, at, now) for job, at in running.items())], state
-        )
-        self._ran = []
-        accounts = trace.account[problem.job_id].tolist()
-
-        def expected(day: date) -> Mapping[str, float]:
-            return self._book.expected(day, now, day_of(now, UTC))
-
-        return day_caps(
-            problem,
-            accounts,
-            emitters,
-            self._book.emitted,
-            expected,
-            consents=self._flexible[problem.job_id],
-            settings=self.settings,
-            tz=UTC,
-        )
-
-    def _breaks_a_cap(self, problem: Problem, found: Plan, state: State) -> bool:
-        """Whether with newcomers as in `found` a cap is above its total that the last plan kept."""
-        kept = {one.name for one in self._last.carbon_caps if one.kept} if self._last else set()
-        blocks = blocks_of(problem)
-        return any(
-            cap.name in kept and emitted_kg(problem, blocks, cap, found.start).sum() > cap.kg
-            for cap in self._caps(problem, state)
-        )
-
-    def _note_carbon(self, now: int, runs: Sequence[tuple[int, int, int]], state: State) -> None:
-        """Write down what `runs` (job, start, end) have emitted since the last plan."""
-        trace, last = state.trace, self._noted or now
-        self._noted, self._book.since = now, self._book.since or now
-        days = {day_of(last, UTC), day_of(now, UTC)} if runs and last < now else set()
-        for day in sorted(days):
-            begin, end = max(last, span_of(day, UTC)[0]), min(now, span_of(day, UTC)[1])
-            past = TimeGrid.covering(
-                begin, state.slot_seconds, -(-(now - last) // state.slot_seconds) + 1
-            )
-            carbon = np.nan_to_num(self._signals.known_at(now, past)[1])
-            which, at, until = np.array(runs, np.int64).T
-            since = np.clip(at, begin, end)
-            kw = trace.nodes[which] * self._power.kw_per_node
-            seconds = (np.clip(until, begin, end) - since).astype(np.float64)
-            for job, kg in zip(
-                which.tolist(), run_costs(past, carbon, kw, since, seconds), strict=True
-            ):
-                if kg > 0:
-                    self._book.add(day, str(trace.account[job]), int(trace.submit[job]), float(kg))
-        self._book.forget(day_of(now, UTC))
-
     def _at_last_prices(self, problem: Problem) -> Problem:
         """The problem with what the last plan's carbon caps add to the price of carbon, for all jobs alike."""
         last = self._last
@@ -323,7 +250,7 @@ class Flexlon:
         if not len(jobs):
             return Running.none(*trace.room.capacity.shape)
         start = np.array(list(state.running.values()), np.int64)
-        end = start + np.ceil(self._total(jobs, now - start, trace)).astype(np.int64)
+        end = start + np.ceil(self.believed.total(jobs, now - start, trace)).astype(np.int64)
         found = Running.in_pools(
             trace.pool[jobs],
             trace.demand[jobs],
@@ -340,52 +267,7 @@ class Flexlon:
         """(n, Q) s that jobs may take in all, as learned; empty unless wanted."""
         if not self.with_quantiles or not len(jobs):
             return np.zeros((0, 0))
-        asked = zip(jobs.tolist(), elapsed.tolist(), strict=True)
-        return np.array([self._model.quantiles(self._of(job, trace), ran) for job, ran in asked])
-
-    def _total(
-        self, jobs: NDArray[np.int64], elapsed: NDArray[np.int64], trace: Trace
-    ) -> NDArray[np.float64]:
-        """(N,) s that running jobs are expected to take in all."""
-        if self._runtimes == "requested":
-            return trace.limit[jobs]
-        if self._runtimes == "actual":
-            return np.minimum(trace.runtime[jobs], trace.limit[jobs])
-        kinds = [self._of(job, trace) for job in jobs.tolist()]
-        # Minutes are exact enough, and alike jobs of the same minute are looked up once.
-        minutes = (elapsed // 60 * 60).astype(np.float64)
-        return self._model.predict_many(kinds, minutes.tolist())[1]
-
-    def _runtime(self, job: int, trace: Trace) -> tuple[float, float]:
-        """Seconds expected of a pending job: for its cost, and for the room it takes."""
-        found = self._expected.get(job)
-        if found is None:
-            limit = float(trace.limit[job])
-            if self._runtimes == "requested":
-                found = (limit, limit)
-            elif self._runtimes == "actual":
-                true = float(min(trace.runtime[job], limit))
-                found = (true, true)
-            else:
-                forecast = self._model.predict(self._of(job, trace))
-                found = (forecast.p50, forecast.p90)
-            self._expected[job] = found
-        return found
-
-    def _of(self, job: int, trace: Trace) -> Features:
-        found = self._features.get(job)
-        if found is None:
-            found = self._features[job] = features(
-                user=str(trace.user[job]),
-                account=str(trace.account[job]),
-                partition=trace.room.partitions[int(trace.pool[job])],
-                name=str(trace.label[job]),
-                limit_seconds=int(trace.limit[job]),
-                cpus=int(trace.demand[job, 0]),
-                nodes=int(np.ceil(trace.nodes[job])),
-                gpus=0,
-            )
-        return found
+        return self.believed.quantiles(jobs, elapsed, trace)
 
     def _margin(self, jobs: NDArray[np.int64], trace: Trace) -> NDArray[np.int64]:
         """(n,) s kept before the latest start, by the daemon's rule (agents/margin.py)."""
@@ -401,7 +283,7 @@ class Flexlon:
         trace = state.trace
         jobs = np.array(list(state.running), np.int64)
         start = np.array(list(state.running.values()), np.int64)
-        end = start + self._total(jobs, now - start, trace) if len(jobs) else np.zeros(0)
+        end = start + self.believed.total(jobs, now - start, trace) if len(jobs) else np.zeros(0)
         self._waits.note(now, trace.room, trace.pool[jobs], trace.demand[jobs], end)
 
     # ---- the answer

@@ -121,8 +121,8 @@ class Watched(Flexlon):
         took = np.minimum(trace.runtime, trace.limit)
         ended = trace.submit + took.astype(np.int64)
         for job in np.argsort(ended, kind="stable").tolist():
-            self._model.learn(self._of(job, trace), float(took[job]), int(ended[job]))
-        self._features.clear()
+            self.believed.learn(job, trace, float(took[job]), int(ended[job]))
+        self.believed.forget_features()
 
     def problem(self, now: int, pending: Sequence[int], state: State) -> Problem:
         """As ever, and remembered."""

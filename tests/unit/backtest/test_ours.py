@@ -176,9 +176,9 @@ def test_runtimes_are_learned_from_jobs_that_have_ended() -> None:
     trace, flexibility = made()
     policy = Flexlon(Wave(), POWER)
     replay(trace, flexibility, policy)
-    kind = policy._of(0, trace)
-    forecast = policy._model.predict(kind)
-    assert policy._model.runs == JOBS
+    kind = policy.believed.of(0, trace)
+    forecast = policy.believed._model.predict(kind)
+    assert policy.believed._model.runs == JOBS
     assert forecast.samples > 0
     assert forecast.p50 < trace.limit[0]
 
