@@ -122,7 +122,9 @@ class Newest:
         run = problem.running
         begun = run.begin <= problem.now if len(run.begin) else np.ones(len(run.end), np.bool_)
         part = run.share[:, room.pool_group == index].sum(axis=1)
-        here = np.flatnonzero(begun & (part > 0) & (run.end > problem.now))
+        # Who is about to end counts as gone: a newcomer may come right after.
+        soon = problem.now + problem.grid.slot_seconds
+        here = np.flatnonzero(begun & (part > 0) & (run.end > soon))
         taken = shares(run.demand[here] * part[here, None], room.group_capacity[index])
         order = np.argsort(run.end[here], kind="stable")
         free = 1.0 - taken.sum() + np.concatenate([[0.0], np.cumsum(taken[order])])
