@@ -167,7 +167,7 @@ def carbon_row(
         soonest = max(int(problem.earliest[job]), problem.now)
         for slot in slots.tolist():
             kg[row, slot] = emits(job, max(grid.slot_start(slot), soonest))
-    others = [job for job in np.flatnonzero(problem.movable).tolist() if job not in jobs]
+    others = [job for job in np.flatnonzero(last.start > 0).tolist() if job not in jobs]
     left = cap.kg - sum(emits(job, int(last.start[job])) for job in others)
     return kg, max(left, float(kg[np.arange(len(jobs)), last.slot[jobs]].sum()))
 
