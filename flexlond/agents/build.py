@@ -151,13 +151,13 @@ def build(
             len(there), len(room.resources)
         )
         waited = np.array([*[np.nan] * len(pending), *(job.start - job.begin for job in active)])
-        sizes.see(room, ids, pool, demand, waited)
+        new = sizes.see(room, ids, pool, demand, waited)
         since = np.array([_since(flex.get(job.job_id), now) for job in pending], np.int64)
         limit = 0 if caps_wanted(planning) else planning.block_seconds
         problem = replace(problem, latest=sizes.latest(problem, room, since, limit))
         if newest is not None and not caps_wanted(planning):
             stay = np.array([float(job.time_limit or UNLIMITED_SECONDS) for job in there])
-            newest.see(now, room, ids, pool, demand, stay)
+            newest.came(now, room, pool[new], demand[new], stay[new])
             latest = newest.latest(problem, room, sizes.waits(room))
             problem = replace(problem, latest=latest)
     ids, tasks = [*rows, *(job.job_id for job in active)], np.ones(len(pending) + len(active))

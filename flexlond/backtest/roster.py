@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from flexlond.backtest.peers import AsSoonAsPossible, Coast, Greenest, WaitAwhile, Weights
+from flexlond.model.settings import PlanningSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,7 +68,6 @@ def _ours(
     def make(setting: Setting, own: Mapping[str, float]) -> Policy:
         # The planner and its helpers are slow to import and not needed for the peers.
         from flexlond.backtest.ours import Flexlon  # noqa: PLC0415 - as said above
-        from flexlond.model.settings import PlanningSettings  # noqa: PLC0415 - as said above
 
         rules: dict[str, Any] = {
             key: int(own[key]) for key in ("block_seconds", "newcomer_days") if key in own

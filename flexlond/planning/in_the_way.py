@@ -52,8 +52,8 @@ class Sizes:
         pool: NDArray[np.int64],
         demand: NDArray[np.float64],
         waited: NDArray[np.float64] | None = None,
-    ) -> None:
-        """The jobs that wait or run now: `pool` (J,) or -1, `demand` (J, R); new ones are learned from.
+    ) -> NDArray[np.bool_]:
+        """The jobs that wait or run now: `pool` (J,) or -1, `demand` (J, R); (J,) the new ones, learned from.
 
         `waited` (J,) s in the queue of those that run, from when they might start; NaN for those that wait,
         None where nobody runs.
@@ -73,6 +73,7 @@ class Sizes:
         for row in begun:
             if pool[row] >= 0:
                 self.started(room.partitions[int(pool[row])], float(waited[row]))
+        return new
 
     def started(self, name: str, waited: float) -> None:
         """A job of the pool `name` started after `waited` seconds in the queue."""

@@ -21,7 +21,7 @@ import numpy as np
 from flexlond.planning.waiting import shares
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -40,22 +40,7 @@ class Newest:
     def __init__(self, days: int) -> None:
         """Nothing has come yet. `days` are remembered; 0: nothing is, and no job brought forward."""
         self.days = days
-        self._there: frozenset[int] = frozenset()
         self._came: dict[str, dict[int, tuple[float, float]]] = {}  # day: (share, s)
-
-    def see(  # noqa: PLR0917 - the columns of one table
-        self,
-        now: int,
-        room: Room,
-        job_id: Sequence[int],
-        pool: NDArray[np.int64],
-        demand: NDArray[np.float64],
-        stay: NDArray[np.float64],
-    ) -> None:
-        """The jobs that wait or run now: `pool` (J,) or -1, `demand` (J, R), `stay` (J,) s at most."""
-        new = np.array([job not in self._there for job in job_id], np.bool_)
-        self._there = frozenset(job_id)
-        self.came(now, room, pool[new], demand[new], stay[new])
 
     def came(
         self,

@@ -240,6 +240,7 @@ def test_the_daemons_plan_and_the_backtests_plan_of_the_same_snapshot_are_identi
     settings = PlanningSettings(carbon_price=60.0)
     policy = Flexlon(Wave(), POWER, runtimes="requested", settings=settings, horizon_slots=SLOTS)
     policy._sizes.see(trace.room, range(JOBS), trace.pool, trace.demand)
+    policy._newest.came(now, trace.room, trace.pool, trace.demand, trace.limit)
     ours = policy.problem(now, [*queued, *waiting], state)
     margins = set(policy._margin(np.array(waiting), trace).tolist())
     assert len(margins) == 1  # the default: nothing was noted yet
@@ -276,6 +277,7 @@ def test_the_daemons_plan_and_the_backtests_plan_of_the_same_snapshot_are_identi
         now=now,
         recent=np.zeros((0, 2)),
         sizes=policy._sizes,
+        newest=policy._newest,
     )
     theirs = question.problem
     for name in ("job_id", "earliest", "duration", "kw", "pool", "movable", "current"):

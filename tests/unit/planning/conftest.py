@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flexlond.model.timegrid import TimeGrid
+from flexlond.planning.pools import Room
 from flexlond.planning.problem import NEVER, Problem, Running
 
 if TYPE_CHECKING:
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
 SLOT = 1800
 NOW = 1_790_000_000 // SLOT * SLOT  # a slot's start
+
+HUNDRED = Room(
+    resources=("nodes",),
+    partitions=("batch",),
+    capacity=np.array([[100.0]]),
+    pool_group=np.zeros(1, np.int64),
+    group_capacity=np.array([[100.0]]),
+)
+"""One partition of a hundred nodes."""
 
 DEFAULTS: dict[str, tuple[Any, type]] = {
     "earliest": (0, np.int64),

@@ -19,7 +19,10 @@ from tests.unit.planning.conftest import NOW, SLOT, build
 from tests.unit.planning.envelope_cases import SETTINGS, Exact, busiest, own_swing, small_queue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flexlond.planning.problem import Plan, Problem
+    from flexlond.planning.steps import Step
 
 FREE = PlanningSettings(spread=0.0, delay_price=0.0, carbon_price=0.0, min_benefit=0.0)
 # 100 kW for half an hour: 5, 20, 5, 5 kg and 0.50, 1.00, 1.50, 2.00 GBP.
@@ -152,32 +155,29 @@ def test_no_offered_step_passes_a_cap(seed: int, seconds: float) -> None:
                 assert kg <= max(cap.kg, was) * (1 + 1e-6) + 1e-6
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_under_caps_a_step_costs_the_exact_difference_under_them(seed: int) -> None:
+def with_exact(seed: int, terms: Terms) -> Iterator[tuple[Step, float]]:
+    """The offered steps about a small queue under caps, with what each costs by the exact optimum."""
     highspy = pytest.importorskip("highspy", reason="the exact optimum needs HiGHS")
     problem = tight(seed)
     last = plan(problem, SETTINGS)
     window = busiest(problem, last)
     exact = Exact.of(problem, last, highspy)
     base = exact.cost()
-    for curve in envelope(problem, SETTINGS, last, [window], Terms(exact_seconds=20.0)):
+    for curve in envelope(problem, SETTINGS, last, [window], terms):
         for step in curve.steps:
-            true = exact.cost(window, own_swing(problem, last, curve, step)) - base
-            assert step.price_gbp == pytest.approx(true, rel=0.02, abs=1e-4)
+            yield step, exact.cost(window, own_swing(problem, last, curve, step)) - base
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_under_caps_a_step_costs_the_exact_difference_under_them(seed: int) -> None:
+    for step, true in with_exact(seed, Terms(exact_seconds=20.0)):
+        assert step.price_gbp == pytest.approx(true, rel=0.02, abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_under_caps_a_price_is_off_by_no_more_than_its_uncertainty(seed: int) -> None:
-    highspy = pytest.importorskip("highspy", reason="the exact optimum needs HiGHS")
-    problem = tight(seed)
-    last = plan(problem, SETTINGS)
-    window = busiest(problem, last)
-    exact = Exact.of(problem, last, highspy)
-    base = exact.cost()
-    for curve in envelope(problem, SETTINGS, last, [window]):
-        for step in curve.steps:
-            true = exact.cost(window, own_swing(problem, last, curve, step)) - base
-            assert abs(step.price_gbp - true) <= step.uncertainty_gbp + 1e-4
+    for step, true in with_exact(seed, Terms()):
+        assert abs(step.price_gbp - true) <= step.uncertainty_gbp + 1e-4
 
 
 def test_a_plan_with_stops_passes_a_cap_only_where_it_passes_it_by_more() -> None:

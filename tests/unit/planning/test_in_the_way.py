@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from flexlond.planning.in_the_way import Sizes
-from flexlond.planning.pools import Room
 from flexlond.planning.problem import NEVER
+from tests.unit.planning.conftest import HUNDRED as ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from flexlond.planning.problem import Problem
 
 NOW, SLOT, LIMIT = 1_789_999_200, 1800, 7200
-ROOM = Room(
-    resources=("nodes",),
-    partitions=("batch",),
-    capacity=np.array([[100.0]]),
-    pool_group=np.zeros(1, np.int64),
-    group_capacity=np.array([[100.0]]),
-)
 
 
 def known(*nodes: float) -> Sizes:
@@ -104,3 +97,10 @@ def test_a_job_counts_once_however_often_it_is_seen() -> None:
 
 def test_a_job_that_may_always_wait_gets_a_bound(make_problem: Callable[..., Problem]) -> None:
     assert latest(known(*LARGE), asked(make_problem, latest=[NEVER])) == LIMIT - 60
+
+
+def test_who_is_seen_for_the_first_time_is_new_and_no_other() -> None:
+    sizes, one = Sizes(), np.ones((2, 1))
+    pool = np.zeros(2, np.int64)
+    assert sizes.see(ROOM, [7, 8], pool, one).tolist() == [True, True]
+    assert sizes.see(ROOM, [8, 9], pool, one).tolist() == [False, True]

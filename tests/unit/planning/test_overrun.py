@@ -10,6 +10,7 @@ import pytest
 from flexlond.planning.overrun import BACKLOG, Newest
 from flexlond.planning.pools import Room
 from flexlond.planning.problem import Running
+from tests.unit.planning.conftest import HUNDRED as ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
     from flexlond.planning.problem import Problem
 
 NOW, SLOT, HOUR, DAY = 1_789_999_200, 1800, 3600, 86_400
-ROOM = Room(
-    resources=("nodes",),
-    partitions=("batch",),
-    capacity=np.array([[100.0]]),
-    pool_group=np.zeros(1, np.int64),
-    group_capacity=np.array([[100.0]]),
-)
 QUEUE = np.zeros(1)
 
 
@@ -142,7 +136,7 @@ def test_newcomers_are_forgotten_after_their_days(make_problem: Callable[..., Pr
     assert not came((90, 12), days=0).notes()
 
 
-def test_each_job_is_a_newcomer_once_and_pools_that_share_nodes_are_one() -> None:
+def test_pools_that_share_nodes_are_one_and_each_day_keeps_its_largest_and_longest() -> None:
     room = Room(
         resources=("nodes",),
         partitions=("batch", "long", "other"),
@@ -150,14 +144,6 @@ def test_each_job_is_a_newcomer_once_and_pools_that_share_nodes_are_one() -> Non
         pool_group=np.array([0, 0, 1]),
         group_capacity=np.array([[100.0], [10.0]]),
     )
-    newest = Newest(90)
-    seen: dict[str, Any] = {
-        "job_id": [7, 8, 9],
-        "pool": np.array([0, 1, -1]),
-        "demand": np.array([[30.0], [50.0], [10.0]]),
-        "stay": np.array([100.0, 50.0, 999.0]),
-    }
-    newest.see(NOW, room, **seen)
-    assert newest.notes() == {"batch+long": {NOW // DAY: (0.5, 100.0)}}
-    newest.see(NOW + DAY, room, **seen)  # the same jobs, a day later
+    newest, pool = Newest(90), np.array([0, 1, -1])
+    newest.came(NOW, room, pool, np.array([[30.0], [50.0], [10.0]]), np.array([100.0, 50.0, 999.0]))
     assert newest.notes() == {"batch+long": {NOW // DAY: (0.5, 100.0)}}
