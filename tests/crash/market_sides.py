@@ -40,6 +40,7 @@ from flexlond.beckn.wire.actions import Role
 from flexlond.beckn.wire.codes import Code, Refusal
 from flexlond.model.buy_settings import BuySettings
 from flexlond.model.settings import Settings
+from tests.crash.forked import fork
 from tests.unit.agents.conftest import SLOT
 from tests.unit.agents.grid.world import in_process
 from tests.unit.agents.market.kit import FIRST, columns, market_settings, need
@@ -367,7 +368,7 @@ class Apart:
     def start(self, kill_at: int) -> None:
         """Begin, from the files."""
         self._pipe, theirs = multiprocessing.Pipe()
-        self._pid = os.fork()
+        self._pid = fork()
         if not self._pid:
             self._pipe.close()
             self._serve(theirs, kill_at)

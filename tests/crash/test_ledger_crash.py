@@ -23,6 +23,7 @@ from flexlond.settlement.ledger.reader import Hashes, Reader
 from flexlond.settlement.ledger.second_place import SecondPlace
 from flexlond.settlement.ledger.verify import verify
 from flexlond.settlement.ledger.writer import Ledger
+from tests.crash.forked import fork
 from tests.unit.settlement.ledger.kit import KEYS, SIGNER, T0, fill, made, opened
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def child(folder: Path, kill_at: int, pipe: int) -> int:
 def run(folder: Path, kill_at: int) -> tuple[int, int, int]:
     """(wait status, the last size that it said, lines)."""
     reading, writing = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if not pid:
         try:
             count = child(folder, kill_at, writing)

@@ -20,6 +20,7 @@ from flexlond.settlement.ledger.reader import Reader
 from flexlond.settlement.ledger.second_place import SecondPlace
 from flexlond.settlement.ledger.verify import Verdict, verify
 from flexlond.settlement.ledger.writer import MAX_BATCH, Ledger
+from tests.crash.forked import fork
 from tests.unit.settlement.ledger.kit import KEYS, ORIGIN, SIGNER, T0, fill, made, opened, record
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def test_a_file_in_a_folder_that_is_read_only_can_be_verified(tmp_path: Path) ->
     while not folder.stat().st_mode & stat.S_IXOTH:  # pytest's own folders are for us alone
         folder.chmod(0o755)
         folder = folder.parent
-    child = os.fork()
+    child = fork()
     if not child:
         with suppress(PermissionError):  # not root: then the folder is read-only for us
             os.setgid(65534)
