@@ -226,11 +226,11 @@ class Operated(Flexlon):
         As decide.py has it: over the ramp cap nobody is given back but for a latest start.
         """
         now, wanted = problem.now, dict(self._wanted(found, jobs))
-        row_of = {job: row for row, job in enumerate(problem.job_id.tolist())}
         back = [job for job, begin in wanted.items() if begin <= now and job in self._promised]
         self._promised |= {job: begin for job, begin in wanted.items() if begin > now}
-        for job in list(back):
-            latest = int(problem.latest[row_of[job]])
+        # The latest start itself, as in decide.py: what rules of caution bring forward waits for room.
+        late = state.flexibility.latest[back] - self._margin(np.array(back, np.int64), state.trace)
+        for job, latest in list(zip(back, late.astype(np.int64).tolist(), strict=True)):
             if self._promised[job] > latest:
                 self._forced.add(job)
                 self._promised[job] = max(now, latest)
