@@ -317,12 +317,14 @@ class Loop(LoopState):
         )
 
     async def _carry_out(self, now: int, only: Collection[int] | None) -> Sequence[Result]:
+        self.over_ramp = ()
         if self.settings.daemon.mode != "act" or self.paused:
             return ()
         stopped = await self._stop_and_resume(now)
         slowed = await self._slow(now) if only is None else ()
         wait = slower.waiting_to_be_slowed(self, now)
         wanted = {} if self.draining else self._wanted(now)
+        room = self._room(now) if self.settings.planning.ramp_kw_per_5min else None
         actions = decide(
             self.flex,
             {job_id: want for job_id, want in wanted.items() if job_id not in wait},
@@ -330,9 +332,11 @@ class Loop(LoopState):
             may_hold=self._may_hold(),
             only=only,
             backoff=self.actuator.backoff,
-            room=self._room(now) if self.settings.planning.ramp_kw_per_5min else None,
+            room=room,
             kw=self.kw,
         )
+        if room is not None:
+            self.over_ramp = room.turned_away
         decided = await self._send(actions, now)
         if only is None:
             decided = [*decided, *await self._bring_back(now), *await self._move(now)]

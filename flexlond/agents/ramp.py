@@ -68,6 +68,7 @@ class RampRoom:
     def __init__(self, cap_kw: float, now: int, starts: Mapping[int, tuple[int, float]]) -> None:
         """`starts` are (epoch, kW) by job: what started of late, begin times in force; a cap of 0 is none."""
         self._cap, self._now = cap_kw, now
+        self.turned_away: set[int] = set()  # who was not let, by job id
         self._starts: dict[int, tuple[int, float]] = {}
         # The kW that start in the five minutes from now - 299, now - 298, ..., now on.
         self._sums = np.zeros(WINDOW)
@@ -84,6 +85,7 @@ class RampRoom:
         if self._cap and kw and full:
             if before is not None:
                 self.command(job_id, *before)
+            self.turned_away.add(job_id)
             return False
         self.command(job_id, self._now, kw)
         return True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flexlond.agents.outlook import Outlook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from flexlond.agents.actuator import Actuator
     from flexlond.agents.assets import AssetDesk
@@ -59,6 +59,7 @@ class LoopState:
     planned_from: Snapshot | None = None  # the snapshot that `problem` was made of
     rows: Mapping[int, int] = field(default_factory=dict)  # job id -> row of last_plan
     aside: int = 0  # the job that steps aside for others, by the last plan
+    over_ramp: Collection[int] = ()  # held on, though the plan gives them back, for the ramp cap
     planned_at: int = 0
     plan_seconds: float = 0.0
     series: Mapping[Kind, Series] = field(default_factory=dict)

@@ -198,4 +198,6 @@ def _reason(agent: LoopState, known: FlexJob | None, row: int | None) -> str:
         return known.why_not
     if row is None or agent.last_plan is None:
         return "not planned yet"
+    if known.job.job_id in agent.over_ramp:
+        return "the plan gives it back, as soon as the ramp cap has room and at its begin time at the latest"
     return _WORDS[Reason(int(agent.last_plan.reason[row]))]

@@ -481,6 +481,22 @@ async def test_i5_jobs_that_the_plan_gives_back_go_as_the_ramp_cap_has_room(benc
         assert 12.0 * sum(first <= other < first + 300 for other in at) <= 25.0
 
 
+async def test_who_waits_for_room_under_the_ramp_cap_is_told_so(bench: Any) -> None:
+    await ramp_cap(bench, 25.0)
+    jobs = await given_back(bench)
+
+    def told() -> list[int]:
+        return [job for job in jobs if "the ramp cap has room" in bench.agent.explain(job).summary]
+
+    held = [job for job in jobs if bench.begin(job) > bench.slurm.now]
+    assert len(held) == 2
+    assert told() == held
+    for _ in range(20):
+        bench.slurm.advance(30)
+        await bench.cycle()
+    assert told() == []
+
+
 async def test_i5_without_a_ramp_cap_they_are_given_back_at_once(bench: Any) -> None:
     jobs = await given_back(bench)
     assert all(bench.begin(job) <= bench.slurm.now for job in jobs)
