@@ -16,7 +16,7 @@ import numpy as np
 from flexlond.backtest.ours import Flexlon
 from flexlond.planning.account import slot_power
 from flexlond.planning.carbon_days import day_of
-from tests.perf.clairvoyant import choices, least, left_by
+from tests.perf.clairvoyant import choices, least, nodes_of
 from tests.perf.lost_days import lost
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
     """Print the leasts of all days together, then each day on which somebody was above `cap` (kg)."""
     span = np.ceil(np.minimum(case.trace.runtime, case.trace.limit)).astype(np.int64)
     possible = choices(case, span, runs[0])
-    others = left_by(case, possible, runs[0])
+    there = nodes_of(case, span, possible)
     ideal = np.zeros(0)
     for words, nodes in (
         ("all jobs known", None),
-        ("on the nodes that other jobs leave as soon as possible", others),
+        ("and the nodes that there are", there),
     ):
         fewest, kg, ideal = least(possible, cap, nodes)
         print(

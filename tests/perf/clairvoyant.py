@@ -1,12 +1,13 @@
 """Could a carbon cap of a day be kept at all? The fewest days above it that any schedule has, by HiGHS.
 
-Law: pure. All jobs of a replay, their real runtimes and the real carbon are known. Each flexible job has the
-start times at which what it emits on each day bends (it, or its end, meets the edge of a slot): every start in
+Law: pure. All jobs of a replay, their real runtimes and the real carbon are known. Each job has the start times
+at which what it takes and emits in each slot bends (it, or its end, meets the edge of a slot): every start in
 its slack is a mixture of these. So the relaxation, in which jobs are mixtures of starts and nobody takes a
 node, allows all that a schedule with nobody late may do: days that it cannot keep, nobody can. The other way
-round it proves nothing: who keeps the cap in it may find no node. So there is a second answer, in which the
-jobs that cannot wait have their nodes as in a given run and the others what is left of them, on the mean of a
-slot: no proof, since those may move too, but what is to be expected of the best schedule.
+round it proves nothing: who keeps the cap in it may find no node. The second answer knows the nodes: on the
+mean of a slot no more are taken than there are, and jobs that cannot wait start no later than in a given run.
+That too allows all that a schedule may do which makes nobody later than that run, and more: half a job here,
+half there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flexlond.model.timegrid import TimeGrid
-from flexlond.planning.account import slot_power
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,29 +37,34 @@ _SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choices:
-    """Starts of flexible jobs, sorted by job: m of them, over D days."""
+    """Starts of all jobs, sorted by job: m of them, over D days."""
 
     job: NDArray[np.int64]  # (m,) index in the trace
     start: NDArray[np.float64]  # (m,) epoch s
-    kg: NDArray[np.float64]  # (m, D) emitted on each day of the replay (UTC)
+    kg: NDArray[
+        np.float64
+    ]  # (m, D) emitted on each day of the replay (UTC); 0 of jobs that cannot wait
 
 
 def choices(case: Case, span: NDArray[np.int64], run: Run) -> Choices:
-    """Of the flexible jobs, which run `span` (J,) s; one that is late in `run` may be as late as that."""
-    grid, power = _whole(case, span), case.power.kw_per_node
+    """Of the jobs that ran in `run`, `span` (J,) s each.
+
+    Those that cannot wait start no later than there; a flexible one that is late there may be as late as that.
+    """
+    grid, flexible = _whole(case, span), case.flexibility.flexible
     rate = np.nan_to_num(case.signals.actual(grid)[1]) * grid.slot_seconds / 3.6e6
     day = (grid.starts() - grid.start // DAY * DAY) // DAY
     edges = np.append(grid.starts(), grid.end).astype(np.float64)
     jobs, starts = [], []
-    for job in np.flatnonzero(case.flexibility.flexible).tolist():
+    for job in np.flatnonzero(run.start > 0).tolist():
         first, as_run = float(case.trace.submit[job]), float(run.start[job])
-        last = max(float(case.flexibility.latest[job]), as_run)
+        last = max(float(case.flexibility.latest[job]), as_run) if flexible[job] else as_run
         bends = np.concatenate([edges, edges - span[job]])
         at = np.unique(np.append(bends[(bends > first) & (bends < last)], [first, as_run, last]))
         jobs.append(np.full(len(at), job))
         starts.append(at)
     job, start = np.concatenate(jobs), np.concatenate(starts)
-    kw = power * case.trace.nodes[job]
+    kw = case.power.kw_per_node * case.trace.nodes[job] * flexible[job]
     kg = []
     for one in range(int(day.max()) + 1):
         total = np.append(0.0, np.cumsum(np.where(day == one, rate, 0.0)))
@@ -81,7 +86,7 @@ def least(
     """The fewest days above `cap` kg that any schedule has, the fewest kg above it on all days together, and
     (D,) kg of each day in the latter.
 
-    `nodes` are those of `left_by`.
+    `nodes` are those of `nodes_of`; NaN where HiGHS found no least in its time.
     """
     import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
 
@@ -102,15 +107,11 @@ def least(
     return max(0, math.ceil(bounds[0] - _NEAR)), bounds[1], share @ found.kg
 
 
-def left_by(case: Case, found: Choices, run: Run) -> Rows:
-    """The nodes that jobs at `found` take on the mean of a slot, and those that others leave in `run`."""
-    trace, span = case.trace, (run.end - run.start).astype(np.float64)
-    grid = _whole(case, run.end - run.start)
+def nodes_of(case: Case, span: NDArray[np.int64], found: Choices) -> Rows:
+    """The nodes that jobs of `span` (J,) s take at `found` on the mean of a slot, and those that there are."""
+    trace, grid = case.trace, _whole(case, span)
     rows, columns, values, upper = [], [], [], []
     for pool, nodes in enumerate(trace.room.capacity[:, 0].tolist()):
-        others = np.flatnonzero(~case.flexibility.flexible & (trace.pool == pool) & (run.start > 0))
-        begin, end = (at[others].astype(np.float64) for at in (run.start, run.end))
-        taken = slot_power(grid, begin, end, trace.demand[others, 0])
         mine = np.flatnonzero(trace.pool[found.job] == pool)
         begin = (found.start[mine] - grid.start) / grid.slot_seconds
         end = begin + span[found.job[mine]] / grid.slot_seconds
@@ -122,7 +123,7 @@ def left_by(case: Case, found: Choices, run: Run) -> Rows:
         rows.append(pool * grid.count + slot)
         columns.append(mine[at])
         values.append(part * trace.demand[found.job[mine[at]], 0])
-        upper.append(np.maximum(nodes - taken, 0.0) + _NEAR)
+        upper.append(np.full(grid.count, nodes + _NEAR))
     row, column, value, most = (np.concatenate(part) for part in (rows, columns, values, upper))
     return row, column, value, most
 
