@@ -154,7 +154,8 @@ def build(
         new = sizes.see(room, ids, pool, demand, waited)
         since = np.array([_since(flex.get(job.job_id), now) for job in pending], np.int64)
         limit = 0 if caps_wanted(planning) else planning.block_seconds
-        problem = replace(problem, latest=sizes.latest(problem, room, since, limit))
+        latest = sizes.latest(problem, room, since, limit)
+        problem = replace(problem, latest=latest, may_wait=bounds)
         if newest is not None and not caps_wanted(planning):
             stay = np.array([float(job.time_limit or UNLIMITED_SECONDS) for job in there])
             newest.came(now, room, pool[new], demand[new], stay[new])

@@ -33,7 +33,7 @@ from flexlond.planning.carbon_days import Emitter, caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
 from flexlond.planning.planner import budget_of, plan
-from flexlond.planning.rebound import plan_with_rebound, under
+from flexlond.planning.rebound import patient, plan_with_rebound, under
 from flexlond.planning.slowing import Slowing
 from flexlond.planning.stopping import Stopping, as_before, choose
 from flexlond.solver.improve import Improver
@@ -193,7 +193,7 @@ class PlanningStep:
         problem, without = await self._answer(state, problem, asked.rebound, None, state.last_plan)
         one = (make(without),)
         caps = caps_on(problem.grid, one, now)
-        capped = under(asked.question.problem, caps)
+        capped = under(patient(asked.question.problem), caps)  # as under any window in force
         capped = with_newcomers(capped, np.minimum(asked.caps, caps), asked.expected)
         rebound = np.minimum(asked.rebound, softer_on(problem.grid, one, now))
         problem, found = await self._answer(state, capped, rebound, None, state.last_plan)

@@ -230,7 +230,7 @@ class Flexlon:
         )
         limit = 0 if caps_wanted(self.settings) else self.settings.block_seconds
         latest = self._sizes.latest(problem, room, trace.submit[jobs], limit)
-        problem = replace(problem, latest=latest)
+        problem = replace(problem, latest=latest, may_wait=problem.latest)
         return replace(problem, latest=self._newest.latest(problem, room, self._sizes.waits(room)))
 
     def _at_last_prices(self, problem: Problem) -> Problem:

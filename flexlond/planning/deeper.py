@@ -189,7 +189,7 @@ def crowded(problem: Problem) -> bool:
 def _only(problem: Problem, rows: NDArray[np.int64], site_kw: NDArray[np.float64]) -> Problem:
     """The same room for the jobs `rows` alone, under `site_kw` (S,)."""
     parts = {name: getattr(problem, name)[rows] for name in _OF_JOBS}
-    for name in ("occupancy", "limit", "promised"):
+    for name in ("occupancy", "limit", "promised", "may_wait"):
         values = getattr(problem, name)
         parts[name] = values[rows] if len(values) else values
     return replace(

@@ -175,6 +175,8 @@ class Problem:
     """(J,) s of its time limit, by which latest starts run backwards; empty: its occupancy."""
     promised: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """(J,) the latest start itself, without margins, NEVER where there is none; empty: nobody makes way."""
+    may_wait: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(J,) latest starts before caution brought them forward (in_the_way.py, overrun.py); empty: it did not."""
     site_kw: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """(S,): cap of base, running and planned power together, inf where none; empty: no cap. It binds flexible
     jobs alone, as far as their latest starts allow: they share what all others leave."""
@@ -200,7 +202,7 @@ class Problem:
             *("order", "max_price", "max_carbon", "delay_weight", "current"),
         )
         running = len(self.running.end)
-        optional = ("occupancy", "limit", "promised")
+        optional = ("occupancy", "limit", "promised", "may_wait")
         expected: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = [
             *((name, getattr(self, name).shape, (jobs,)) for name in per_job),
             ("price", self.price.shape, (self.grid.count,)),

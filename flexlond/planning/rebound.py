@@ -3,9 +3,10 @@
 Law: latest start > ramp cap > window > rebound > price. The rebound cap (S,) kW is planned with like any cap.
 Where it is not kept so, or the windows' and the site's own are not, that plan is used which is least above
 those, and of these the one least above the rebound cap: without it, or with it only in the slots where it was
-broken, since a cap on all slots takes choices that the windows need. Least above is who has the lowest peak;
-where the cap cannot be kept, one between it and the lowest peak so far is tried. Room on the nodes comes sooner
-than is thought, and Slurm starts whoever is not held: in that comparison he counts from his first moment on.
+broken, since a cap on all slots takes choices that the windows need; or with every job waiting as long as it
+may, for caution gives jobs back at once, and all at once they are a peak. Least above is who has the lowest
+peak; where the cap cannot be kept, one between it and the lowest peak so far is tried. Room on the nodes comes
+sooner than is thought, and Slurm starts whoever is not held: in that comparison he counts from his first one.
 Those further plans are made for FEW jobs only: a long queue has no time for them, and no job of it is a large
 part of the peak. Pure.
 """
@@ -68,6 +69,9 @@ def _plans(
     """With the cap, without it, then with it where the last one broke it."""
     both = under(problem, rebound)
     yield both, planner(both)
+    if len(problem.may_wait) and (problem.may_wait != problem.latest).any():
+        waits = patient(both)
+        yield waits, planner(waits)
     found = planner(problem)
     yield problem, found
     some = np.full(len(rebound), np.inf)
@@ -86,6 +90,13 @@ def under(problem: Problem, caps: NDArray[np.float64]) -> Problem:
     own = problem.site_kw if len(problem.site_kw) else np.full(problem.grid.count, np.inf)
     lowest = np.minimum(own, caps)
     return replace(problem, site_kw=lowest if np.isfinite(lowest).any() else np.zeros(0))
+
+
+def patient(problem: Problem) -> Problem:
+    """The same without the caution about newcomers: all may wait until their latest starts."""
+    if not len(problem.may_wait):
+        return problem
+    return replace(problem, latest=problem.may_wait, may_wait=np.zeros(0, np.int64))
 
 
 def highest(kw: NDArray[np.float64], caps: NDArray[np.float64]) -> float:

@@ -163,7 +163,9 @@ def narrowed(problem: Problem, slows: Sequence[Slow]) -> Problem:
         if latest[row] < NEVER:
             latest[row] = min(int(latest[row]), slow.candidate.latest_at(slow.width))
     running = replace(running, end=end, kw=kw, demand=demand)
-    changed = replace(problem, throttle=throttle, latest=latest, running=running)
+    changed = replace(
+        problem, throttle=throttle, latest=latest, may_wait=problem.may_wait[:0], running=running
+    )
     return paced(changed, [(one.candidate.row, one.width, one.candidate.running) for one in slows])
 
 

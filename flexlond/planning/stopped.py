@@ -158,6 +158,8 @@ def _pending(problem: Problem, stops: Sequence[Stop]) -> Problem:
             added[name] = np.array(values)
     if len(problem.promised) or not problem.jobs:
         added["promised"] = added["latest"]
+    if len(problem.may_wait):
+        added["may_wait"] = added["latest"]
     if len(problem.extra_group):
         added["extra_group"] = np.zeros(count, np.int64)
     longer: dict[str, Any] = {

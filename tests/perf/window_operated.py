@@ -30,7 +30,7 @@ from flexlond.daemon.store import SqliteStore
 from flexlond.model.settings import PlanningSettings
 from flexlond.model.window import caps_on, softer_on
 from flexlond.planning.planner import place, plan
-from flexlond.planning.rebound import plan_with_rebound, under
+from flexlond.planning.rebound import patient, plan_with_rebound, under
 from flexlond.planning.slowing import Slowing
 from flexlond.planning.solve import Budget
 from flexlond.planning.stopping import Stopping
@@ -165,6 +165,8 @@ class Operated(Flexlon):
         expected = Expected(runs, ~flexible[problem.job_id], self._newcomers.usual_kw(SLOT))
         kept = self._kept
         caps = caps_on(problem.grid, kept, now)
+        if np.isfinite(caps).any():
+            problem = patient(problem)
         problem = with_newcomers(under(problem, caps), caps, expected)
         return problem, softer_on(problem.grid, kept, now), expected
 
@@ -193,7 +195,7 @@ class Operated(Flexlon):
         window = windows.make(order, without, self.settings, now, peak_kw=peak)
         grid = problem.grid
         caps = caps_on(grid, (window,), now)
-        asked = with_newcomers(under(problem, caps), caps, expected)
+        asked = with_newcomers(under(patient(problem), caps), caps, expected)
         softer = np.minimum(rebound, softer_on(grid, (window,), now))
         answered, found = self._answer(asked, softer)
         trial = Trial(

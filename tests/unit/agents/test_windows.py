@@ -350,6 +350,28 @@ async def test_a_dry_run_says_what_it_costs_and_moves_and_changes_nothing(bench:
     assert bench.store.windows() == []
 
 
+async def test_caution_about_newcomers_gives_way_to_a_window_before_it_is_in_force(
+    bench: Bench,
+) -> None:
+    """After a job of all CPUs for 20 h nobody is held without a cap: one might come again and make them late."""
+    large = bench.slurm.submit("", cpus=64, minutes=1200)
+    await bench.cycle()
+    del bench.slurm.jobs[large]
+    jobs = [
+        bench.slurm.submit(FLEX, cpus=1, minutes=30, begin=START + FIRST * SLOT) for _ in range(3)
+    ]
+    await bench.cycle()
+    tried = await bench.agent.add_window(order(cap=BASE + KW), dry_run=True)
+    assert {move.job_id for move in tried.moves} < set(jobs)
+    assert len(tried.moves) == 2
+    assert tried.window is not None
+    assert tried.window.shortfall_kw == 0.0
+    await add(bench, cap=BASE + KW)
+    highest = await live(bench, START + 7 * SLOT)
+    assert max(highest[slot] for slot in range(FIRST, LAST)) <= BASE + KW
+    assert late(bench) == []
+
+
 async def test_a_reduction_is_relative_to_the_plan_and_fixed_when_it_is_made(bench: Bench) -> None:
     for _ in range(4):
         bench.slurm.submit(FLEX, cpus=1, minutes=120)

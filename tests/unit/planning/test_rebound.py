@@ -12,7 +12,7 @@ import pytest
 from flexlond.model.settings import PlanningSettings
 from flexlond.planning.planner import plan
 from flexlond.planning.rebound import FEW, plan_with_rebound
-from tests.unit.planning.conftest import SLOT, build
+from tests.unit.planning.conftest import NOW, SLOT, build
 
 if TYPE_CHECKING:
     from flexlond.planning.problem import Plan, Problem
@@ -147,3 +147,29 @@ def test_without_such_a_cap_there_is_one_plan_by_the_planner_itself() -> None:
     asked, _ = plan_with_rebound(one, np.full(6, FREE), planner)
     assert calls == [one]
     assert asked is one
+
+
+@pytest.mark.parametrize(("cap", "starts"), [(30.0, [0, 0]), (15.0, [0, 2])])
+def test_caution_gives_way_where_all_that_it_gives_back_would_be_a_peak(
+    cap: float, starts: list[int]
+) -> None:
+    """Two jobs that caution gives back now, of two slots and 12 kW each: under 15 kW one after the other."""
+    now = NOW + np.zeros(2, np.int64)
+    cautious = build(
+        [50.0] * 6,
+        room=1000,
+        kw=[12.0] * 2,
+        duration=[2 * SLOT] * 2,
+        latest=now,
+        may_wait=now + 4 * SLOT,
+    )
+    asked: list[Problem] = []
+
+    def planner(problem: Problem) -> Plan:
+        asked.append(problem)
+        return plan(problem, PLAIN)
+
+    answered, found = plan_with_rebound(cautious, np.full(6, cap), planner)
+    assert sorted(((found.start - NOW) // SLOT).tolist()) == starts
+    assert len(asked) == len(set(starts))
+    assert answered is asked[-1]
