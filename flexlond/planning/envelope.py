@@ -7,10 +7,11 @@ the kW that every slot of the window gets, never the depth that was asked; the p
 the plan in force could save anyway is not sold; and by how much that price can be wrong at most, from the
 bounds of both. Deeper is never cheaper: a step that another beats in kW and price is dropped. What is dearer to
 know than to do is not offered: a step whose price is smaller than its uncertainty is withheld, and so is one of
-which nothing is certain, or after which the site would draw more than the rebound cap allows. What is offered
-is the certain part, less a margin. The price is what it costs; what it is sold for is the market's affair. Down
-is less power, up is more; kW are positive in both. Running jobs are stopped only where the caller names who may
-be, and only for depths that deferral does not reach (deeper.py). Times in seconds, money in GBP.
+which nothing is certain, or after which the site would draw more than the rebound cap allows. Under a window
+all wait as long as they may (rebound.py, `patient`), so down they do here; up no cap asks for it. What is
+offered is the certain part, less a margin. The price is what it costs; what it is sold for is the market's
+affair. Down is less power, up is more; kW are positive in both. Running jobs are stopped only where the caller
+names who may be, and only for depths that deferral does not reach (deeper.py). Times in seconds, money in GBP.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from flexlond.planning.deeper import Deeper
 from flexlond.planning.exact_time import ExactTime
 from flexlond.planning.points import EPSILON
 from flexlond.planning.problem import PlanningError
+from flexlond.planning.rebound import patient
 from flexlond.planning.reshape import Reshape, Scene
 from flexlond.planning.solve import Budget
 from flexlond.planning.steps import Curve, Direction, Step, Terms, with_deeper
@@ -59,7 +63,10 @@ def envelope(
     """
     terms = Terms() if terms is None else terms
     budget = _budget_of(settings, terms.most) if budget is None else budget
-    scene = Scene(problem, settings, last)
+    scenes = {Direction.UP: Scene(problem, settings, last)}
+    waits = patient(problem)
+    held_back = not np.array_equal(waits.latest, problem.latest)
+    scenes[Direction.DOWN] = Scene(waits, settings, last) if held_back else scenes[Direction.UP]
     curves, windows = [], tuple(windows)
     if running is not None and windows:
         running = replace(running, plans=-(-running.plans // len(windows)))
@@ -75,7 +82,8 @@ def envelope(
             if some:
                 exact.begin()
             if depths:
-                maker = _Maker(scene, terms, budget, (first, final), direction, running, exact)
+                window = (first, final)
+                maker = _Maker(scenes[direction], terms, budget, window, direction, running, exact)
                 curves.append(maker.curve(depths))
     return tuple(curves)
 

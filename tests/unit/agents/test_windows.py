@@ -353,7 +353,7 @@ async def test_a_dry_run_says_what_it_costs_and_moves_and_changes_nothing(bench:
 async def test_caution_about_newcomers_gives_way_to_a_window_before_it_is_in_force(
     bench: Bench,
 ) -> None:
-    """After a job of all CPUs for 20 h nobody is held without a cap: one might come again and make them late."""
+    """After a job of all CPUs for 20 h nobody is held without a cap: one might come and make them late."""
     large = bench.slurm.submit("", cpus=64, minutes=1200)
     await bench.cycle()
     del bench.slurm.jobs[large]

@@ -64,6 +64,25 @@ def test_a_step_costs_what_its_jobs_pay_for_moving(make_problem: Callable[..., P
     )  # nobody draws in the second slot: no slot of the window may be left out
 
 
+def test_down_all_wait_as_long_as_they_may_and_up_as_caution_lets_them(
+    make_problem: Callable[..., Problem],
+) -> None:
+    def steps(latest: int, window: int, **terms: tuple[float, ...]) -> list[float]:
+        may_wait = np.full(2, NOW + 3 * SLOT)
+        problem = make_problem(
+            [10.0, 20.0, 30.0, 40.0], room=2, kw=[100.0] * 2, latest=latest, may_wait=may_wait
+        )
+        found = curve_of(
+            problem, (window, window), Terms(shares=False, **{"down": (), "up": ()} | terms)
+        )
+        return [step.kw for step in found[1].steps]
+
+    patient = NOW + 3 * SLOT
+    assert steps(NOW, 0, down=(100.0, 200.0)) == pytest.approx([100.0, 200.0])
+    assert steps(patient, 1, up=(100.0,)) == pytest.approx([100.0])
+    assert steps(NOW, 1, up=(100.0,)) == []
+
+
 def test_the_price_is_the_rise_over_the_plan_in_force(make_problem: Callable[..., Problem]) -> None:
     problem = make_problem([10.0, 30.0, 50.0], room=2, kw=100.0, latest=NOW + 2 * SLOT)
     _, curve = curve_of(problem, (0, 0), Terms(down=(100.0,), up=(), shares=False, margin=0.2))
