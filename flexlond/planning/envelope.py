@@ -19,8 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from flexlond.planning.deeper import Deeper
 from flexlond.planning.exact_time import ExactTime
 from flexlond.planning.points import EPSILON
@@ -63,10 +61,11 @@ def envelope(
     """
     terms = Terms() if terms is None else terms
     budget = _budget_of(settings, terms.most) if budget is None else budget
-    scenes = {Direction.UP: Scene(problem, settings, last)}
     waits = patient(problem)
-    held_back = not np.array_equal(waits.latest, problem.latest)
-    scenes[Direction.DOWN] = Scene(waits, settings, last) if held_back else scenes[Direction.UP]
+    down = up = Scene(waits, settings, last)
+    if terms.up and waits is not problem:
+        up = Scene(problem, settings, last)
+    scenes = {Direction.DOWN: down, Direction.UP: up}
     curves, windows = [], tuple(windows)
     if running is not None and windows:
         running = replace(running, plans=-(-running.plans // len(windows)))

@@ -69,8 +69,8 @@ def _plans(
     """With the cap, without it, then with it where the last one broke it."""
     both = under(problem, rebound)
     yield both, planner(both)
-    if len(problem.may_wait) and (problem.may_wait != problem.latest).any():
-        waits = patient(both)
+    waits = patient(both)
+    if waits is not both:
         yield waits, planner(waits)
     found = planner(problem)
     yield problem, found
@@ -93,8 +93,11 @@ def under(problem: Problem, caps: NDArray[np.float64]) -> Problem:
 
 
 def patient(problem: Problem) -> Problem:
-    """The same without the caution about newcomers: all may wait until their latest starts."""
-    if not len(problem.may_wait):
+    """The same without the caution about newcomers: all may wait until their latest starts.
+
+    `problem` itself where caution brought nobody forward.
+    """
+    if not len(problem.may_wait) or np.array_equal(problem.may_wait, problem.latest):
         return problem
     return replace(problem, latest=problem.may_wait, may_wait=np.zeros(0, np.int64))
 

@@ -163,6 +163,7 @@ def narrowed(problem: Problem, slows: Sequence[Slow]) -> Problem:
         if latest[row] < NEVER:
             latest[row] = min(int(latest[row]), slow.candidate.latest_at(slow.width))
     running = replace(running, end=end, kw=kw, demand=demand)
+    # Arrays are slowed under windows alone, where caution brought nobody forward.
     changed = replace(
         problem, throttle=throttle, latest=latest, may_wait=problem.may_wait[:0], running=running
     )
