@@ -207,7 +207,7 @@ class ExplainReply(_message.Message):
     def __init__(self, job: _Optional[_Union[JobLine, _Mapping]] = ..., summary: _Optional[str] = ..., steps: _Optional[_Iterable[str]] = ..., history: _Optional[_Iterable[_Union[HistoryLine, _Mapping]]] = ..., binding: _Optional[str] = ..., outlook: _Optional[_Union[Outlook, _Mapping]] = ..., alternatives: _Optional[_Iterable[_Union[Alternative, _Mapping]]] = ...) -> None: ...
 
 class Outlook(_message.Message):
-    __slots__ = ("p50_seconds", "p90_seconds", "limit_seconds", "basis", "runs", "kw", "counted_kw", "power_basis", "power_runs")
+    __slots__ = ("p50_seconds", "p90_seconds", "limit_seconds", "basis", "runs", "kw", "counted_kw", "power_basis", "power_runs", "mean_seconds")
     P50_SECONDS_FIELD_NUMBER: _ClassVar[int]
     P90_SECONDS_FIELD_NUMBER: _ClassVar[int]
     LIMIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +217,7 @@ class Outlook(_message.Message):
     COUNTED_KW_FIELD_NUMBER: _ClassVar[int]
     POWER_BASIS_FIELD_NUMBER: _ClassVar[int]
     POWER_RUNS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     p50_seconds: float
     p90_seconds: float
     limit_seconds: float
@@ -226,7 +227,8 @@ class Outlook(_message.Message):
     counted_kw: float
     power_basis: str
     power_runs: int
-    def __init__(self, p50_seconds: _Optional[float] = ..., p90_seconds: _Optional[float] = ..., limit_seconds: _Optional[float] = ..., basis: _Optional[str] = ..., runs: _Optional[int] = ..., kw: _Optional[float] = ..., counted_kw: _Optional[float] = ..., power_basis: _Optional[str] = ..., power_runs: _Optional[int] = ...) -> None: ...
+    mean_seconds: float
+    def __init__(self, p50_seconds: _Optional[float] = ..., p90_seconds: _Optional[float] = ..., limit_seconds: _Optional[float] = ..., basis: _Optional[str] = ..., runs: _Optional[int] = ..., kw: _Optional[float] = ..., counted_kw: _Optional[float] = ..., power_basis: _Optional[str] = ..., power_runs: _Optional[int] = ..., mean_seconds: _Optional[float] = ...) -> None: ...
 
 class Alternative(_message.Message):
     __slots__ = ("name", "start", "cost_gbp", "co2_kg", "delay_gbp", "room_gbp", "why_not")

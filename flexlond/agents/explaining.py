@@ -85,6 +85,7 @@ def _outlook(agent: LoopState, job: Job) -> OutlookView:
     stated = bool(jobs_power([job], [spec], agent.settings.power).stated[0])
     return OutlookView(
         p50_seconds=run.p50,
+        mean_seconds=run.mean,
         p90_seconds=run.p90,
         limit_seconds=float(job.time_limit or 0),
         basis=run.basis,

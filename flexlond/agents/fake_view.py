@@ -88,6 +88,7 @@ class FakeAgent:
             binding="price",
             outlook=OutlookView(
                 job.duration_seconds / 2,
+                job.duration_seconds * 0.6,
                 job.duration_seconds / 1.25,
                 job.duration_seconds,
                 "user",

@@ -1,8 +1,8 @@
 """What is expected of a job: for how long it runs and what it draws, from the learnt models.
 
 Law: reads the models, learns nothing; on the event loop's thread, because the models are not for two threads.
-A forecast bounds nothing: P50 says what a run costs, P90 for how long its room is kept, both never above the
-time limit, and latest starts use the limit alone. A job without a time limit counts for a day. Jobs that no
+A forecast bounds nothing: the mean says what a run costs, P90 for how long its room is kept, both never above
+the time limit, and latest starts use the limit alone. A job without a time limit counts for a day. Jobs that no
 forecast can tell apart are looked up once, until something new is learnt; measured power is rounded to 10 %,
 so that they stay few kinds to the planner. Seconds; kW at the site's meter.
 """
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 _GRID: Final = math.log(1.1)
 STATED: Final = "stated in the directive"
-_UNLIMITED = Forecast(float(UNLIMITED_SECONDS), float(UNLIMITED_SECONDS), NO_LIMIT, 0)
+_DAY = float(UNLIMITED_SECONDS)
+_UNLIMITED = Forecast(_DAY, _DAY, _DAY, NO_LIMIT, 0)
 
 
 class Ratio(NamedTuple):
@@ -73,7 +74,8 @@ class Outlook:
         if not job.time_limit:
             return _UNLIMITED
         if not self.runtime.runs:
-            return Forecast(float(job.time_limit), float(job.time_limit), NO_HISTORY, 0)
+            limit = float(job.time_limit)
+            return Forecast(limit, limit, limit, NO_HISTORY, 0)
         self._refresh()
         like = of_job(job)
         found = self._known.get(like)
@@ -82,8 +84,8 @@ class Outlook:
         return found
 
     def runs_of(self, jobs: Sequence[Job]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(J,), (J,): P50 and P90 of each pending job, s."""
-        found = [self.run_of(job)[:2] for job in jobs]
+        """(J,), (J,): mean and P90 of each pending job, s."""
+        found = [(run.mean, run.p90) for run in map(self.run_of, jobs)]
         both = np.array(found, np.float64).reshape(len(jobs), 2)
         return both[:, 0], both[:, 1]
 

@@ -124,6 +124,7 @@ class OutlookView:
     """What is expected of a job, with what it rests on (proto: Outlook)."""
 
     p50_seconds: float
+    mean_seconds: float  # what its energy is counted by
     p90_seconds: float
     limit_seconds: float  # 0: UNLIMITED
     basis: str

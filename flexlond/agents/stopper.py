@@ -97,7 +97,7 @@ def candidates(state: LoopState, question: Question, mean: MeanJob) -> tuple[Can
                 grace=one.grace,
                 saved=one.saved,
                 latest=one.latest,
-                duration=run.p50,
+                duration=run.mean,
                 occupancy=run.p90,
                 limit=float(one.job.time_limit or 0),
                 delay_weight=weight,

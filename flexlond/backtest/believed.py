@@ -1,7 +1,8 @@
 """What a replayed policy believes of runtimes: learned, as requested, or as they will be.
 
 Law: learned from jobs that had ended, never from one that has not; "actual" is perfect knowledge, for bounds
-that say so. A pending job keeps its first forecast. Seconds.
+that say so. A pending job keeps its forecast until all jobs are planned again; then what has run since counts.
+Seconds.
 """
 
 from __future__ import annotations
@@ -38,8 +39,13 @@ class Believed:
             self._model.learn(self.of(job, trace), seconds, now)
         self._features.pop(job, None)
 
+    def refresh(self) -> None:
+        """Forecast pending jobs anew when they are asked about next."""
+        if self._runtimes == "learned":
+            self._pending.clear()
+
     def pending(self, job: int, trace: Trace) -> tuple[float, float]:
-        """Of a pending job: for its cost (P50), and for the room it takes (P90)."""
+        """Of a pending job: for its cost (the mean), and for the room it takes (P90)."""
         found = self._pending.get(job)
         if found is None:
             limit = float(trace.limit[job])
@@ -50,7 +56,7 @@ class Believed:
                 found = (true, true)
             else:
                 forecast = self._model.predict(self.of(job, trace))
-                found = (forecast.p50, forecast.p90)
+                found = (forecast.mean, forecast.p90)
             self._pending[job] = found
         return found
 

@@ -115,6 +115,7 @@ class Flexlon:
     def tick(self, now: int, state: State) -> Mapping[int, int]:
         """Plan everything again."""
         self._trace = state.trace
+        self.believed.refresh()
         self._note_waits(now, state)
         return self._plan_all(now, [*state.queued, *state.held], state)
 

@@ -78,7 +78,8 @@ def runtime(outlook: Any) -> str:
     if not outlook.runs:
         return f"no like run is known: counted with {span(outlook.p90_seconds)} ({limit})"
     return (
-        f"P50 {span(outlook.p50_seconds)}, P90 {span(outlook.p90_seconds)} "
+        f"P50 {span(outlook.p50_seconds)}, mean {span(outlook.mean_seconds)}, "
+        f"P90 {span(outlook.p90_seconds)} "
         f"({outlook.basis}: {_runs(outlook.runs)}); {limit}"
     )
 

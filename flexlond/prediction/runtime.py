@@ -1,17 +1,20 @@
-"""How long a job will run: P50 and P90 from what like jobs took, each with its basis.
+"""How long a job will run: P50, mean and P90 from what like jobs took, with their basis.
 
 Law: pure and deterministic; decides for how long the planner counts a job, never when it must start: the
 latest safe start is computed from the time limit. Seconds. A forecast is never below 1 s, never above the
-time limit, and P50 <= P90. Every run that started counts as it ran, failed and cancelled ones too: they took
-the machine for that long, and their user's next job may. A run that its time limit ended counts as long as
-that limit. Runs that something else cut short (preemption, node failure) are not for `learn`.
+time limit, and P50 <= P90; the mean is above P90 where fewer than one in ten runs take most of the time. Every
+run that started counts as it ran, failed and cancelled ones too: they took the machine for that long, and their
+user's next job may. A run that its time limit ended counts as long as that limit. Runs that something else cut
+short (preemption, node failure) are not for `learn`.
 
 The estimator: keys from specific to general (LEVELS). P50 is the median of the last 5 runs of the first key
-that has any. P90 is the conformal quantile of that key's last 24 runs, filled up from the more general keys
-until there are 9, below which no 90 % bound exists; the time limit counts as one more run. Keys with the time
-limit in them remember seconds, the others the share of the limit. The level at which P90 is read follows what
-came true (it rises after a run that passed its P90, falls after one that did not), so that 9 in 10 runs stay
-within it also where users change their ways. Without history both are the time limit.
+that has any. The mean is of the first key that has 3, each run counting a fifth more than the one before it:
+energy and cost are in proportion to it, and where most runs fail at once and some last a day a median knows
+nothing of the day. P90 is the conformal quantile of that key's last 24 runs, filled up from the more general
+keys until there are 9, below which no 90 % bound exists; the time limit counts as one more run. Keys with the
+time limit in them remember seconds, the others the share of the limit. The level at which P90 is read follows
+what came true (it rises after a run that passed its P90, falls after one that did not), so that 9 in 10 runs
+stay within it also where users change their ways. Without history all are the time limit.
 Source: recent runs of the same user predict best (Tsafrir, Etsion, Feitelson 2007); the level is adaptive
 conformal inference (Gibbs, Candes, NeurIPS 2021). Measured by tests/perf/prediction.py.
 """
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import math
 import sys
+from operator import mul
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -53,6 +57,10 @@ QUANTILES: Final = tuple(number / 20 for number in range(21))
 MAX_KEYS: Final = 20_000
 _DEPTH: Final = 24
 _RECENT: Final = 5
+_WEIGHTS: Final = tuple(
+    math.exp(run / 5.0) for run in range(_DEPTH)
+)  # in the mean, the newest last
+_ENOUGH_MEAN: Final = 3
 _ENOUGH: Final = 9
 _AIM: Final = (
     0.91  # of 0.90: a forecast is made some runs before it is judged, so a little of it is lost
@@ -69,6 +77,7 @@ class Forecast(NamedTuple):
     """The whole runtime of a job in seconds."""
 
     p50: float
+    mean: float  # expected: what energy and cost are counted by
     p90: float
     basis: str  # what the runs it rests on have in common: one of LEVELS, or NO_HISTORY, NO_LIMIT
     samples: int  # runs of that basis; 0 without history
@@ -125,7 +134,7 @@ class RuntimeModel:
     def predict_many(
         self, jobs: Sequence[Features], elapsed: Sequence[float] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(J,), (J,): P50 and P90 of each; like jobs are looked up once. ValueError on unequal lengths."""
+        """(J,), (J,): mean and P90 of each; like jobs are looked up once. ValueError on unequal lengths."""
         ran = [0.0] * len(jobs) if elapsed is None else elapsed
         known: dict[tuple[Features, float], tuple[float, float]] = {}
         found = np.empty((len(jobs), 2))
@@ -133,7 +142,7 @@ class RuntimeModel:
             answer = known.get(asked)
             if answer is None:
                 forecast = self.predict_end(*asked)
-                answer = known[asked] = (forecast.p50, forecast.p90)
+                answer = known[asked] = (forecast.mean, forecast.p90)
             found[row] = answer
         return found[:, 0], found[:, 1]
 
@@ -162,6 +171,7 @@ class RuntimeModel:
         scale = _scale(limit)
         ceiling = math.inf if limit is None else float(limit)
         pool: list[float] = []
+        newest: list[float] = []  # those of the mean, oldest first
         median, basis, samples = 0.0, "", 0
         for place, key in enumerate(keys):
             ring = self._rings.of(key)
@@ -174,6 +184,8 @@ class RuntimeModel:
             if not pool:
                 median = middle(sorted(took[-_RECENT:]))
                 basis, samples = LEVELS[place], len(took)
+            if len(newest) < min(_ENOUGH_MEAN, len(took)):
+                newest = took
             pool += took
             if len(pool) >= _ENOUGH:
                 break
@@ -181,13 +193,14 @@ class RuntimeModel:
             ceiling = max([float(UNLIMITED_SECONDS), 2 * elapsed, *pool])
         ceiling = max(ceiling, math.floor(elapsed) + 1.0)
         if not pool:
-            return Forecast(ceiling, ceiling, NO_LIMIT if limit is None else NO_HISTORY, 0)
+            return Forecast(ceiling, ceiling, ceiling, NO_LIMIT if limit is None else NO_HISTORY, 0)
         pool.sort()
         high = upper(pool, ceiling, self.level)
         least = math.floor(elapsed) + 1.0
         p50 = min(ceiling, max(least, _on_grid(median, ceiling)))
         p90 = min(ceiling, max(p50, _on_grid(high, ceiling, up=True)))
-        return Forecast(p50, p90, basis, samples)
+        mean = min(ceiling, max(least, _on_grid(_fading_mean(newest), ceiling)))
+        return Forecast(p50, mean, p90, basis, samples)
 
     def to_bytes(self) -> bytes:
         """The model as one blob, for the store."""
@@ -238,6 +251,13 @@ def _keys(features: Features) -> tuple[Key, ...]:
 def _scale(limit: int | None) -> float:
     """Seconds of which a run's share is counted."""
     return float(_LONGEST_SCALE if limit is None else max(1, min(limit, _LONGEST_SCALE)))
+
+
+def _fading_mean(values: Sequence[float]) -> float:
+    """The mean of values, oldest first, in which the newer ones count more."""
+    weights = _WEIGHTS[-len(values) :]
+    weighed: float = sum(map(mul, weights, values))
+    return weighed / sum(weights)
 
 
 def _on_grid(seconds: float, ceiling: float, *, up: bool = False) -> float:

@@ -3,8 +3,9 @@
 Replays traces of the Parallel Workloads Archive (../shared/data/jobs; not part of the project) in time order:
 a run is learnt when it ends, a forecast is made when its job is submitted, and again when it has run an hour.
 Per trace: mean |error| in minutes and mean accuracy min(r, p) / max(r, p) of the time limit, of the mean of
-the user's last two runs (Tsafrir's baseline), and of our P50; how many runs ended within our P90 and what
-share of the time limit that P90 is; the time of a forecast and of learning a run.
+the user's last two runs (Tsafrir's baseline), of our P50 and of our mean, with what each explains of the
+variance of processor-hours (1: all; 0: no more than one runtime for all would); how many runs ended within our
+P90 and what share of the time limit that P90 is; the time of a forecast and of learning a run.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import sys
 import time
 from collections import defaultdict, deque
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from flexlond.prediction.features import Features, features
 from flexlond.prediction.runtime import RuntimeModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 JOBS = Path(__file__).resolve().parents[3] / "shared" / "data" / "jobs"
 TRACES = ("KTH-SP2-1996-2.2", "LLNL-Atlas-2006-2.1-cln", "CEA-Curie-sample")
@@ -43,6 +47,7 @@ class Guess(NamedTuple):
 
     last_two: float
     p50: float
+    mean: float
     p90: float
     samples: int
 
@@ -102,7 +107,9 @@ def replay(runs: list[Run]) -> tuple[list[Guess], list[Guess | None], RuntimeMod
             else:
                 later = model.predict_end(run.like, HOUR)
                 mean = last_two(latest[run.like.user], run.limit)
-                after_hour[row] = Guess(max(HOUR, mean), later.p50, later.p90, later.samples)
+                after_hour[row] = Guess(
+                    max(HOUR, mean), later.p50, later.mean, later.p90, later.samples
+                )
 
     for row, run in enumerate(runs):
         due(run.submit)
@@ -110,7 +117,7 @@ def replay(runs: list[Run]) -> tuple[list[Guess], list[Guess | None], RuntimeMod
         forecast = model.predict(run.like)
         predicting += time.perf_counter() - began
         mean = last_two(latest[run.like.user], run.limit)
-        at_submit.append(Guess(mean, forecast.p50, forecast.p90, forecast.samples))
+        at_submit.append(Guess(mean, forecast.p50, forecast.mean, forecast.p90, forecast.samples))
         heapq.heappush(events, (run.end, 0, row))
         if run.seconds > HOUR:
             heapq.heappush(events, (run.end - run.seconds + HOUR, 1, row))
@@ -124,20 +131,33 @@ def last_two(latest: deque[float], limit: float) -> float:
     return min(limit, sum(latest) / len(latest)) if latest else limit
 
 
+def explained(
+    cpus: NDArray[np.float64], took: NDArray[np.float64], guessed: NDArray[np.float64]
+) -> float:
+    """The share of the variance of `cpus` times `took`, (N,) each, that `guessed` (N,) explains."""
+    flat = (cpus @ took) / cpus.sum()
+    return float(1 - ((cpus * (took - guessed)) ** 2).sum() / ((cpus * (took - flat)) ** 2).sum())
+
+
 def table(title: str, runs: list[Run], guesses: list[Guess]) -> None:
     """Print one line per forecast."""
     took = np.array([run.seconds for run in runs])
     limit = np.array([run.limit for run in runs])
     p90 = np.array([guess.p90 for guess in guesses])
+    cpus = np.array([run.like.cpus for run in runs], np.float64)
     print(f"  {title}: {len(runs)} runs")
     for name, guessed in (
         ("time limit", limit),
         ("last two of user", np.array([guess.last_two for guess in guesses])),
         ("our P50", np.array([guess.p50 for guess in guesses])),
+        ("our mean", np.array([guess.mean for guess in guesses])),
     ):
         error = np.abs(took - guessed).mean() / 60
         accuracy = (np.minimum(took, guessed) / np.maximum(took, guessed)).mean()
-        print(f"    {name:17} |error| {error:7.1f} min   accuracy {accuracy:.3f}")
+        print(
+            f"    {name:17} |error| {error:7.1f} min   accuracy {accuracy:.3f}   "
+            f"explains {explained(cpus, took, guessed):+.2f} of processor-hours"
+        )
     known = np.array([guess.samples > 0 for guess in guesses])
     within, part = (took <= p90)[known], (p90 / limit)[known]
     print(

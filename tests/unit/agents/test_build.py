@@ -91,17 +91,17 @@ def test_without_history_everything_is_the_time_limit() -> None:
         assert values.tolist() == [5400.0]
 
 
-def test_a_run_costs_its_p50_and_keeps_its_room_for_its_p90() -> None:
+def test_a_run_costs_its_mean_and_keeps_its_room_for_its_p90() -> None:
     jobs = jobs_of(FLEX, minutes=90)
     outlook = taught(jobs[0])
     outlook.runtime.learn(of_job(jobs[0]), 3000.0, START - 10)
     forecast = outlook.runtime.predict(of_job(jobs[0]))
     problem = ask(jobs, outlook=outlook).problem
-    assert problem.duration.tolist() == [forecast.p50]
+    assert problem.duration.tolist() == [forecast.mean]
     assert problem.occupancy.tolist() == [forecast.p90]
     assert problem.limit.tolist() == [5400.0]
-    assert forecast.p50 == pytest.approx(900, rel=0.05)
-    assert forecast.p50 <= forecast.p90 < 5400
+    assert forecast.p50 == pytest.approx(900, rel=0.05)  # one run in 25 took longer
+    assert 1.2 * forecast.p50 < forecast.mean < 3000
 
 
 def test_the_latest_start_is_the_time_limits_whatever_was_learnt() -> None:

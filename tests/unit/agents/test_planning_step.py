@@ -101,7 +101,7 @@ async def test_forecasts_reach_the_plan_and_explain(bench: Bench) -> None:
     view = bench.agent.explain(1)
     assert view is not None
     assert view.outlook is not None
-    assert view.outlook.p50_seconds == bench.agent.problem.duration[0]
+    assert view.outlook.mean_seconds == bench.agent.problem.duration[0]
     assert (view.outlook.limit_seconds, view.outlook.runs) == (3600.0, 24)
     assert view.outlook.basis == "user, job name, time limit and size"
     assert view.binding == "price"

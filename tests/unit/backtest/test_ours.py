@@ -12,6 +12,7 @@ import pytest
 
 from flexlond.agents.build import build
 from flexlond.agents.consent import ConsentReader, judge
+from flexlond.backtest.believed import Believed
 from flexlond.backtest.case import Flexibility, PowerCoefficients, Run, Trace
 from flexlond.backtest.engine import replay
 from flexlond.backtest.ours import Flexlon
@@ -181,6 +182,19 @@ def test_runtimes_are_learned_from_jobs_that_have_ended() -> None:
     assert policy.believed._model.runs == JOBS
     assert forecast.samples > 0
     assert forecast.p50 < trace.limit[0]
+
+
+def test_a_pending_job_is_forecast_anew_with_each_plan() -> None:
+    trace, _ = made()
+    believed = Believed("learned")
+    for at in range(5):
+        believed.learn(0, trace, 60.0, at)
+    short = believed.pending(1, trace)
+    for at in range(5, 30):
+        believed.learn(0, trace, float(trace.limit[0]), at)
+    assert believed.pending(1, trace) == short
+    believed.refresh()
+    assert believed.pending(1, trace) > short
 
 
 def as_slurm_sees_it(

@@ -41,7 +41,7 @@ def test_explain_says_what_is_expected_and_what_else_there_was() -> None:
     assert view is not None
     reply = wire.explain(view)
     output = painted(render_explain.explain, reply)
-    assert "P50 30 min, P90 48 min (user: 24 runs); time limit 1 h" in output
+    assert "P50 30 min, mean 36 min, P90 48 min (user: 24 runs); time limit 1 h" in output
     assert "1.200 kW a task (coefficients, not measured); of 1.500 kW the idle power" in output
     assert re.search(r"binding reason\s+price", output)
     planned = next(line for line in output.splitlines() if " planned " in line and "0.1000" in line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -40,9 +41,9 @@ def near(seconds: float) -> object:
 
 
 def test_without_history_it_is_the_time_limit(like: Like) -> None:
-    assert RuntimeModel().predict(like()) == (3600, 3600, NO_HISTORY, 0)
+    assert RuntimeModel().predict(like()) == (3600, 3600, 3600, NO_HISTORY, 0)
     unlimited = RuntimeModel().predict(like(limit_seconds=None))
-    assert unlimited == (UNLIMITED_SECONDS, UNLIMITED_SECONDS, NO_LIMIT, 0)
+    assert unlimited == (*[UNLIMITED_SECONDS] * 3, NO_LIMIT, 0)
 
 
 def test_the_last_five_runs_give_p50_and_all_of_them_p90(like: Like) -> None:
@@ -78,7 +79,7 @@ def test_the_most_specific_runs_serve(like: Like, changed: dict[str, object], ba
 def test_a_stranger_in_a_strange_partition_gets_the_limit(like: Like) -> None:
     model = taught(like(), [900.0] * 10)
     found = model.predict(like(user="bob", account="b", partition="p"))
-    assert found == (3600, 3600, NO_HISTORY, 0)
+    assert found == (3600, 3600, 3600, NO_HISTORY, 0)
 
 
 def test_few_runs_of_its_own_are_filled_up_for_p90_only(like: Like) -> None:
@@ -92,10 +93,34 @@ def test_few_runs_of_its_own_are_filled_up_for_p90_only(like: Like) -> None:
     assert alone.predict(like()).p90 > 1800  # one run proves little: mostly the limit
 
 
+def test_the_mean_knows_of_the_long_runs_that_a_median_does_not(like: Like) -> None:
+    model = taught(like(limit_seconds=86_400), [86_000.0, 10.0, 10.0] * 5)
+    found = model.predict(like(limit_seconds=86_400))
+    assert found.p50 == near(10)
+    assert 0.2 * 86_000 < found.mean < 0.4 * 86_000
+
+
+def test_in_the_mean_the_newer_runs_count_more(like: Like) -> None:
+    rising = taught(like(), [600.0] * 5 + [1800.0] * 5).predict(like())
+    falling = taught(like(), [1800.0] * 5 + [600.0] * 5).predict(like())
+    # Five runs later a run counts for 1/e of what it did.
+    assert rising.mean == near((600 + 1800 * math.e) / (1 + math.e))
+    assert falling.mean == near((1800 + 600 * math.e) / (1 + math.e))
+
+
+def test_a_mean_of_two_runs_is_none_where_more_are_known(like: Like) -> None:
+    model = taught(like(name="other", cpus=8), [3000.0] * 9)
+    for at in range(2):
+        model.learn(like(), 60.0, at)
+    assert model.predict(like()).p50 == near(60)
+    assert model.predict(like()).mean > 1200  # of the user's runs with this limit
+    assert taught(like(), [60.0] * 2).predict(like()).mean == near(60)  # nothing else is known
+
+
 def test_a_run_at_its_limit_counts_as_the_limit(like: Like) -> None:
     model = taught(like(), [3631.0] * 6)  # slurmctld ends them some seconds late
-    assert model.predict(like())[:2] == (3600, 3600)
-    assert model.predict(like(limit_seconds=7200))[:2] == (7200, 7200)
+    assert model.predict(like())[:3] == (3600, 3600, 3600)
+    assert model.predict(like(limit_seconds=7200))[:3] == (7200, 7200, 7200)
 
 
 def test_a_share_of_a_very_long_limit_is_counted_of_a_week(like: Like) -> None:
@@ -105,7 +130,7 @@ def test_a_share_of_a_very_long_limit_is_counted_of_a_week(like: Like) -> None:
 
 
 def test_runs_that_failed_at_once_do_not_go_below_a_second(like: Like) -> None:
-    assert taught(like(), [0.0] * 10).predict(like())[:2] == (1, 1)
+    assert taught(like(), [0.0] * 10).predict(like())[:3] == (1, 1, 1)
 
 
 def test_a_running_job_is_compared_with_those_that_took_longer(like: Like) -> None:
@@ -116,18 +141,18 @@ def test_a_running_job_is_compared_with_those_that_took_longer(like: Like) -> No
     assert mixed.predict_end(like(), 120.0).p50 == near(1800)
     assert mixed.predict_end(like(), 120.0).samples == 8
     assert model.predict_end(like(), 0.0) == model.predict(like())
-    assert model.predict_end(like(), 2000.0) == (3600, 3600, NO_HISTORY, 0)
+    assert model.predict_end(like(), 2000.0) == (3600, 3600, 3600, NO_HISTORY, 0)
 
 
 def test_a_job_over_its_limit_still_ends_after_now(like: Like) -> None:
     found = taught(like(), [60.0] * 9).predict_end(like(), 3605.5)
-    assert found.p50 == found.p90 == 3606
+    assert found.p50 == found.mean == found.p90 == 3606
 
 
 def test_an_unlimited_job_that_outlasts_all_may_last_as_long_again(like: Like) -> None:
     unlimited = like(limit_seconds=None)
     model = taught(unlimited, [600.0] * 24)
-    assert model.predict(unlimited)[:2] == (near(600), near(600))
+    assert model.predict(unlimited)[:3] == (near(600), near(600), near(600))
     assert model.predict_end(unlimited, 100_000.0)[:2] == (200_000, 200_000)
 
 
@@ -164,11 +189,13 @@ def test_bounds_hold_whatever_was_learnt(
         model.learn(simple(who, asked), seconds, at)
     found = model.predict(simple(user, limit))
     assert 1 <= found.p50 <= found.p90
+    assert found.mean >= 1
     if limit is not None:
-        assert found.p90 <= limit
+        assert max(found.mean, found.p90) <= limit
     for elapsed in (0.5, 45.0, 1e5):
         later = model.predict_end(simple(user, limit), elapsed)
         assert elapsed < later.p50 <= later.p90
+        assert elapsed < later.mean
     assert 0.5 <= model.level <= 0.995
     assert 0 <= model.coverage <= 1
 
@@ -179,10 +206,10 @@ def test_like_forecasts_are_equal(like: Like) -> None:
     for user in range(200):
         for at in range(10):
             model.learn(like(user=f"u{user}", limit_seconds=86_400), chance.uniform(3600, 7200), at)
-    p50, p90 = model.predict_many(
+    mean, p90 = model.predict_many(
         [like(user=f"u{user}", limit_seconds=86_400) for user in range(200)]
     )
-    assert len(set(p50.tolist())) <= 15  # 200 users on a grid of 5 % between one and two hours
+    assert len(set(mean.tolist())) <= 15  # 200 users on a grid of 5 % between one and two hours
     assert (p90 == np.round(p90)).all()
 
 
@@ -190,9 +217,9 @@ def test_many_are_as_one_by_one(like: Like) -> None:
     model = taught(like(), [60.0, 1800.0] * 8)
     jobs = [like(), like(user="bob"), like(), like(limit_seconds=None)]
     elapsed = [0.0, 100.0, 100.0, 0.0]
-    p50, p90 = model.predict_many(jobs, elapsed)
+    mean, p90 = model.predict_many(jobs, elapsed)
     one = [model.predict_end(job, ran) for job, ran in zip(jobs, elapsed, strict=True)]
-    assert p50.tolist() == [forecast.p50 for forecast in one]
+    assert mean.tolist() == [forecast.mean for forecast in one]
     assert p90.tolist() == [forecast.p90 for forecast in one]
     assert model.predict_many([])[0].shape == (0,)
     with pytest.raises(ValueError, match="zip"):
