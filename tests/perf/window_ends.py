@@ -8,8 +8,9 @@ its end to the next order, two things are counted, and of each it is said as wel
 rule, so that the rule can be judged:
 
 - the ramp: any 300 s that have a start that we commanded in that time, against the ramp cap, all commanded
-  starts of the replay counted; latest starts are told apart, not left out. Beside it: the same for the moments
-  at which those jobs did start, when Slurm had room.
+  starts of the replay counted. Told apart, not left out, are those of which the last to be decided was a latest
+  start: the ramp cap gives way to it, and who was to start then has been told so. Beside it: the same for the
+  moments at which those jobs did start, when Slurm had room.
 - the peak: the highest slot, against the highest slot of the replay without windows from a day before the end
   to the next order, which had the same submissions to cope with. Beside it: against the peak that was known
   when the window was ordered, and how often the replay without windows is itself more than 1.1 times that.
@@ -60,7 +61,7 @@ class End(msgspec.Struct, frozen=True):
     usual_kw: float = 0.0  # highest slot of the replay without windows
     commanded: int = 0  # starts
     over_ramp: int = 0  # of them, those after which more than the ramp cap starts within 300 s
-    late: int = 0  # of them, those whose latest start forced them
+    late: int = 0  # of them, those that a latest start was added to, decided after all the others
     together: int = 0  # of the jobs, those after whose real start more than that starts
     without_kw: float = 0.0  # highest slot without windows in the same time
     plain_kw: float = 0.0  # of the highest slot, what jobs without consent draw
@@ -104,7 +105,7 @@ def ends(seed: int) -> list[End]:
                     usual_kw=float(usual[max(0, first - HORIZON) : stop].max()),
                     commanded=sum(span[0] <= one.at < span[1] for one in starts),
                     over_ramp=len(over),
-                    late=sum(one.forced for one in over),
+                    late=sum(_last_decided(starts, one).forced for one in over),
                     together=len(_over_ramp(real, ramp, span)),
                     without_kw=float(usual[first:stop].max()),
                     plain_kw=float(others[top]),
@@ -137,6 +138,12 @@ def _over_ramp(starts: Sequence[Start], cap: float, span: tuple[int, int]) -> li
         if inside and sum(other.kw for other in near) > cap + _NEAR and len(near) > 1:
             found.append(one)
     return found
+
+
+def _last_decided(starts: Sequence[Start], first: Start) -> Start:
+    """Of the starts in the 300 s from `first` on, the one decided last."""
+    near = [one for one in starts if first.at <= one.at < first.at + WINDOW]
+    return max(near, key=lambda one: (one.decided, one.forced))
 
 
 def main() -> None:

@@ -62,6 +62,7 @@ class Start:
     kw: float
     job: int
     forced: bool  # its latest start has come, so that the ramp cap gives way
+    decided: int  # when this begin time was commanded, or the job given back
 
 
 @dataclass(slots=True)
@@ -88,6 +89,7 @@ class Operated(Flexlon):
         self._forced: set[int] = set()  # started for their latest start
         self._rng, self._whole, self._ramp = rng, trace, ramp
         self._promised: dict[int, int] = {}  # held jobs: the begin time that we commanded
+        self._decided: dict[int, int] = {}  # and when
         self._newcomers = Newcomers()
         self._peaks = PeakWatch(SqliteStore(Path(":memory:")), SLOT)
         self._noted, self._draws = BEGIN, 0.0
@@ -229,6 +231,7 @@ class Operated(Flexlon):
         """
         now, wanted = problem.now, dict(self._wanted(found, jobs))
         back = [job for job, begin in wanted.items() if begin <= now and job in self._promised]
+        before = dict(self._promised)
         self._promised |= {job: begin for job, begin in wanted.items() if begin > now}
         # The latest start itself, as in decide.py: what rules of caution bring forward waits for room.
         late = state.flexibility.latest[back] - self._margin(np.array(back, np.int64), state.trace)
@@ -248,6 +251,9 @@ class Operated(Flexlon):
         for job, begin in wanted.items():
             if begin <= now and job in self._promised:
                 wanted[job] = self._begun[job] = self._promised[job]
+        for job, at in self._promised.items():
+            if before.get(job) != at:
+                self._decided[job] = now
         self._come_due(now, state, given_back=True)
         return wanted
 
@@ -262,7 +268,8 @@ class Operated(Flexlon):
             if at <= now and (given_back or job not in state.held):
                 del self._promised[job]
                 late = job in self._forced or at >= int(state.flexibility.latest[job])
-                self.starts.append(Start(at, self._kw(job), job, forced=late))
+                decided = self._decided.pop(job)
+                self.starts.append(Start(at, self._kw(job), job, forced=late, decided=decided))
 
     def _recent(self, now: int) -> NDArray[np.float64]:
         rows = [(one.at, one.kw) for one in self.starts if now - WINDOW < one.at <= now]
