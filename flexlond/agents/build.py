@@ -12,7 +12,7 @@ planning/problem.py.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,7 @@ from flexlond.model.power import base_kw
 from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.dependencies import edges, predecessors
+from flexlond.planning.overrun import cautious
 from flexlond.planning.pools import demand_of, room_of
 from flexlond.planning.problem import NEVER, Problem, Running
 from flexlond.prediction.runtime import UNLIMITED_SECONDS
@@ -154,13 +155,11 @@ def build(
         new = sizes.see(room, ids, pool, demand, waited)
         since = np.array([_since(flex.get(job.job_id), now) for job in pending], np.int64)
         limit = 0 if caps_wanted(planning) else planning.block_seconds
-        latest = sizes.latest(problem, room, since, limit)
-        problem = replace(problem, latest=latest, may_wait=bounds)
-        if newest is not None and not caps_wanted(planning):
+        bets = None if caps_wanted(planning) else newest
+        if bets is not None:
             stay = np.array([float(job.time_limit or UNLIMITED_SECONDS) for job in there])
-            newest.came(now, room, pool[new], demand[new], stay[new])
-            latest = newest.latest(problem, room, sizes.waits(room))
-            problem = replace(problem, latest=latest)
+            bets.came(now, room, pool[new], demand[new], stay[new])
+        problem = cautious(problem, room, sizes, bets, since=since, limit=limit)
     ids, tasks = [*rows, *(job.job_id for job in active)], np.ones(len(pending) + len(active))
     tasks[: len(pending)] = problem.tasks
     return Question(

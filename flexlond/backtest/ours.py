@@ -27,7 +27,7 @@ from flexlond.planning.capacity import blocks_of
 from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.delay import MeanJob
 from flexlond.planning.in_the_way import Sizes
-from flexlond.planning.overrun import BACKLOG, Newest
+from flexlond.planning.overrun import BACKLOG, Newest, cautious
 from flexlond.planning.overtaken import overtaken
 from flexlond.planning.planner import budget_of, place, plan
 from flexlond.planning.problem import NEVER, Plan, Problem, Running
@@ -230,9 +230,9 @@ class Flexlon:
             runtimes=self._quantiles(jobs, np.zeros(len(jobs), np.int64), trace),
         )
         limit = 0 if caps_wanted(self.settings) else self.settings.block_seconds
-        latest = self._sizes.latest(problem, room, trace.submit[jobs], limit)
-        problem = replace(problem, latest=latest, may_wait=problem.latest)
-        return replace(problem, latest=self._newest.latest(problem, room, self._sizes.waits(room)))
+        return cautious(
+            problem, room, self._sizes, self._newest, since=trace.submit[jobs], limit=limit
+        )
 
     def _at_last_prices(self, problem: Problem) -> Problem:
         """The problem with what the last plan's carbon caps add to the price of carbon, for all jobs alike."""

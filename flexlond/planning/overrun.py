@@ -14,6 +14,7 @@ Source: own measurements, docs/explanation/backtest-results.md.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flexlond.planning.in_the_way import Sizes
     from flexlond.planning.pools import Room
     from flexlond.planning.problem import Problem
 
@@ -133,6 +135,26 @@ class Newest:
             np.searchsorted(other[order], 1.0 - share + _EPSILON, side="right")
         ]
         return found
+
+
+def cautious(
+    problem: Problem,
+    room: Room,
+    sizes: Sizes,
+    newest: Newest | None,
+    *,
+    since: NDArray[np.int64],
+    limit: int,
+) -> Problem:
+    """The problem with both rules of caution on its latest starts, those before them kept in `may_wait`.
+
+    `since` (J,) is when each job became eligible; `limit` s as in `Sizes.latest`; `newest` None: no such rule.
+    """
+    latest = sizes.latest(problem, room, since, limit)
+    problem = replace(problem, latest=latest, may_wait=problem.latest)
+    if newest is None:
+        return problem
+    return replace(problem, latest=newest.latest(problem, room, sizes.waits(room)))
 
 
 def _name(room: Room, group: int) -> str:
