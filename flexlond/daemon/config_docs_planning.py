@@ -39,8 +39,8 @@ PLANNING_DOCS: dict[str, KeyDoc] = {
     ),
     "planning.block_seconds": KeyDoc(
         "s",
-        "A job longer than this, beside which a large newcomer finds no room, is deferred no longer; "
-        "0: no limit.",
+        "A job with a longer time limit, beside which a large newcomer finds no room, is deferred no longer "
+        "than this; 0: no limit.",
         "7200",
     ),
     "planning.newcomer_days": KeyDoc(

@@ -2,11 +2,12 @@
 
 Law: pure bookkeeping. A deferred job keeps its nodes from those that come later for as long as it runs beyond
 the end it would have had, and one that needs most of the pool then waits all that time, and all behind it. So a
-job that lasts longer than `limit` seconds (P90), and takes more than half of what large newcomers leave of its
-pool, starts at most `limit` after it was eligible. Large is the 98th percentile of the last thousand jobs of
-the pool; before fifty have come every job counts as large. Where jobs wait for longer than `limit` on the mean
-anyway, nobody is in the way: on a full cluster newcomers wait behind a backlog, whoever is deferred, and the
-rule would cost most of the saving for nothing. Shares of a pool, epoch seconds.
+job that may last longer than `limit` seconds (by its time limit: nine in ten is not enough where the tenth
+makes others late), and takes more than half of what large newcomers leave of its pool, starts at most `limit`
+after it was eligible. Large is the 98th percentile of the last thousand jobs of the pool; before fifty have
+come every job counts as large. Where jobs wait for longer than `limit` on the mean anyway, nobody is in the
+way: on a full cluster newcomers wait behind a backlog, whoever is deferred, and the rule would cost most of the
+saving for nothing. Shares of a pool, epoch seconds.
 Source: own measurements, docs/explanation/backtest-results.md.
 """
 
@@ -124,8 +125,8 @@ class Sizes:
             name = room.partitions[index]
             spare[rows] = np.inf if self.wait(name) > limit else 1.0 - self.large(name)
         share = share * np.maximum(problem.tasks, 1)
-        kept = problem.occupancy if len(problem.occupancy) else problem.duration
-        length = kept * np.maximum(1.0, np.where(problem.tasks > 1, share / ARRAY_SHARE, 1.0))
+        may_last = problem.limit if len(problem.limit) else problem.duration
+        length = may_last * np.maximum(1.0, np.where(problem.tasks > 1, share / ARRAY_SHARE, 1.0))
         stands = problem.movable & (length > limit) & (share > _PART * spare)
         result: NDArray[np.int64] = np.where(
             stands, np.minimum(problem.latest, since + limit), problem.latest

@@ -55,6 +55,16 @@ def test_a_long_job_in_the_way_starts_soon(make_problem: Callable[..., Problem])
     assert latest(Sizes(), asked(make_problem)) == LIMIT - 60
 
 
+def test_it_goes_by_the_time_limit_not_by_what_is_expected(
+    make_problem: Callable[..., Problem],
+) -> None:
+    short = {"duration": [600.0], "occupancy": np.array([1200.0])}
+    may_be_long = asked(make_problem, **short, limit=np.array([36_000.0]))
+    assert latest(known(*LARGE), may_be_long) == LIMIT - 60
+    is_short = asked(make_problem, **short, limit=np.array([3600.0]))
+    assert latest(known(*LARGE), is_short) == 40_000
+
+
 @pytest.mark.parametrize(
     ("nodes", "given", "limit"),
     [
