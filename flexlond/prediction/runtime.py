@@ -57,9 +57,8 @@ QUANTILES: Final = tuple(number / 20 for number in range(21))
 MAX_KEYS: Final = 20_000
 _DEPTH: Final = 24
 _RECENT: Final = 5
-_WEIGHTS: Final = tuple(
-    math.exp(run / 5.0) for run in range(_DEPTH)
-)  # in the mean, the newest last
+_WEIGHTS: Final = tuple(math.exp(run / 5.0) for run in range(_DEPTH))
+"""Of the runs in a mean, the newest last."""
 _ENOUGH_MEAN: Final = 3
 _ENOUGH: Final = 9
 _AIM: Final = (

@@ -143,7 +143,7 @@ def _over_ramp(starts: Sequence[Start], cap: float, span: tuple[int, int]) -> li
 def _last_decided(starts: Sequence[Start], first: Start) -> Start:
     """Of the starts in the 300 s from `first` on, the one decided last."""
     near = [one for one in starts if first.at <= one.at < first.at + WINDOW]
-    return max(near, key=lambda one: (one.decided, one.forced))
+    return max(near, key=lambda one: (one.decided, not one.forced))
 
 
 def main() -> None:
