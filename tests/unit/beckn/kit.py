@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexlond.beckn.contract.table import State
 from flexlond.beckn.journal.journal import Journal
+from flexlond.beckn.journal.outbox import Attempt
 from flexlond.beckn.node.arrivals import Arrival, Reply
 from flexlond.beckn.node.desk import Answer
 from flexlond.beckn.node.node import Node
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flexlond.beckn.journal.contracts import Standing
+    from flexlond.beckn.journal.outbox import Outgoing
     from flexlond.beckn.wire.messages import Message
 
 T0 = 1_800_000_000.0
@@ -384,3 +386,33 @@ def raw(value: Any) -> bytes:
 
 def sender_of(action: str) -> Identity:
     return BAP if ACTIONS[action].sender is Role.BAP else BPP
+
+
+def active(pair: Pair, kw: list[float] | None = None) -> str:
+    txn = pair.order(kw=kw)
+    pair.settle(T0)
+    assert pair.states(txn) == ("ACTIVE", "ACTIVE")
+    return txn
+
+
+def item_of(node: Node, action: str) -> Outgoing:
+    found = [one for one in node.journal.outbox.due(1e12) if one.action == action]
+    assert len(found) == 1
+    return found[0]
+
+
+def answered(pair: Pair, action: str, txn: str, body: Any = None, **more: Any) -> dict[str, Any]:
+    """Ask as the buyer; the callback's whole message."""
+    standing = pair.bap.journal.contracts.get(txn)
+    assert standing is not None
+    message = body or {"contract": {**json.loads(standing.body), "id": standing.contract_id}}
+    asked = pair.bap.ask(action, subscriber(BPP), txn, message, T0 + 1, **more)
+    pair.settle(T0 + 1)
+    sent = pair.bpp.journal.outbox.of_transaction(txn)[-1]
+    assert (sent.action, sent.message_id) == (ACTIONS[action].answer, asked)
+    return json.loads(sent.body)  # type: ignore[no-any-return]
+
+
+def silent(pair: Pair, node: Node, item: Outgoing, now: float, **attempt: Any) -> str:
+    node.begin(item, now)
+    return node.end(item, Attempt(None, fault="no answer", **attempt), now)
