@@ -154,12 +154,10 @@ def build(
         waited = np.array([*[np.nan] * len(pending), *(job.start - job.begin for job in active)])
         new = sizes.see(room, ids, pool, demand, waited)
         since = np.array([_since(flex.get(job.job_id), now) for job in pending], np.int64)
-        limit = 0 if caps_wanted(planning) else planning.block_seconds
-        bets = None if caps_wanted(planning) else newest
-        if bets is not None:
+        if newest is not None and not caps_wanted(planning):
             stay = np.array([float(job.time_limit or UNLIMITED_SECONDS) for job in there])
-            bets.came(now, room, pool[new], demand[new], stay[new])
-        problem = cautious(problem, room, sizes, bets, since=since, limit=limit)
+            newest.came(now, room, pool[new], demand[new], stay[new])
+        problem = cautious(problem, room, sizes, newest, since=since, settings=planning)
     ids, tasks = [*rows, *(job.job_id for job in active)], np.ones(len(pending) + len(active))
     tasks[: len(pending)] = problem.tasks
     return Question(

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
 _GRID: Final = math.log(1.1)
 STATED: Final = "stated in the directive"
-_DAY = float(UNLIMITED_SECONDS)
-_UNLIMITED = Forecast(_DAY, _DAY, _DAY, NO_LIMIT, 0)
+_UNLIMITED = Forecast.without_runs(float(UNLIMITED_SECONDS), NO_LIMIT)
 
 
 class Ratio(NamedTuple):
@@ -74,8 +73,7 @@ class Outlook:
         if not job.time_limit:
             return _UNLIMITED
         if not self.runtime.runs:
-            limit = float(job.time_limit)
-            return Forecast(limit, limit, limit, NO_HISTORY, 0)
+            return Forecast.without_runs(float(job.time_limit), NO_HISTORY)
         self._refresh()
         like = of_job(job)
         found = self._known.get(like)

@@ -114,9 +114,7 @@ class Flexlon:
 
     def tick(self, now: int, state: State) -> Mapping[int, int]:
         """Plan everything again."""
-        self._trace = state.trace
-        self.believed.refresh()
-        self._note_waits(now, state)
+        self._look_again(now, state)
         return self._plan_all(now, [*state.queued, *state.held], state)
 
     def _plan_all(self, now: int, pending: Sequence[int], state: State) -> Mapping[int, int]:
@@ -229,9 +227,13 @@ class Flexlon:
             running=self._running(now, state),
             runtimes=self._quantiles(jobs, np.zeros(len(jobs), np.int64), trace),
         )
-        limit = 0 if caps_wanted(self.settings) else self.settings.block_seconds
         return cautious(
-            problem, room, self._sizes, self._newest, since=trace.submit[jobs], limit=limit
+            problem,
+            room,
+            self._sizes,
+            self._newest,
+            since=trace.submit[jobs],
+            settings=self.settings,
         )
 
     def _at_last_prices(self, problem: Problem) -> Problem:
@@ -276,6 +278,12 @@ class Flexlon:
         wait = np.where(np.isnan(wait), self.settings.default_queue_wait, wait)
         fixed = self.settings.margin_seconds + _SCHEDULER_INTERVAL
         return np.ceil(wait).astype(np.int64) + fixed
+
+    def _look_again(self, now: int, state: State) -> None:
+        """What there is to know before all is planned again."""
+        self._trace = state.trace
+        self.believed.refresh()
+        self._note_waits(now, state)
 
     def _note_waits(self, now: int, state: State) -> None:
         """Note how long the room of each size is taken, as the daemon does once a slot."""

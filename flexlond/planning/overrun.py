@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.waiting import shares
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flexlond.model.settings import PlanningSettings
     from flexlond.planning.in_the_way import Sizes
     from flexlond.planning.pools import Room
     from flexlond.planning.problem import Problem
@@ -144,15 +146,17 @@ def cautious(
     newest: Newest | None,
     *,
     since: NDArray[np.int64],
-    limit: int,
+    settings: PlanningSettings,
 ) -> Problem:
     """The problem with both rules of caution on its latest starts, those before them kept in `may_wait`.
 
-    `since` (J,) is when each job became eligible; `limit` s as in `Sizes.latest`; `newest` None: no such rule.
+    Under carbon caps neither is: those need who waits as long as they may. `since` (J,) is when each job became
+    eligible; `newest` None: that rule is off.
     """
-    latest = sizes.latest(problem, room, since, limit)
+    capped = caps_wanted(settings)
+    latest = sizes.latest(problem, room, since, 0 if capped else settings.block_seconds)
     problem = replace(problem, latest=latest, may_wait=problem.latest)
-    if newest is None:
+    if capped or newest is None:
         return problem
     return replace(problem, latest=newest.latest(problem, room, sizes.waits(room)))
 

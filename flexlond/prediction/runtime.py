@@ -81,6 +81,11 @@ class Forecast(NamedTuple):
     basis: str  # what the runs it rests on have in common: one of LEVELS, or NO_HISTORY, NO_LIMIT
     samples: int  # runs of that basis; 0 without history
 
+    @classmethod
+    def without_runs(cls, seconds: float, basis: str) -> Forecast:
+        """Nothing like it is known: what it may take at most, `seconds`."""
+        return cls(seconds, seconds, seconds, basis, 0)
+
 
 class _Stored(msgspec.Struct):
     format: str
@@ -192,7 +197,7 @@ class RuntimeModel:
             ceiling = max([float(UNLIMITED_SECONDS), 2 * elapsed, *pool])
         ceiling = max(ceiling, math.floor(elapsed) + 1.0)
         if not pool:
-            return Forecast(ceiling, ceiling, ceiling, NO_LIMIT if limit is None else NO_HISTORY, 0)
+            return Forecast.without_runs(ceiling, NO_LIMIT if limit is None else NO_HISTORY)
         pool.sort()
         high = upper(pool, ceiling, self.level)
         least = math.floor(elapsed) + 1.0

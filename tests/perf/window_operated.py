@@ -113,8 +113,7 @@ class Operated(Flexlon):
     def tick(self, now: int, state: State) -> Mapping[int, int]:
         """One cycle, and perhaps an order."""
         self._come_due(now, state)
-        self._trace = state.trace
-        self._note_waits(now, state)
+        self._look_again(now, state)
         problem, rebound, expected = self._asked(now, [*state.queued, *state.held], state)
         problem, found = self._answer(problem, rebound)
         since = self.ordered[-1].at if self.ordered else BEGIN + DAY - EVERY * SLOT
