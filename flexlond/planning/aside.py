@@ -62,17 +62,14 @@ def _who(problem: Problem, beside: Timeline, queue: NDArray[np.int64]) -> int:
     if first == NOBODY or problem.promised[first] >= NEVER:
         return NOBODY
     without = beside.copy()
-    room = beside.feasible(first, 0, now)
-    if not room.any():
+    slot = beside.first_room(first, 0, now)
+    if slot >= grid.count:
         return NOBODY
-    slot = int(room.argmax())
     beside.add(first, slot, beside.width(first, slot, grid.slot_start(slot)))
     behind = queue[place + 1 : place + 1 + _DEPTH]
     if _waits_long(problem, first, behind) or not _lets_by(beside, without, behind, now):
         return NOBODY
-    room = without.feasible(first, 0, now)
-    start = grid.slot_start(int(room.argmax())) if room.any() else grid.end
-    start = max(start, now + STEP)
+    start = max(grid.slot_start(without.first_room(first, 0, now)), now + STEP)
     return first if start <= problem.promised[first] - grid.slot_seconds else NOBODY
 
 

@@ -118,16 +118,17 @@ class Timeline:
             left = problem.site_kw - problem.base_kw
             self.free[-2] = np.where(np.isfinite(left), left, most)
         self._take_running(problem)
-        self._index: dict[tuple[int, bytes], NDArray[np.int64]] = {}
-        self._need: list[tuple[NDArray[np.int64], NDArray[np.float64]] | None]
-        self._need = [None] * problem.jobs
-        self._count = np.zeros(2 * self._slots + 1, np.int64)
+        self._hold: list[float] = blocks.hold.tolist()
+        self._wide: list[int] = self._width.tolist()
+        self._of_pool: list[list[int]] = self._columns.tolist()
+        self._need: list[list[tuple[int, float]] | None] = [None] * problem.jobs
+        self._rows = list(self.free)  # views: one job touches few rows, and one row at a time is quickest
 
     def copy(self) -> Timeline:
         """The same room, to be filled differently."""
         other = copy(self)
         other.free = self.free.copy()
-        other._count = self._count.copy()  # noqa: SLF001 - our own class
+        other._rows = list(other.free)  # noqa: SLF001 - our own class
         return other
 
     def width(self, job: int, slot: int, start: int) -> int:
@@ -135,25 +136,20 @@ class Timeline:
         grid = self._grid
         offset = start - grid.slot_start(slot)
         if offset <= 0:
-            return int(self._width[job])
-        return int(-(-(offset + self._blocks.hold[job]) // grid.slot_seconds))
+            return self._wide[job]
+        return int(-(-(offset + self._hold[job]) // grid.slot_seconds))
 
-    def feasible(
-        self, job: int, first: int, first_start: int, reserve: float = 0.0
-    ) -> NDArray[np.bool_]:
+    def feasible(self, job: int, first: int, first_start: int) -> NDArray[np.bool_]:
         """Shape (S,): slots from `first` on where `job` fits over its whole span.
 
-        `reserve` is the share of each total that must stay free besides.
+        In `first` it starts at `first_start`, in every later one with the slot.
         """
-        index, amount = self._needed(job)
-        if reserve:
-            amount = amount + reserve * self._bounded(index)
-        taken = (self.free[index] < (amount - _EPSILON)[:, None]).any(axis=0)
         slots = self._slots
-        count = self._count
+        taken = self._taken(job)
+        width = min(self._wide[job], slots)
+        count = np.zeros(slots + width + 1, np.int64)
         np.cumsum(taken, out=count[1 : slots + 1])
         count[slots + 1 :] = count[slots]
-        width = min(int(self._width[job]), slots)
         fits: NDArray[np.bool_] = count[width : width + slots] == count[:slots]
         fits[:first] = False
         if first < slots:
@@ -161,28 +157,29 @@ class Timeline:
             fits[first] = count[end] == count[first]
         return fits
 
-    def fits(self, job: int, slot: int, width: int, reserve: float = 0.0) -> bool:
-        """Whether `job` fits in the `width` slots from `slot`."""
-        index, amount = self._needed(job)
-        if reserve:
-            amount = amount + reserve * self._bounded(index)
-        window = self.free[index, slot : slot + width]
-        return bool((window >= (amount - _EPSILON)[:, None]).all())
+    def first_room(self, job: int, first: int, first_start: int) -> int:
+        """The first slot of `feasible`; past the grid, where there is no bound, when it has none."""
+        slots = self._slots
+        if first >= slots or self.fits(job, first, self.width(job, first, first_start)):
+            return min(first, slots)
+        free = bytes(min(self._wide[job], slots))
+        # The bytes of booleans: a run of zeros is room.
+        return min((self._taken(job).tobytes() + free).find(free, first + 1), slots)
 
-    def fullness(self, job: int, slot: int, width: int) -> float:
-        """The largest share of any total taken in the window, were `job` there as well."""
-        index, amount = self._needed(job)
-        window = self.free[index, slot : slot + width]
-        if not window.size:
-            return 0.0
-        total = self._bounded(index)
-        used = (total + amount - window.min(axis=1)) / np.maximum(total, _EPSILON)
-        return float(used.max())
+    def fits(self, job: int, slot: int, width: int) -> bool:
+        """Whether `job` fits in the `width` slots from `slot`."""
+        end = slot + width
+        for row, amount in self._need[job] or self._needed(job):
+            if self._rows[row][slot:end].min(initial=np.inf) < amount - _EPSILON:
+                return False
+        return True
 
     def add(self, job: int, slot: int, width: int, sign: float = 1.0) -> None:
         """Take (`sign` 1) or give back (-1) the room of `job` in `width` slots from `slot`."""
-        index, amount = self._needed(job)
-        self.free[index, slot : slot + width] -= sign * amount[:, None]
+        end = slot + width
+        for row, amount in self._need[job] or self._needed(job):
+            room = self._rows[row][slot:end]
+            room -= sign * amount
 
     def add_all(self, jobs: NDArray[np.int64], start: NDArray[np.int64]) -> None:
         """Take the room of many jobs at once at their start times; starts off the grid take none."""
@@ -220,23 +217,21 @@ class Timeline:
         slots = np.ceil((offset + self._blocks.hold[jobs]) / self._grid.slot_seconds)
         return np.maximum(slots, 1).astype(np.int64)
 
-    def _needed(self, job: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The constraints `job` takes room of, and how much; cached."""
-        need = self._need[job]
-        if need is None:
-            amount = self._blocks.amount[job]
-            mask = amount > 0
-            pool = self._pool[job]
-            columns = self._columns[pool]
-            mask &= columns < len(self._total) - 1
-            key = (pool, mask.tobytes())
-            index = self._index.setdefault(key, columns[mask])
-            need = self._need[job] = (index, amount[mask])
-        return need
+    def _taken(self, job: int) -> NDArray[np.bool_]:
+        """Shape (S,): slots that lack room for `job`."""
+        taken = np.zeros(self._slots, np.bool_)
+        for row, amount in self._need[job] or self._needed(job):
+            taken |= self._rows[row] < amount - _EPSILON
+        return taken
 
-    def _bounded(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
-        total: NDArray[np.float64] = self._total[index]
-        return total
+    def _needed(self, job: int) -> list[tuple[int, float]]:
+        """The bounded constraints `job` takes room of, and how much; cached."""
+        unbounded = len(self._total) - 1
+        amounts: list[float] = self._blocks.amount[job].tolist()
+        pairs = zip(self._of_pool[self._pool[job]], amounts, strict=True)
+        need = [(row, amount) for row, amount in pairs if amount > 0 and row < unbounded]
+        self._need[job] = need
+        return need
 
     def _take_running(self, problem: Problem) -> None:
         """Subtract what runs or is reserved; what overruns its end takes the first slot still."""

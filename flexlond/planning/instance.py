@@ -86,6 +86,12 @@ class Instance:
         return RangeMin(self.cls, self.first, self.last, *self.rate.shape)
 
     @cached_property
+    def taken(self) -> NDArray[np.int64]:
+        """The columns of `index` in which any class takes something."""
+        columns: NDArray[np.int64] = np.flatnonzero(self.need.any(axis=0))
+        return columns
+
+    @cached_property
     def bounded(self) -> NDArray[np.int64]:
         """The constraints with a bound that any job takes."""
         if not self.jobs:
@@ -149,8 +155,9 @@ class Instance:
         placed = slot >= 0
         if not placed.all():
             jobs, slot = jobs[placed], slot[placed]
-        row = self.index[self.cls[jobs]] * (slots + 1)
-        weight = (self.scale[jobs, None] * self.need[self.cls[jobs]]).ravel()
+        cls, used_by = self.cls[jobs], self.taken
+        row = self.index[cls[:, None], used_by] * (slots + 1)
+        weight = (self.scale[jobs, None] * self.need[cls[:, None], used_by]).ravel()
         begin = (row + slot[:, None]).ravel()
         end = (row + self.reach(jobs, slot)[:, None]).ravel()
         size = constraints * (slots + 1)
@@ -170,7 +177,7 @@ class Instance:
         worth = np.zeros(end.shape)
         if prices.carbon:
             worth += prices.carbon * self.co2[classes]
-        for column in np.flatnonzero(need.any(axis=0)).tolist():
+        for column in self.taken.tolist():
             rows = index[:, column]
             part = total[rows[:, None], end]
             part -= total[rows, :slots]
@@ -212,11 +219,12 @@ class Instance:
         """GBP per scale of the slot more that a start in the middle of the first one reaches."""
         end = slot + self.width[self.cls[jobs]]
         reaches = (self.extra[jobs] > 0) & (slot < self.first[jobs]) & (end < self.slots)
-        if not reaches.any():
-            return np.zeros(len(jobs))
-        price = prices.room[self.index[self.cls[jobs]], np.minimum(end, self.slots - 1)[:, None]]
-        result: NDArray[np.float64] = (price * self.need[self.cls[jobs]]).sum(axis=1)
-        return np.where(reaches, result, 0.0)
+        result = np.zeros(len(jobs))
+        rows = np.flatnonzero(reaches)
+        cls = self.cls[jobs[rows]]
+        price = prices.room[self.index[cls], end[rows, None]]
+        result[rows] = (price * self.need[cls]).sum(axis=1)
+        return result
 
     def with_safe(self, slot: NDArray[np.int64]) -> Instance:
         """The same question in which every job may take its `slot` (n,) as well, whatever that costs.

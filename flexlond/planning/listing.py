@@ -70,10 +70,7 @@ class Listing:
                 slot = max(slot, self._full_before.get(kind, 0))
             if slot < grid.count:
                 offset = start if slot == grid.slot_of(start) else 0
-                width = self.timeline.width(job, slot, offset)
-                if not self.timeline.fits(job, slot, width):
-                    fits = self.timeline.feasible(job, slot, offset)
-                    slot = int(fits.argmax()) if fits.any() else grid.count
+                slot = self.timeline.first_room(job, slot, offset)
             if from_now:
                 self._full_before[kind] = slot
             self._put(job, slot, start)
@@ -117,9 +114,11 @@ class Listing:
 
     def awaited(self, job: int) -> int:
         """The planned end of the last predecessor to the second; 0 without one."""
+        if job not in self._before:
+            return 0
         ends = (
             int(self.start[predecessor] + np.ceil(self._blocks.span[predecessor]))
-            for predecessor in self._before.get(job, ())
+            for predecessor in self._before[job]
             if self.start[predecessor]
         )
         return max(ends, default=0)

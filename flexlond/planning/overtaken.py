@@ -48,8 +48,7 @@ def overtaken(
     jobs = np.flatnonzero(held) if len(goers) else goers
     for job in jobs[np.argsort(problem.order[jobs], kind="stable")].tolist():
         kept = int(np.clip((start[job] - grid.start) // grid.slot_seconds, 0, grid.count - 1))
-        room = timeline.feasible(job, kept, grid.slot_start(kept))
-        slot = int(room.argmax()) if room.any() else grid.count
+        slot = timeline.first_room(job, kept, grid.slot_start(kept))
         at = max(int(start[job]), grid.slot_start(slot))
         if slot >= grid.count or at > problem.promised[job] - grid.slot_seconds:
             result[job] = True

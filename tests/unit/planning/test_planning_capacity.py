@@ -109,7 +109,7 @@ def test_a_start_in_the_middle_of_a_slot_reaches_further(
     assert timeline.feasible(0, 0, start).tolist() == [True, False, True, True]
     assert timeline.feasible(0, 0, start + 1).tolist() == [False, False, True, True]
     assert timeline.feasible(0, 2, start).tolist() == [False, False, True, True]
-    assert timeline.feasible(0, 0, start, 0.01).tolist() == [False] * 4
+    assert [timeline.first_room(0, first, start + 1) for first in range(5)] == [2, 2, 2, 3, 4]
 
 
 @settings(max_examples=100, deadline=None)
@@ -140,3 +140,5 @@ def test_feasible_equals_trying_every_slot(make_problem: Callable[..., Problem],
             at = int(starts[job]) if slot == first else problem.grid.slot_start(slot)
             fits = timeline.fits(job, slot, timeline.width(job, slot, at))
             assert found[slot] == (fits and slot >= first)
+        room = int(found.argmax()) if found.any() else slots
+        assert timeline.first_room(job, first, int(starts[job])) == room
