@@ -37,6 +37,21 @@ class Prices:
     carbon: float = 0.0  # GBP per kg: the shadow price of the carbon cap
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalars:
+    """Each job's numbers as Python's own, for steps that go job by job."""
+
+    cls: list[int]
+    scale: list[float]
+    first: list[int]
+    last: list[int]
+    width: list[int]
+    extra: list[int]
+    special: list[list[int]]
+    special_cost: list[list[float]]
+    beyond: list[float]
+
+
 @dataclass(frozen=True, eq=False)
 class Instance:
     """One core question; `index` is padded with the last constraint, which is unbounded."""
@@ -79,6 +94,21 @@ class Instance:
     def amount(self) -> NDArray[np.float64]:
         """(n, A): what each job takes of each of its constraints."""
         return self.scale[:, None] * self.need[self.cls]
+
+    @cached_property
+    def scalars(self) -> Scalars:
+        """The arrays by job as lists; `width` is the job's own."""
+        return Scalars(
+            cls=self.cls.tolist(),
+            scale=self.scale.tolist(),
+            first=self.first.tolist(),
+            last=self.last.tolist(),
+            width=self.width[self.cls].tolist(),
+            extra=self.extra.tolist(),
+            special=self.special.tolist(),
+            special_cost=self.special_cost.tolist(),
+            beyond=self.beyond.tolist(),
+        )
 
     @cached_property
     def windows(self) -> RangeMin:
@@ -203,27 +233,37 @@ class Instance:
         value = value * scale
         for which in range(self.special.shape[1]):
             own = self.special[chosen, which]
-            there = np.maximum(own, 0)
-            price = worth[cls, there] + self._further(chosen, there, prices)
-            cost = self.special_cost[chosen, which] + scale * price
+            rows = np.flatnonzero(own >= 0)
+            if not len(rows):
+                continue
+            own, mine, cost = own[rows], chosen[rows], self.special_cost[chosen[rows], which]
+            price = worth[cls[rows], own] + self._further(mine, which, prices)
+            cost = cost + scale[rows] * price
             # The first slot is outside the window: what it costs is known only here.
-            better = (own >= 0) & (cost <= value)
-            value = np.where(better, cost, value)
-            slot = np.where(better, own, slot)
+            better = np.flatnonzero(cost <= value[rows])
+            value[rows[better]] = cost[better]
+            slot[rows[better]] = own[better]
         nowhere = self.beyond[chosen] < value
         return np.where(nowhere, NOWHERE, slot), np.where(nowhere, self.beyond[chosen], value)
 
-    def _further(
-        self, jobs: NDArray[np.int64], slot: NDArray[np.int64], prices: Prices
-    ) -> NDArray[np.float64]:
-        """GBP per scale of the slot more that a start in the middle of the first one reaches."""
-        end = slot + self.width[self.cls[jobs]]
-        reaches = (self.extra[jobs] > 0) & (slot < self.first[jobs]) & (end < self.slots)
+    @cached_property
+    def _end_of_more(self) -> NDArray[np.int64]:
+        """(n, 2 or 3) the slot more that a start in the middle of the job's own slot reaches; -1 none."""
+        end = self.special + self.width[self.cls][:, None]
+        reaches = (self.extra[:, None] > 0) & (self.special < self.first[:, None])
+        return np.where(reaches & (self.special >= 0) & (end < self.slots), end, -1)
+
+    def _further(self, jobs: NDArray[np.int64], which: int, prices: Prices) -> NDArray[np.float64]:
+        """GBP per scale of the slot more that a start in the middle of an own slot reaches."""
         result = np.zeros(len(jobs))
-        rows = np.flatnonzero(reaches)
-        cls = self.cls[jobs[rows]]
-        price = prices.room[self.index[cls], end[rows, None]]
-        result[rows] = (price * self.need[cls]).sum(axis=1)
+        end = self._end_of_more[jobs, which]
+        rows = np.flatnonzero(end >= 0)
+        if len(rows):
+            cls, end = self.cls[jobs[rows]], end[rows]
+            more = np.zeros(len(rows))
+            for column in self.taken.tolist():
+                more += prices.room[self.index[cls, column], end] * self.need[cls, column]
+            result[rows] = more
         return result
 
     def with_safe(self, slot: NDArray[np.int64]) -> Instance:

@@ -31,10 +31,12 @@ class Placement:
     def __init__(self, instance: Instance, prices: Prices) -> None:
         """Empty; `prices` guide `find`."""
         self.instance = instance
+        self._job = instance.scalars
         self.slot = np.full(instance.jobs, NOWHERE, np.int64)
         self.cost = instance.beyond.copy()  # (n,) GBP
         longest = int(instance.width.max(initial=1)) + 1
         self.free = np.pad(instance.free, ((0, 0), (0, longest)), constant_values=np.inf)
+        self._rows = list(self.free)  # views: one job touches few of them
         self.co2 = 0.0
         self._needs: list[list[tuple[int, float]]] = [
             [(int(row), float(need)) for row, need in zip(rows, needs, strict=True) if need > 0]
@@ -71,32 +73,30 @@ class Placement:
 
     def put(self, job: int, slot: int) -> None:
         """Place `job` (which has no place) at `slot`, or nowhere."""
-        instance = self.instance
+        own = self._job
         self.slot[job] = slot
         if slot == NOWHERE:
-            self.cost[job] = instance.beyond[job]
+            self.cost[job] = own.beyond[job]
             return
-        k, scale = int(instance.cls[job]), float(instance.scale[job])
-        special = instance.special[job]
-        cost = scale * float(instance.rate[k, slot])
-        for which in range(len(special)):
-            if special[which] == slot:
-                cost = float(instance.special_cost[job, which])
+        k, scale = own.cls[job], own.scale[job]
+        cost = scale * float(self.instance.rate[k, slot])
+        for special, special_cost in zip(own.special[job], own.special_cost[job], strict=True):
+            if special == slot:
+                cost = special_cost
         self.cost[job] = cost
         self._take(job, k, slot, scale)
-        self.co2 += scale * float(instance.co2[k, slot])
+        self.co2 += scale * float(self.instance.co2[k, slot])
 
     def out(self, job: int) -> None:
         """Take `job` out, if it has a place."""
         slot = int(self.slot[job])
         if slot == NOWHERE:
             return
-        instance = self.instance
-        k, scale = int(instance.cls[job]), float(instance.scale[job])
+        k, scale = self._job.cls[job], self._job.scale[job]
         self._take(job, k, slot, -scale)
-        self.co2 -= scale * float(instance.co2[k, slot])
+        self.co2 -= scale * float(self.instance.co2[k, slot])
         self.slot[job] = NOWHERE
-        self.cost[job] = instance.beyond[job]
+        self.cost[job] = self._job.beyond[job]
 
     def find(
         self,
@@ -108,16 +108,15 @@ class Placement:
 
         `priced` (K, S) instead of this placement's own; `barred` (S,) slots are left out.
         """
-        instance = self.instance
-        k, scale = int(instance.cls[job]), float(instance.scale[job])
-        first, last = int(instance.first[job]), int(instance.last[job])
-        width = int(instance.width[k])
+        own = self._job
+        k, scale = own.cls[job], own.scale[job]
+        first, last, width = own.first[job], own.last[job], own.width[job]
         value, slot = np.inf, NOWHERE
         if first <= last:
             row = (self.priced if priced is None else priced)[k, first : last + 1]
             bad = None
             for column, need in self._needs[k]:
-                short = self.free[column, first : last + width] < need * scale - EPSILON
+                short = self._rows[column][first : last + width] < need * scale - EPSILON
                 bad = short if bad is None else bad | short
             if bad is not None and bad.any():
                 count = np.zeros(len(bad) + 1, np.int32)
@@ -134,12 +133,12 @@ class Placement:
 
     def fits(self, job: int, slot: int) -> bool:
         """Whether `job` has room at `slot`."""
-        k, scale = int(self.instance.cls[job]), float(self.instance.scale[job])
-        end = self._end(job, k, slot)
-        return all(
-            bool((self.free[column, slot:end] >= need * scale - EPSILON).all())
-            for column, need in self._needs[k]
-        )
+        k, scale = self._job.cls[job], self._job.scale[job]
+        end = self._end(job, slot)
+        for column, need in self._needs[k]:
+            if self._rows[column][slot:end].min(initial=np.inf) < need * scale - EPSILON:
+                return False
+        return True
 
     def soonest(
         self, job: int, reserve: NDArray[np.float64] | None = None, *, power: bool = True
@@ -151,18 +150,19 @@ class Placement:
         """
         instance = self.instance
         site = len(instance.free) - 2
-        k, scale = int(instance.cls[job]), float(instance.scale[job])
-        first, width = max(0, int(instance.first[job]) - 1), int(instance.width[k])
+        own = self._job
+        k, scale = own.cls[job], own.scale[job]
+        first, width = max(0, own.first[job] - 1), own.width[job]
         bad = np.zeros(self.free.shape[1] - first, np.bool_)
         for column, need in self._needs[k]:
             if column == site and not power:
                 continue
-            room = self.free[column, first:]
+            room = self._rows[column][first:]
             if reserve is not None:
                 room = room.copy()
                 room[: instance.slots - first] += reserve[column, first:]
             bad |= room < need * scale - EPSILON
-        if not bad[: width + int(instance.extra[job])].any():
+        if not bad[: width + own.extra[job]].any():
             return first
         bad[0] = True
         count = np.zeros(len(bad) + 1, np.int32)
@@ -175,7 +175,7 @@ class Placement:
     def fullness(self, job: int, slot: int) -> float:
         """The largest share of any room on nodes taken while `job`, which is there, runs from `slot`."""
         k, site = int(self.instance.cls[job]), len(self.instance.free) - 2
-        end = min(self._end(job, k, slot), self.instance.slots)
+        end = min(self._end(job, slot), self.instance.slots)
         shares = [
             1.0 - float((self.free[column, slot:end] / self._totals[column]).min())
             for column, _ in self._needs[k]
@@ -191,7 +191,7 @@ class Placement:
         if low >= high:
             return Reason.CAPACITY
         at = low + int(instance.rate[k, low:high].argmin())
-        end = min(self._end(job, k, at), instance.slots)
+        end = min(self._end(job, at), instance.slots)
         site = len(instance.free) - 2
         paid = {
             column: need * float(prices.room[column, at:end].sum())
@@ -233,7 +233,7 @@ class Placement:
         co2 = self.co2
         self.put(job, target)
         k = int(self.instance.cls[job])
-        end = min(self._end(job, k, target), self.instance.slots)
+        end = min(self._end(job, target), self.instance.slots)
         rows = np.array([column for column, _ in self._needs[k]], np.int64)
         cells = self._short_cells(rows, target, end)
         before = self.slot.copy()
@@ -292,7 +292,7 @@ class Placement:
             self.put(job, target)
             back[job] = True
             k = int(self.instance.cls[job])
-            end = min(self._end(job, k, target), self.instance.slots)
+            end = min(self._end(job, target), self.instance.slots)
             rows = np.array([column for column, _ in self._needs[k]], np.int64)
             cells = self._short_cells(rows, target, end)
             removed = self._clear(cells, rows, spared=back)
@@ -371,31 +371,30 @@ class Placement:
         self, job: int, best: tuple[float, int], barred: NDArray[np.bool_] | None
     ) -> tuple[float, int]:
         """The better of `best` (value, slot) and the job's own two slots."""
-        instance = self.instance
+        instance, scalars = self.instance, self._job
         value, slot = best
-        k, scale = int(instance.cls[job]), float(instance.scale[job])
-        for which in range(instance.special.shape[1]):
-            own = int(instance.special[job, which])
+        k, scale, more = scalars.cls[job], scalars.scale[job], scalars.extra[job]
+        for own, own_cost in zip(scalars.special[job], scalars.special_cost[job], strict=True):
             if own < 0 or (barred is not None and barred[own]):
                 continue
             price = float(self.worth[k, own])
-            if own < instance.first[job] and instance.extra[job]:
-                end = own + int(instance.width[k])
+            if more and own < scalars.first[job]:
+                end = own + scalars.width[job]
                 if end < instance.slots:
                     price += sum(
                         need * float(self._prices.room[row, end]) for row, need in self._needs[k]
                     )
-            mine = float(instance.special_cost[job, which]) + scale * price
-            if mine <= value and np.isfinite(mine) and self.fits(job, own):
+            mine = own_cost + scale * price
+            if mine <= value and mine < np.inf and self.fits(job, own):
                 value, slot = mine, own
         return value, slot
 
-    def _end(self, job: int, k: int, slot: int) -> int:
-        instance = self.instance
-        further = int(instance.extra[job]) if slot < instance.first[job] else 0
-        return slot + int(instance.width[k]) + further
+    def _end(self, job: int, slot: int) -> int:
+        own = self._job
+        return slot + own.width[job] + (own.extra[job] if slot < own.first[job] else 0)
 
     def _take(self, job: int, k: int, slot: int, scale: float) -> None:
-        end = self._end(job, k, slot)
+        end = self._end(job, slot)
         for column, need in self._needs[k]:
-            self.free[column, slot:end] -= need * scale
+            room = self._rows[column][slot:end]
+            room -= need * scale
