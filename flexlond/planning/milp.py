@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from flexlond.planning.highs import run_from
 from flexlond.planning.instance import NOWHERE
 
 if TYPE_CHECKING:
@@ -150,10 +151,9 @@ def _run(
     for name, value in {"output_flag": False, "threads": 1, **limits}.items():
         solver.setOptionValue(name, value)
     solver.passModel(model)
-    start = highspy.HighsSolution()
-    start.col_value = (chosen.slot == incumbent[chosen.job]).astype(np.float64).tolist()
-    solver.setSolution(start)
-    solver.run()
+    run_from(
+        library, solver, chosen.cost, (chosen.slot == incumbent[chosen.job]).astype(np.float64)
+    )
     seconds = float(solver.getRunTime())
     bound = float(solver.getInfo().mip_dual_bound)
     bound = bound if abs(bound) < highspy.kHighsInf else -np.inf

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flexlond.planning.highs import run_from
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -68,21 +70,18 @@ def solve(
     ):
         solver.setOptionValue(name, value)
     solver.passModel(_lp(library, model))
-    if start is not None:
-        given = library.HighsSolution()
-        given.col_value = start.tolist()
-        solver.setSolution(given)
-    solver.run()
+    as_stated = run_from(library, solver, model.cost, start)
     info = solver.getInfo()
     if info.primal_solution_status != int(library.SolutionStatus.kSolutionStatusFeasible):
         return None
     found = solver.getSolution()
+    columns = np.array(found.col_value)
     dual = np.array(found.row_dual) if found.dual_valid else np.zeros(len(model.row_lower))
     return Answer(
-        np.array(found.col_value),
+        columns,
         dual,
-        float(info.objective_function_value),
-        solver.getModelStatus() == library.HighsModelStatus.kOptimal,
+        float(model.cost @ columns),
+        as_stated and solver.getModelStatus() == library.HighsModelStatus.kOptimal,
     )
 
 
