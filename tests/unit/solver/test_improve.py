@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flexlond.planning.question import Question
 
 
-def crowded(jobs: int = 60, slots: int = 48) -> Instance:
+def crowded(jobs: int = 30, slots: int = 36) -> Instance:
     """Jobs of two constraints that all want the same few cheap slots."""
     rng = np.random.default_rng(7)
     free = np.full((3, slots), 9.0)
