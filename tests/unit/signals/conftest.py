@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from flexlond.model.timegrid import TimeGrid
+from tests.unit.signals.feeds_kit import NOON
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -65,3 +68,13 @@ class FarEnd:
 @pytest.fixture
 def far_end() -> FarEnd:
     return FarEnd()
+
+
+@pytest.fixture
+def national(load: Callable[[str], Any]) -> Any:
+    return load("neso_national_fw48h.json")
+
+
+@pytest.fixture
+def grid() -> TimeGrid:
+    return TimeGrid.covering(NOON + 600, 1800, 48)

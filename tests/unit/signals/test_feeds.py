@@ -1,10 +1,7 @@
-"""The hub: order of preference, quality, age, back-off, cache; every failure means fewer holds, never more."""
+"""What the hub serves, in order of preference; every failure is said and means fewer holds, never more."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import random
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -16,39 +13,21 @@ from flexlond.model.series import Kind, Quality
 from flexlond.model.settings import Feed, SignalSettings
 from flexlond.model.timegrid import TimeGrid
 from flexlond.signals import fetching
-from flexlond.signals.feeds import SHORTEST_REFRESH, SignalHub
+from flexlond.signals.feeds import SignalHub
+from tests.unit.signals.feeds_kit import (
+    DAY_AHEAD,
+    HOUR,
+    MARKET_INDEX,
+    NATIONAL,
+    NOON,
+    REGIONAL,
+    by_path,
+    carbon_hub,
+    price_hub,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
-NOON = 1795435200
-HOUR = 3600
-NATIONAL = Feed(source="neso-carbon")
-REGIONAL = Feed(source="neso-carbon-regional", region="12")
-MARKET_INDEX = Feed(source="elexon-market-index")
-DAY_AHEAD = Feed(source="neso-day-ahead")
-
-
-def carbon_hub(far_end: Any, *feeds: Feed, **more: Any) -> SignalHub:
-    settings = SignalSettings(carbon=feeds, **{k: more.pop(k) for k in ("fill",) if k in more})
-    return SignalHub(settings, transport=far_end.transport, rng=random.Random(7), **more)
-
-
-def price_hub(far_end: Any, *feeds: Feed, **more: Any) -> SignalHub:
-    return SignalHub(
-        SignalSettings(price=feeds, **more), transport=far_end.transport, rng=random.Random(7)
-    )
-
-
-@pytest.fixture
-def national(load: Callable[[str], Any]) -> Any:
-    return load("neso_national_fw48h.json")
-
-
-@pytest.fixture
-def grid() -> TimeGrid:
-    return TimeGrid.covering(NOON + 600, 1800, 48)
 
 
 def test_the_network_is_off_in_these_tests() -> None:
@@ -218,14 +197,6 @@ async def test_a_feed_in_the_wrong_list_is_said_and_never_asked(
 # --- order of preference ----------------------------------------------------------------------
 
 
-def by_path(national: Any, regional: Any) -> Callable[[httpx.Request], httpx.Response]:
-    def answer(request: httpx.Request) -> httpx.Response:
-        payload = regional if "/regional/" in request.url.path else national
-        return httpx.Response(200, json=payload) if payload else httpx.Response(500)
-
-    return answer
-
-
 async def test_the_second_feed_serves_when_the_first_fails_and_both_are_said(
     far_end: Any, national: Any, grid: TimeGrid, now: int
 ) -> None:
@@ -291,259 +262,3 @@ async def test_the_market_index_alone_never_serves_a_plan_and_never_hides_a_fore
     assert served.source.startswith("N2EX GB day-ahead price")
     # Hourly: both half-hours of an hour have its price.
     np.testing.assert_array_equal(served.values[0::2], served.values[1::2])
-
-
-# --- age --------------------------------------------------------------------------------------
-
-
-async def test_old_data_turn_stale_and_keep_their_values_for_people(
-    far_end: Any, national: Any, grid: TimeGrid, now: int
-) -> None:
-    far_end.says(national)
-    hub = carbon_hub(far_end, NATIONAL)
-    await hub.refresh(now)
-    far_end.answer = lambda _: httpx.Response(500)
-    later = now + 3 * HOUR
-    await hub.refresh(later)
-    assert hub.series(Kind.CARBON, grid, later).quality is Quality.GOOD
-    assert "last attempt failed" in hub.series(Kind.CARBON, grid, later).detail
-    series = hub.series(Kind.CARBON, grid, later + 1)
-    assert series.quality is Quality.STALE
-    assert "3.0 h old, usable for 3.0 h" in series.detail
-    assert np.isfinite(series.values).all()
-
-
-async def test_a_stale_feed_gives_way_to_a_fresh_one(
-    far_end: Any, national: Any, load: Callable[[str], Any], grid: TimeGrid, now: int
-) -> None:
-    far_end.answer = by_path(national, load("neso_regional_object.json"))
-    hub = carbon_hub(
-        far_end, Feed(source="neso-carbon-regional", region="12", max_age=60.0), NATIONAL
-    )
-    await hub.refresh(now)
-    assert "region 12" in hub.series(Kind.CARBON, grid, now + 60).source
-    served = hub.series(Kind.CARBON, grid, now + 61)
-    assert "national" in served.source
-    assert "stale" in served.detail
-
-
-async def test_data_from_the_future_mean_a_doubtful_clock(
-    far_end: Any, national: Any, grid: TimeGrid, now: int
-) -> None:
-    far_end.says(national)
-    hub = carbon_hub(far_end, NATIONAL)
-    await hub.refresh(now)
-    assert hub.series(Kind.CARBON, grid, now - 601).quality is Quality.STALE
-
-
-async def test_a_shorter_new_forecast_is_not_filled_up_with_the_old_one(
-    far_end: Any, national: Any, grid: TimeGrid, now: int
-) -> None:
-    far_end.says(national)
-    hub = carbon_hub(far_end, NATIONAL)
-    await hub.refresh(now)
-    far_end.says({"data": national["data"][5:15]})
-    await hub.refresh(now + 2 * HOUR)
-    values = hub.series(Kind.CARBON, grid, now + 2 * HOUR).values
-    assert np.isfinite(values[:14]).all()  # the past half-hours stay known, for reports
-    assert np.isnan(values[14:]).all()
-
-
-# --- when a feed is asked -----------------------------------------------------------------------
-
-
-async def test_refresh_asks_again_only_when_due(far_end: Any, national: Any, now: int) -> None:
-    far_end.says(national)
-    hub = carbon_hub(far_end, Feed(source="neso-carbon", refresh=600.0))
-    for after in (0, 3, 599, 631):
-        await hub.refresh(now + after)
-    assert len(far_end.requests) == 2
-
-
-async def test_a_public_service_is_not_asked_more_often_than_once_a_minute(
-    far_end: Any, national: Any, now: int
-) -> None:
-    far_end.says(national)
-    hub = carbon_hub(far_end, Feed(source="neso-carbon", refresh=1.0))
-    for after in range(0, 120, 3):
-        await hub.refresh(now + after)
-    assert len(far_end.requests) == 2
-    assert SHORTEST_REFRESH == 60.0
-
-
-async def test_failures_are_retried_later_and_later_but_within_bounds(
-    far_end: Any, now: int
-) -> None:
-    hub = carbon_hub(far_end, NATIONAL)  # the far end says 500
-    asked_at: list[int] = []
-    for after in range(0, 24 * HOUR, 5):
-        before = len(far_end.requests)
-        await hub.refresh(now + after)
-        if len(far_end.requests) > before:
-            asked_at.append(after)
-    waits = np.diff(asked_at)
-    assert 30 <= waits[0] <= 30 * 1.25 + 5
-    assert 60 <= waits[1] <= 60 * 1.25 + 5
-    assert (waits <= 1800 * 1.25 + 5).all()
-    assert (waits[7:] >= 1800).all()
-
-
-@pytest.mark.parametrize(
-    ("header", "least", "most"),
-    [
-        ("600", 600, 755),
-        ("Mon, 23 Nov 2026 12:20:00 GMT", 600, 755),  # ten minutes after `now`
-        ("999999999", 6 * HOUR, 6 * HOUR * 1.25 + 5),  # a wish, not an order
-        ("soon", 30, 43),
-        ("-5", 30, 43),
-    ],
-)
-async def test_retry_after_is_granted_within_reason(
-    far_end: Any, now: int, header: str, least: int, most: float
-) -> None:
-    far_end.answer = lambda _: httpx.Response(429, headers={"retry-after": header})
-    hub = carbon_hub(far_end, NATIONAL)
-    await hub.refresh(now)
-    await hub.refresh(now + least - 1)
-    assert len(far_end.requests) == 1
-    await hub.refresh(now + int(most) + 1)
-    assert len(far_end.requests) == 2
-
-
-async def test_a_clock_set_back_does_not_silence_a_feed(
-    far_end: Any, national: Any, now: int
-) -> None:
-    far_end.says(national)
-    hub = carbon_hub(far_end, NATIONAL)
-    await hub.refresh(now + 365 * 24 * HOUR)
-    await hub.refresh(now)
-    assert len(far_end.requests) == 2
-
-
-async def test_one_feed_that_hangs_does_not_keep_the_others(
-    far_end: Any, national: Any, grid: TimeGrid, now: int
-) -> None:
-    async def handle(request: httpx.Request) -> httpx.Response:
-        if "/regional/" in request.url.path:
-            await asyncio.Event().wait()  # for ever
-        return httpx.Response(200, json=national)
-
-    hub = SignalHub(
-        SignalSettings(carbon=(REGIONAL, NATIONAL), timeout=0.05),
-        transport=httpx.MockTransport(handle),
-    )
-    await hub.refresh(now)
-    series = hub.series(Kind.CARBON, grid, now)
-    assert series.quality is Quality.GOOD
-    assert "no complete answer within 0.2 s" in series.detail
-
-
-async def test_cancelling_is_not_swallowed(now: int) -> None:
-    started = asyncio.Event()
-
-    async def hang(_: httpx.Request) -> httpx.Response:
-        started.set()
-        await asyncio.Event().wait()
-        raise AssertionError("never reached")
-
-    hub = SignalHub(SignalSettings(carbon=(NATIONAL,)), transport=httpx.MockTransport(hang))
-    task = asyncio.create_task(hub.refresh(now))
-    await started.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await hub.close()
-
-
-async def test_all_feeds_share_one_client_which_is_closed(
-    national: Any, load: Callable[[str], Any], now: int
-) -> None:
-    closed: list[bool] = []
-
-    class Watched(httpx.MockTransport):
-        async def aclose(self) -> None:
-            closed.append(True)
-
-    transport = Watched(by_path(national, load("neso_regional_object.json")))
-    hub = SignalHub(SignalSettings(carbon=(REGIONAL, NATIONAL)), transport=transport)
-    await hub.refresh(now)
-    await hub.close()
-    await hub.close()
-    assert closed == [True]
-
-
-# --- the cache ----------------------------------------------------------------------------------
-
-
-def the_file(directory: Path) -> Path:
-    (only,) = directory.iterdir()
-    return only
-
-
-async def test_a_restart_is_not_blind_and_age_goes_on(
-    far_end: Any, national: Any, grid: TimeGrid, now: int, tmp_path: Path
-) -> None:
-    national["data"][5]["intensity"]["forecast"] = None
-    far_end.says(national)
-    first = carbon_hub(far_end, NATIONAL, cache_dir=tmp_path / "signals")
-    await first.refresh(now)
-    before = first.series(Kind.CARBON, grid, now)
-    again = carbon_hub(far_end, NATIONAL, cache_dir=tmp_path / "signals")
-    after = again.series(Kind.CARBON, grid, now + 60)
-    np.testing.assert_array_equal(after.values, before.values)
-    assert (after.fetched_at, after.quality) == (now, Quality.PARTIAL)
-    assert "from the cache of an earlier run" in after.detail
-    assert again.series(Kind.CARBON, grid, now + 4 * HOUR).quality is Quality.STALE
-    await again.refresh(now + 60)  # and it is asked at once
-    assert len(far_end.requests) == 2
-    assert the_file(tmp_path / "signals").suffix == ".json"  # and no temporary one
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: text[: len(text) // 2],
-        lambda _: "",
-        lambda _: "[]",
-        lambda text: text.replace('"layout":1', '"layout":2'),
-        lambda text: text.replace("carbon|neso-carbon|", "carbon|neso-carbon|elsewhere"),
-        lambda text: json.dumps({**json.loads(text), "rows": []}),
-        lambda text: json.dumps({**json.loads(text), "rows": [[1, 2]]}),
-    ],
-)
-async def test_a_damaged_cache_is_as_good_as_none(
-    far_end: Any,
-    national: Any,
-    grid: TimeGrid,
-    now: int,
-    tmp_path: Path,
-    damage: Callable[[str], str],
-) -> None:
-    far_end.says(national)
-    await carbon_hub(far_end, NATIONAL, cache_dir=tmp_path).refresh(now)
-    file = the_file(tmp_path)
-    file.write_text(damage(file.read_text(encoding="utf-8")), encoding="utf-8")
-    series = carbon_hub(far_end, NATIONAL, cache_dir=tmp_path).series(Kind.CARBON, grid, now)
-    assert series.quality is Quality.ABSENT
-
-
-async def test_a_cache_that_cannot_be_written_is_said_and_harms_nothing(
-    far_end: Any, national: Any, grid: TimeGrid, now: int, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    far_end.says(national)
-    hub = carbon_hub(far_end, NATIONAL, cache_dir=tmp_path / "file" / "signals")
-    await hub.refresh(now)
-    series = hub.series(Kind.CARBON, grid, now)
-    assert series.quality is Quality.GOOD
-    assert "cannot be cached" in series.detail
-
-
-async def test_another_region_has_another_cache(
-    far_end: Any, load: Callable[[str], Any], grid: TimeGrid, now: int, tmp_path: Path
-) -> None:
-    far_end.says(load("neso_regional_object.json"))
-    await carbon_hub(far_end, REGIONAL, cache_dir=tmp_path).refresh(now)
-    other = Feed(source="neso-carbon-regional", region="13")
-    series = carbon_hub(far_end, other, cache_dir=tmp_path).series(Kind.CARBON, grid, now)
-    assert series.quality is Quality.ABSENT
