@@ -115,8 +115,8 @@ def _requeued(job: Job, record: JobRecord) -> JobRecord:
 
 
 def _without_hold(job: Job, record: JobRecord, now: int) -> Observation:
-    if job.begin in record.ours and job.begin > now:
-        # Intended, never confirmed, there after all.
+    if job.begin in record.ours and job.begin > now and job.begin != record.original_begin:
+        # Intended, never confirmed, there after all. (What a release left is its owner's begin time.)
         record = replace(record, hold=job.begin, hold_seen=True, touched=True)
         return Observation(Standing.OURS, record, "our begin time is in force")
     if job.begin > now and job.begin != record.original_begin:

@@ -306,6 +306,20 @@ async def test_drain_restores_the_users_own_begin(bench: Any) -> None:
     assert bench.begin(with_begin) == own
 
 
+async def test_a_job_with_a_begin_of_its_own_is_given_back_once(bench: Any) -> None:
+    own = bench.slurm.now + 600
+    job = bench.slurm.submit(FLEX, begin=own)
+    await bench.cycle()
+    assert bench.begin(job) > own
+    bench.hub.price = [20.0] * 6 + [200.0] * 42  # nothing to wait for any more
+    for _ in range(4):
+        await bench.cycle()
+        bench.slurm.advance(30)
+    sent = [one.verb for one in bench.slurm.effects if one.job_id == job]
+    assert sent == [Verb.HOLD_UNTIL, Verb.RELEASE]
+    assert bench.begin(job) == own
+
+
 async def test_rule_3_the_users_own_begin_is_never_shortened(bench: Any) -> None:
     own = bench.slurm.now + 9 * 1800
     job = bench.slurm.submit(FLEX, begin=own)

@@ -143,6 +143,19 @@ def test_an_intended_begin_found_without_a_confirmed_hold_is_ours() -> None:
     assert seen.record.hold == HOLD
 
 
+def test_what_a_release_left_is_the_users_own_begin_and_not_a_hold_of_ours() -> None:
+    own = NOW + 900
+    record = replace(
+        first_record(a_job(begin=own), window=10, now=SUBMIT),
+        ours=frozenset({HOLD, own}),
+        touched=True,
+        came_due=True,
+    )
+    seen = observe(a_job(begin=own), record, now=NOW)
+    assert seen.standing is Standing.HANDS_OFF
+    assert seen.record.hold == 0
+
+
 def test_an_unknown_future_begin_is_the_users_own_lower_bound() -> None:
     record = first_record(a_job(), window=10, now=SUBMIT)
     seen = observe(a_job(begin=NOW + 900), record, now=NOW)
