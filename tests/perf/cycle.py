@@ -40,11 +40,11 @@ def filled(bench: Bench, jobs: int, seed: int = 1) -> None:
     minutes, cpus = rng.choice(DURATIONS, jobs), 2 ** rng.integers(0, 7, jobs)
     bench.slurm.cpus = max(64, int((minutes * cpus).sum() / (48 * 60) / LOAD))
     for at in range(jobs):
-        agreed = rng.random() < 0.6
-        hours = int(rng.integers(2, 25)) + int(minutes[at]) // 60 + 1
-        comment = f"flex: deadline=now+{hours}hours" if agreed else ""
+        later = int(rng.integers(0, 24)) * int(rng.random() < 0.5)  # hours
+        hours = later + int(rng.integers(2, 25)) + int(minutes[at]) // 60 + 1
+        comment = f"flex: deadline=now+{hours}hours" if rng.random() < 0.6 else ""
         user = f"user{int(rng.integers(0, 200))}"
-        begin = bench.slurm.now + int(rng.integers(0, 24 * 3600)) * int(rng.random() < 0.5)
+        begin = bench.slurm.now + later * 3600
         size = {"cpus": int(cpus[at]), "minutes": int(minutes[at])}
         job = bench.slurm.submit(comment, **size, user=user, begin=begin)
         bench.slurm.edit(job, priority=100_000 - at)
