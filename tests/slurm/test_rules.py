@@ -93,6 +93,19 @@ def test_rule_03_drain_gives_back_the_users_own_begin(scene: Any) -> None:
     assert scene.job(job).begin == own
 
 
+def test_rule_03_a_job_with_a_begin_of_its_own_is_given_back_once(scene: Any) -> None:
+    scene.act(day(16, 12))  # cheap after the user's begin
+    job = scene.sbatch("alice", "-t1", "--begin=now+120", f"--comment={FLEX}")
+    own = scene.job(job).begin
+    scene.wait_for(lambda: scene.job(job).begin > own, 30)
+    scene.feeds(day(0, 12), slot_seconds=10)  # the cheap hours are over when the user wants it
+    scene.ctl("reload")
+    scene.wait_for(lambda: scene.job(job).begin == own, 40)
+    scene.cycles(3)
+    assert scene.job(job).begin == own
+    assert [entry["verb"] for entry in scene.history(job)] == ["hold-until", "release"]
+
+
 def test_rule_04_the_latest_start_uses_the_time_limit_and_slurms_own_deadline(scene: Any) -> None:
     scene.act(day(30, 12))  # the cheap hours are too late for this one
     job = scene.sbatch("alice", "-t2", "--deadline=now+4minutes", f"--comment={FLEX}")
