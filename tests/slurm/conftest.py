@@ -362,7 +362,7 @@ def flexlonctl() -> Callable[..., Any]:
     """flexlonctl(*words, user="root"): its --json output, decoded.
 
     As root inside this process: tests ask several times a second, and a Python that starts for each of them
-    takes the processor from the clusters beside. Other users, and tests in a loop of their own, start the program.
+    takes the processor from the clusters beside. Other users, and tests in a loop of their own, start it.
     """
 
     def call(*words: str, user: str = "root") -> Any:
