@@ -122,9 +122,8 @@ class Timeline:
         self._wide: list[int] = self._width.tolist()
         self._of_pool: list[list[int]] = self._columns.tolist()
         self._need: list[list[tuple[int, float]] | None] = [None] * problem.jobs
-        self._rows = list(
-            self.free
-        )  # views: one job touches few rows, and one row at a time is quickest
+        # Views: one job touches few rows, and one row at a time is quickest.
+        self._rows = list(self.free)
 
     def copy(self) -> Timeline:
         """The same room, to be filled differently."""

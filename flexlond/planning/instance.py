@@ -185,9 +185,9 @@ class Instance:
         placed = slot >= 0
         if not placed.all():
             jobs, slot = jobs[placed], slot[placed]
-        cls, used_by = self.cls[jobs], self.taken
-        row = self.index[cls[:, None], used_by] * (slots + 1)
-        weight = (self.scale[jobs, None] * self.need[cls[:, None], used_by]).ravel()
+        cls, columns = self.cls[jobs, None], self.taken
+        row = self.index[cls, columns] * (slots + 1)
+        weight = (self.scale[jobs, None] * self.need[cls, columns]).ravel()
         begin = (row + slot[:, None]).ravel()
         end = (row + self.reach(jobs, slot)[:, None]).ravel()
         size = constraints * (slots + 1)

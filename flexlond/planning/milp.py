@@ -151,9 +151,8 @@ def _run(
     for name, value in {"output_flag": False, "threads": 1, **limits}.items():
         solver.setOptionValue(name, value)
     solver.passModel(model)
-    run_from(
-        library, solver, chosen.cost, (chosen.slot == incumbent[chosen.job]).astype(np.float64)
-    )
+    start = (chosen.slot == incumbent[chosen.job]).astype(np.float64)
+    run_from(library, solver, chosen.cost, start)
     seconds = float(solver.getRunTime())
     bound = float(solver.getInfo().mip_dual_bound)
     bound = bound if abs(bound) < highspy.kHighsInf else -np.inf
