@@ -6,6 +6,7 @@ done to it here; `repair` makes one of a placement that does not. Past the end o
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +50,13 @@ class Placement:
         self._special = bool((instance.special >= 0).any())
         self.worth = np.zeros(instance.rate.shape)
         self.reprice(prices)
+
+    def copy(self) -> Placement:
+        """The same placement, to go on from differently."""
+        other = copy(self)
+        other.slot, other.cost, other.free = self.slot.copy(), self.cost.copy(), self.free.copy()
+        other._rows = list(other.free)  # noqa: SLF001 - our own class
+        return other
 
     def reprice(self, prices: Prices) -> None:
         """Other prices for `find`."""

@@ -149,11 +149,24 @@ def _first(
     if not fitting:
         prices, best = min(candidates, key=lambda one: one[1].co2)
         return prices, best, budget.passes
-    prices, best = min(fitting, key=lambda one: one[1].objective)
-    earlier_prices, first = fitting[0]
-    if (earlier >= 0).any() and first.objective - best.objective <= _STAY * abs(best.objective):
-        prices, best = earlier_prices, first
-    return prices, best, budget.passes
+    worth = [_with_all_placed(one, safe) for _, one in fitting]
+    least = min(worth)
+    chosen = worth.index(least)
+    if (earlier >= 0).any() and worth[0] - least <= _STAY * abs(least):
+        chosen = 0
+    return *fitting[chosen], budget.passes
+
+
+def _with_all_placed(placement: Placement, safe: NDArray[np.int64] | None) -> float:
+    """The objective once those without a place have the one in `safe`, as in the end they will.
+
+    Else one job that found no place would make up for what all others save, and all would go back to `safe`.
+    """
+    if safe is None or not (placement.slot == NOWHERE).any():
+        return placement.objective
+    tried = placement.copy()
+    tried.retreat(safe)
+    return tried.objective
 
 
 def _inserted(instance: Instance, prices: Prices, earlier: NDArray[np.int64]) -> Placement:
