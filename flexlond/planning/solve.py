@@ -161,8 +161,9 @@ def _with_all_placed(placement: Placement, safe: NDArray[np.int64] | None) -> fl
     """The objective once those without a place have the one in `safe`, as in the end they will.
 
     Else one job that found no place would make up for what all others save, and all would go back to `safe`.
+    Many are not tried: each of them takes the place of others.
     """
-    if safe is None or not (placement.slot == NOWHERE).any():
+    if safe is None or not 0 < int((placement.slot == NOWHERE).sum()) <= _FEW:
         return placement.objective
     tried = placement.copy()
     tried.retreat(safe)
