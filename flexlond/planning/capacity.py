@@ -109,7 +109,6 @@ class Timeline:
         self._blocks = blocks
         self._pool = problem.pool.tolist()
         self._slots = problem.grid.count
-        self._width = np.maximum(1, np.ceil(blocks.hold / self._grid.slot_seconds)).astype(np.int64)
         self._total = total
         self.free = np.repeat(total[:, None], self._slots, axis=1)
         if len(problem.site_kw):
@@ -119,7 +118,8 @@ class Timeline:
             self.free[-2] = np.where(np.isfinite(left), left, most)
         self._take_running(problem)
         self._hold: list[float] = blocks.hold.tolist()
-        self._wide: list[int] = self._width.tolist()
+        width = np.maximum(1, np.ceil(blocks.hold / self._grid.slot_seconds)).astype(np.int64)
+        self._width: list[int] = width.tolist()
         self._of_pool: list[list[int]] = self._columns.tolist()
         self._need: list[list[tuple[int, float]] | None] = [None] * problem.jobs
         # Views: one job touches few rows, and one row at a time is quickest.
@@ -137,7 +137,7 @@ class Timeline:
         grid = self._grid
         offset = start - grid.slot_start(slot)
         if offset <= 0:
-            return self._wide[job]
+            return self._width[job]
         return int(-(-(offset + self._hold[job]) // grid.slot_seconds))
 
     def feasible(self, job: int, first: int, first_start: int) -> NDArray[np.bool_]:
@@ -147,7 +147,7 @@ class Timeline:
         """
         slots = self._slots
         taken = self._taken(job)
-        width = min(self._wide[job], slots)
+        width = min(self._width[job], slots)
         count = np.zeros(slots + width + 1, np.int64)
         np.cumsum(taken, out=count[1 : slots + 1])
         count[slots + 1 :] = count[slots]
@@ -163,7 +163,7 @@ class Timeline:
         slots = self._slots
         if first >= slots or self.fits(job, first, self.width(job, first, first_start)):
             return min(first, slots)
-        free = bytes(min(self._wide[job], slots))
+        free = bytes(min(self._width[job], slots))
         # The bytes of booleans: a run of zeros is room.
         return min((self._taken(job).tobytes() + free).find(free, first + 1), slots)
 

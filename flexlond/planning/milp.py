@@ -152,6 +152,7 @@ def _run(
         solver.setOptionValue(name, value)
     solver.passModel(model)
     start = (chosen.slot == incumbent[chosen.job]).astype(np.float64)
+    # Also where only the start comes back: it is a plan, and the bound is of the model.
     run_from(library, solver, chosen.cost, start)
     seconds = float(solver.getRunTime())
     bound = float(solver.getInfo().mip_dual_bound)

@@ -32,7 +32,7 @@ class Placement:
     def __init__(self, instance: Instance, prices: Prices) -> None:
         """Empty; `prices` guide `find`."""
         self.instance = instance
-        self._job = instance.scalars
+        self._scalars = instance.scalars
         self.slot = np.full(instance.jobs, NOWHERE, np.int64)
         self.cost = instance.beyond.copy()  # (n,) GBP
         longest = int(instance.width.max(initial=1)) + 1
@@ -81,14 +81,16 @@ class Placement:
 
     def put(self, job: int, slot: int) -> None:
         """Place `job` (which has no place) at `slot`, or nowhere."""
-        own = self._job
+        scalars = self._scalars
         self.slot[job] = slot
         if slot == NOWHERE:
-            self.cost[job] = own.beyond[job]
+            self.cost[job] = scalars.beyond[job]
             return
-        k, scale = own.cls[job], own.scale[job]
+        k, scale = scalars.cls[job], scalars.scale[job]
         cost = scale * float(self.instance.rate[k, slot])
-        for special, special_cost in zip(own.special[job], own.special_cost[job], strict=True):
+        for special, special_cost in zip(
+            scalars.special[job], scalars.special_cost[job], strict=True
+        ):
             if special == slot:
                 cost = special_cost
         self.cost[job] = cost
@@ -100,11 +102,11 @@ class Placement:
         slot = int(self.slot[job])
         if slot == NOWHERE:
             return
-        k, scale = self._job.cls[job], self._job.scale[job]
+        k, scale = self._scalars.cls[job], self._scalars.scale[job]
         self._take(job, k, slot, -scale)
         self.co2 -= scale * float(self.instance.co2[k, slot])
         self.slot[job] = NOWHERE
-        self.cost[job] = self._job.beyond[job]
+        self.cost[job] = self._scalars.beyond[job]
 
     def find(
         self,
@@ -116,9 +118,9 @@ class Placement:
 
         `priced` (K, S) instead of this placement's own; `barred` (S,) slots are left out.
         """
-        own = self._job
-        k, scale = own.cls[job], own.scale[job]
-        first, last, width = own.first[job], own.last[job], own.width[job]
+        scalars = self._scalars
+        k, scale = scalars.cls[job], scalars.scale[job]
+        first, last, width = scalars.first[job], scalars.last[job], scalars.width[job]
         value, slot = np.inf, NOWHERE
         if first <= last:
             row = (self.priced if priced is None else priced)[k, first : last + 1]
@@ -141,7 +143,7 @@ class Placement:
 
     def fits(self, job: int, slot: int) -> bool:
         """Whether `job` has room at `slot`."""
-        k, scale = self._job.cls[job], self._job.scale[job]
+        k, scale = self._scalars.cls[job], self._scalars.scale[job]
         end = self._end(job, slot)
         for column, need in self._needs[k]:
             if self._rows[column][slot:end].min(initial=np.inf) < need * scale - EPSILON:
@@ -158,9 +160,9 @@ class Placement:
         """
         instance = self.instance
         site = len(instance.free) - 2
-        own = self._job
-        k, scale = own.cls[job], own.scale[job]
-        first, width = max(0, own.first[job] - 1), own.width[job]
+        scalars = self._scalars
+        k, scale = scalars.cls[job], scalars.scale[job]
+        first, width = max(0, scalars.first[job] - 1), scalars.width[job]
         bad = np.zeros(self.free.shape[1] - first, np.bool_)
         for column, need in self._needs[k]:
             if column == site and not power:
@@ -170,7 +172,7 @@ class Placement:
                 room = room.copy()
                 room[: instance.slots - first] += reserve[column, first:]
             bad |= room < need * scale - EPSILON
-        if not bad[: width + own.extra[job]].any():
+        if not bad[: width + scalars.extra[job]].any():
             return first
         bad[0] = True
         count = np.zeros(len(bad) + 1, np.int32)
@@ -182,7 +184,7 @@ class Placement:
 
     def fullness(self, job: int, slot: int) -> float:
         """The largest share of any room on nodes taken while `job`, which is there, runs from `slot`."""
-        k, site = int(self.instance.cls[job]), len(self.instance.free) - 2
+        k, site = self._scalars.cls[job], len(self.instance.free) - 2
         end = min(self._end(job, slot), self.instance.slots)
         shares = [
             1.0 - float((self.free[column, slot:end] / self._totals[column]).min())
@@ -194,7 +196,7 @@ class Placement:
     def binding(self, job: int) -> Reason:
         """What the prices say keeps `job` from its cheapest slot: site power, the carbon cap, or room."""
         instance, prices = self.instance, self._prices
-        k = int(instance.cls[job])
+        k = self._scalars.cls[job]
         low, high = int(instance.first[job]), int(instance.last[job]) + 1
         if low >= high:
             return Reason.CAPACITY
@@ -240,7 +242,7 @@ class Placement:
             return False
         co2 = self.co2
         self.put(job, target)
-        k = int(self.instance.cls[job])
+        k = self._scalars.cls[job]
         end = min(self._end(job, target), self.instance.slots)
         rows = np.array([column for column, _ in self._needs[k]], np.int64)
         cells = self._short_cells(rows, target, end)
@@ -299,7 +301,7 @@ class Placement:
             target = int(safe[job])
             self.put(job, target)
             back[job] = True
-            k = int(self.instance.cls[job])
+            k = self._scalars.cls[job]
             end = min(self._end(job, target), self.instance.slots)
             rows = np.array([column for column, _ in self._needs[k]], np.int64)
             cells = self._short_cells(rows, target, end)
@@ -319,7 +321,7 @@ class Placement:
     def _least_short(self, job: int) -> int:
         """The slot of the job's window that lacks the least room; the cheapest of these."""
         instance = self.instance
-        k, scale = int(instance.cls[job]), float(instance.scale[job])
+        k, scale = self._scalars.cls[job], self._scalars.scale[job]
         first, last = int(instance.first[job]), int(instance.last[job])
         own = int(instance.special[job, FIRST])
         if first > last:
@@ -379,7 +381,7 @@ class Placement:
         self, job: int, best: tuple[float, int], barred: NDArray[np.bool_] | None
     ) -> tuple[float, int]:
         """The better of `best` (value, slot) and the job's own two slots."""
-        instance, scalars = self.instance, self._job
+        instance, scalars = self.instance, self._scalars
         value, slot = best
         k, scale, more = scalars.cls[job], scalars.scale[job], scalars.extra[job]
         for own, own_cost in zip(scalars.special[job], scalars.special_cost[job], strict=True):
@@ -398,8 +400,8 @@ class Placement:
         return value, slot
 
     def _end(self, job: int, slot: int) -> int:
-        own = self._job
-        return slot + own.width[job] + (own.extra[job] if slot < own.first[job] else 0)
+        scalars = self._scalars
+        return slot + scalars.width[job] + (scalars.extra[job] if slot < scalars.first[job] else 0)
 
     def _take(self, job: int, k: int, slot: int, scale: float) -> None:
         end = self._end(job, slot)

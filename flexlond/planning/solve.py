@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FEW = 48  # jobs below which one priced insertion does as well as the passes
+_TRIED = 48  # jobs without a place at most, of a candidate that is tried with all of them placed
 _STAY = 0.005  # share of the objective by which another placement must beat the earlier one
 _WARM = 4
 _SEED = 20260
@@ -34,7 +35,7 @@ _SEED = 20260
 class Budget:
     """How long to search: in steps, and in seconds of `clock`."""
 
-    dual_steps: int = 120  # 0: the prices of the start stand, jobs are only inserted
+    dual_steps: int = 120  # 0: the prices of the start stand, and there are no passes
     passes: int = 6
     blocks: int = 120
     search_steps: int = 400
@@ -163,7 +164,7 @@ def _with_all_placed(placement: Placement, safe: NDArray[np.int64] | None) -> fl
     Else one job that found no place would make up for what all others save, and all would go back to `safe`.
     Many are not tried: each of them takes the place of others.
     """
-    if safe is None or not 0 < int((placement.slot == NOWHERE).sum()) <= _FEW:
+    if safe is None or not 0 < int((placement.slot == NOWHERE).sum()) <= _TRIED:
         return placement.objective
     tried = placement.copy()
     tried.retreat(safe)

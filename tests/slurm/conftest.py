@@ -8,13 +8,11 @@ Times are epoch seconds. The test's configuration acts on a grid of short slots,
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +23,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flexlond.cli.flexlonctl import app as flexlonctl_app
+from tests.slurm.scenes import Scene, render_plugin
+from tests.slurm.toml_text import merged, toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -276,29 +276,6 @@ def pytest_runtest_makereport(
 # ---- FlexLon's configuration and feeds
 
 
-def toml(tables: Mapping[str, Any], prefix: str = "") -> str:
-    """The TOML of plain values, nested tables and lists of tables: what the configuration has."""
-    lines: list[str] = []
-    rest: list[str] = []
-    for name, value in tables.items():
-        if isinstance(value, dict):
-            rest.append(f"[{prefix}{name}]\n{toml(value, f'{prefix}{name}.')}")
-        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
-            rest += [f"[[{prefix}{name}]]\n{toml(item, f'{prefix}{name}.')}" for item in value]
-        else:
-            lines.append(f"{name} = {json.dumps(value)}\n")
-    return "".join(lines + rest)
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the tables of `over` laid into it."""
-    out = dict(base)
-    for name, value in over.items():
-        both = isinstance(value, dict) and isinstance(out.get(name), dict)
-        out[name] = merged(out[name], value) if both else value
-    return out
-
-
 DEFAULTS: dict[str, Any] = {
     "daemon": {"mode": "act", "cycle_seconds": 3.0, "tick_seconds": 1.0, "log_level": "debug"},
     "grid": {"slot_seconds": 30, "horizon_slots": 60},
@@ -436,16 +413,6 @@ def clean(installed: str) -> None:
 # ---- the running system
 
 
-def _scenes() -> Any:
-    spec = importlib.util.spec_from_file_location("scenes", Path(__file__).parent / "scenes.py")
-    if spec is None or spec.loader is None:
-        pytest.fail("tests/slurm/scenes.py is missing")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["scenes"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def scene(
     flexlon_config: Callable[..., None],
@@ -457,10 +424,9 @@ def scene(
     installed: str,
 ) -> Iterator[Any]:
     """FlexLon acting on a short day: see scenes.Scene. Afterwards the invariants must hold."""
-    scenes = _scenes()
-    made = scenes.Scene(flexlon_config, signals_csv, flexlonctl, wait_for, sbatch, job)
+    made = Scene(flexlon_config, signals_csv, flexlonctl, wait_for, sbatch, job)
     yield made
     if made.rendered:
         CONFIG.write_text(installed)
-        scenes.render_plugin()
+        render_plugin()
     assert made.broken_invariants() == []

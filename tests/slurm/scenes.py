@@ -1,6 +1,6 @@
 """What the tests of the running system share: a cluster with FlexLon acting on a short day.
 
-Imported by path through conftest's `scene` fixture; a day of 10 s slots: dear now, cheap soon, dear again.
+A day of 10 s slots: dear now, cheap soon, dear again.
 """
 
 from __future__ import annotations

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from flexlond.model.action import Verb
-from tests.perf.cycle import PRICE, filled, settings
-from tests.unit.agents.conftest import Bench, replace_struct
+from tests.unit.agents.deep_queue import PRICE, acting, filled
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from flexlond.model.settings import Settings
 
 JOBS, CYCLES = 1000, 4
 
 
-async def test_one_job_without_a_place_does_not_give_everybody_back(tmp_path: Path) -> None:
+@pytest.fixture
+def settings() -> Settings:
+    return acting(search_seconds=600.0)  # by steps alone: on any machine the same plans
+
+
+async def test_one_job_without_a_place_does_not_give_everybody_back(bench: Any) -> None:
     """Where holds are given back the rest is planned again, and one that finds no place there costs the most.
 
     That must not make the plan in which all start as soon as possible the better one: it would take the begin
     times of hundreds, and what is given back is not held again.
     """
-    shipped = settings()
-    # By steps alone: on any machine the same plans.
-    unhurried = replace_struct(
-        shipped, planning=replace_struct(shipped.planning, search_seconds=600.0)
-    )
-    bench = Bench(tmp_path / "store.db", unhurried, PRICE)
+    bench.hub.price = PRICE
     filled(bench, JOBS)
     held: set[int] = set()
     for _ in range(CYCLES):
@@ -37,5 +38,4 @@ async def test_one_job_without_a_place_does_not_give_everybody_back(tmp_path: Pa
         held |= {one.job_id for one in sent if one.verb is Verb.HOLD_UNTIL}
         held -= given_back
         bench.slurm.advance(30)
-    bench.store.close()
     assert len(held) > JOBS // 20

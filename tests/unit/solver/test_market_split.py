@@ -56,10 +56,6 @@ def questions(
     return need, offers, weights
 
 
-def in_process(model: Model, seconds: float, *, start: NDArray[np.float64] | None = None) -> object:
-    return solve(model, seconds, start=start)
-
-
 def best_by_trying(need: Need, offers: Offers, weights: Weights) -> float:
     """The worth of the best split, over every choice of runs; the kW of each by a linear model."""
     runs = []
@@ -130,7 +126,7 @@ def test_the_quick_split_breaks_no_rule_and_is_worth_something(
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_exact_split_is_the_best_there_is(question: tuple[Need, Offers, Weights]) -> None:
     need, offers, weights = question
-    found = split(need, offers, weights, solve=in_process)  # type: ignore[arg-type]
+    found = split(need, offers, weights, solve=solve)
     assert violations(need, offers, found.kw) == []
     # A watt is rounded off in each slot of each offer.
     lost = 0.001 * offers.kw.size * need.hours * 2.0
@@ -154,7 +150,7 @@ def test_an_answer_that_is_only_the_start_handed_back_is_not_taken() -> None:
     )
     weights = Weights()
     assert abs(worth_gbp(need, offers, weights, greedy(need, offers, weights).kw) - 0.09) < 1e-9
-    found = split(need, offers, weights, solve=in_process)  # type: ignore[arg-type]
+    found = split(need, offers, weights, solve=solve)
     assert found.proven
     assert abs(worth_gbp(need, offers, weights, found.kw) - 0.099) < 1e-9
 
