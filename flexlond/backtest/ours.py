@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from flexlond.planning.capacity import Blocks
 
 HORIZON_SLOTS = 192
-INSERTION = Budget(dual_steps=0, search_steps=0)
+INSERTION = Budget(dual_steps=0, passes=0, search_steps=0)
 """New jobs take their place at the prices of the last plan; the next tick plans all again."""
 _SCHEDULER_INTERVAL = 60  # s, Slurm's own: a cluster of which nothing else is known
 _NAMES = {"learned": "flexlon", "requested": "flexlon-requested", "actual": "flexlon-perfect"}

@@ -81,6 +81,9 @@ class Attempt:
         slot = (last.start[known] - grid.start) // grid.slot_seconds if len(last.start) else known
         there = (known >= 0) & (slot >= 0) & (slot < grid.count)
         self._hint = np.where(there, slot, NOWHERE)
+        # Of the same slot and the same carbon prices: what cost least then costs about the least now.
+        same = last.grid.start == grid.start and not len(self._problem.carbon_extra)
+        self.budget = replace(self.budget, mend=same)
         passed = (grid.start - last.grid.start) // grid.slot_seconds
         price = last.proof.room_price
         if price.shape == self._question.instance.free.shape and 0 <= passed < grid.count:

@@ -9,7 +9,7 @@ jobs the prices are first found on an evenly drawn part of them, with that part 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PATIENCE = 8  # steps without a better bound before the step length shrinks
 _SHRINK = 0.7
 _KEEP = 0.7  # of the last direction
+_NEAR = 0.1  # the first step length from prices of an earlier plan, which are nearly right
 _MANY = 6000  # from twice as many jobs on, prices are found on a part of them first
 _SMALL = 1e-3  # a step length at which nothing moves any more
 
@@ -40,27 +41,32 @@ class Dual:
 def ascend(
     instance: Instance, steps: int, start: Prices | None = None, *, rng: np.random.Generator
 ) -> Dual:
-    """Raise the bound from `start` (no prices when None) in at most `steps` steps."""
-    prices = Prices(np.zeros(instance.free.shape)) if start is None else start
-    free_choice = _climb(instance, 1, Prices(np.zeros(instance.free.shape)))
-    if free_choice.tight or not steps:
+    """Raise the bound from `start` (no prices when None) in at most `steps` steps; 0: what `start` proves."""
+    nothing = Prices(np.zeros(instance.free.shape))
+    free_choice = _climb(instance, 1, nothing)
+    if free_choice.tight or (start is None and not steps):
         return free_choice
-    if instance.jobs >= 2 * _MANY:
-        prices = _on_a_part(instance, steps, prices, rng)
+    prices, pace = (nothing, 1.0) if start is None else (start, _NEAR)
+    if instance.jobs >= 2 * _MANY and steps:
+        prices = _on_a_part(instance, steps, prices, rng, pace)
         steps = max(4, steps // 20)
-    found = _climb(instance, steps, prices)
-    return found if found.bound >= free_choice.bound else free_choice
+    found = _climb(instance, max(1, steps), prices, pace)
+    if found.bound >= free_choice.bound:
+        return found
+    return free_choice if steps else replace(found, bound=free_choice.bound)
 
 
-def _on_a_part(instance: Instance, steps: int, start: Prices, rng: np.random.Generator) -> Prices:
+def _on_a_part(
+    instance: Instance, steps: int, start: Prices, rng: np.random.Generator, pace: float
+) -> Prices:
     """Prices of `_MANY` jobs with their part of the room."""
     chosen = np.sort(rng.choice(instance.jobs, _MANY, replace=False))
     size = instance.amount.max(axis=1) * instance.width[instance.cls]
     share = float(size[chosen].sum() / max(float(size.sum()), 1e-12))
-    return _climb(instance.part(chosen, share), steps, start).prices
+    return _climb(instance.part(chosen, share), steps, start, pace).prices
 
 
-def _climb(instance: Instance, steps: int, start: Prices) -> Dual:
+def _climb(instance: Instance, steps: int, start: Prices, pace: float = 1.0) -> Dual:
     rows, unit = instance.bounded, instance.unit[:, None]
     room, typical = instance.free[rows], instance.typical[:, None]
     everyone = np.arange(instance.jobs)
@@ -68,7 +74,7 @@ def _climb(instance: Instance, steps: int, start: Prices) -> Dual:
     carbon_unit = _carbon_unit(instance)
     price, carbon = start.room.copy(), start.carbon if instance.capped else 0.0
     best = Dual(start, -np.inf, tight=False, slot=np.zeros(0, np.int64), steps=0)
-    pace, stalled, heading, carbon_heading = 1.0, 0, np.zeros(room.shape), 0.0
+    stalled, heading, carbon_heading = 0, np.zeros(room.shape), 0.0
     for step in range(1, steps + 1):
         prices = Prices(price.copy(), carbon)
         slot, value = instance.best(prices)

@@ -65,7 +65,7 @@ def plan(
 ) -> Plan:
     """Plan every job of `problem`; `last` is the plan before this one: the search begins from it."""
     given = budget or budget_of(settings)
-    again = replace(given, dual_steps=0)  # from the plan's own slots and prices
+    again = replace(given, dual_steps=0, passes=0)  # from the plan's own slots and prices
 
     def once(asked: Problem, before: Plan | None) -> Plan:
         found = all_of(asked, before, given)

@@ -7,7 +7,7 @@ Where the jobs' free choices keep every constraint there is nothing to search: t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FEW = 48  # jobs below which one priced insertion does as well as the passes
+_NEARLY = (
+    0.9  # share of the jobs whose earlier place must still have room, for it to be mended alone
+)
 _TRIED = 48  # jobs without a place at most, of a candidate that is tried with all of them placed
 _STAY = 0.005  # share of the objective by which another placement must beat the earlier one
 _WARM = 4
@@ -35,8 +38,9 @@ _SEED = 20260
 class Budget:
     """How long to search: in steps, and in seconds of `clock`."""
 
-    dual_steps: int = 120  # 0: the prices of the start stand, and there are no passes
-    passes: int = 6
+    dual_steps: int = 120  # 0: the prices of the start stand
+    passes: int = 6  # 0: none
+    mend: bool = False  # no passes either where nearly all of an earlier answer still has room
     blocks: int = 120
     search_steps: int = 400
     steps_per_job: int = 4  # of the search at most: few jobs need few steps
@@ -79,15 +83,13 @@ def solve(
     # Prices of an earlier plan are nearly right: a quarter of the steps mends them.
     steps = budget.dual_steps if start is None else budget.dual_steps // _WARM
     dual = ascend(instance, steps, start, rng=rng)
-    if not steps and start is not None:
-        dual = replace(dual, prices=start, tight=False)
     note("bound", float("nan"), dual.steps)
     hint = np.full(instance.jobs, NOWHERE) if hint is None else hint
 
     def go_on() -> bool:
         return budget.clock() - began < budget.seconds
 
-    prices, placement, steps = _first(instance, dual, budget, (hint, safe, go_on), rng)
+    placement, steps = _first(instance, dual, budget, (hint, safe, go_on), rng)
     note("passes", placement.objective, steps)
     enough = dual.bound + budget.enough * abs(dual.bound)
 
@@ -107,7 +109,7 @@ def solve(
         placement.retreat(safe)
         better("retreat", keep_placed=True)
     return Solution(
-        placement.slot, placement.objective, dual.bound, prices, tuple(stages), placement
+        placement.slot, placement.objective, dual.bound, dual.prices, tuple(stages), placement
     )
 
 
@@ -117,45 +119,52 @@ def _first(
     budget: Budget,
     beginning: tuple[NDArray[np.int64], NDArray[np.int64] | None, Callable[[], bool]],
     rng: np.random.Generator,
-) -> tuple[Prices, Placement, int]:
+) -> tuple[Placement, int]:
     """A first placement: the free choices, what is kept, or the passes, whichever is best."""
     placement = Placement(instance, dual.prices)
     if dual.tight:
         placement.adopt(dual.slot)
-        return dual.prices, placement, 0
-    candidates: list[tuple[Prices, Placement]] = []
+        return placement, 0
+    candidates: list[Placement] = []
+    passes = 0
     hint, safe, go_on = beginning
     kept = instance.special[:, KEPT]
     earlier = np.where(kept >= 0, kept, hint)
     if (earlier >= 0).any():
-        candidates.append((dual.prices, _inserted(instance, dual.prices, earlier)))
-    none = np.full(instance.jobs, NOWHERE)
-    if instance.jobs < _FEW or not budget.dual_steps:
-        candidates.append((dual.prices, _inserted(instance, dual.prices, none)))
-    else:
+        candidates.append(_inserted(instance, dual.prices, earlier))
+    mended = budget.mend and bool(candidates) and _stays(candidates[0], earlier)
+    if instance.jobs < _FEW or not (mended or budget.passes):
+        none = np.full(instance.jobs, NOWHERE)
+        candidates.append(_inserted(instance, dual.prices, none))
+    elif not mended:
+        passes = budget.passes
         slot, prices = settle(
-            instance, dual, passes=budget.passes, blocks=budget.blocks, go_on=go_on, rng=rng
+            instance, dual, passes=passes, blocks=budget.blocks, go_on=go_on, rng=rng
         )
         placement = Placement(instance, prices)
         placement.adopt(slot)
         placement.repair()
-        candidates.append((prices, placement))
+        candidates.append(placement)
     if safe is not None:
         placement = Placement(instance, dual.prices)
         placement.adopt(safe)
-        candidates.append((dual.prices, placement))
-    for _, one in candidates:
+        candidates.append(placement)
+    for one in candidates:
         one.decarbonise(instance.co2_cap)
-    fitting = [one for one in candidates if one[1].co2 <= instance.co2_cap + 1e-9]
+    fitting = [one for one in candidates if one.co2 <= instance.co2_cap + 1e-9]
     if not fitting:
-        prices, best = min(candidates, key=lambda one: one[1].co2)
-        return prices, best, budget.passes
-    worth = [_with_all_placed(one, safe) for _, one in fitting]
+        return min(candidates, key=lambda one: one.co2), passes
+    worth = [_with_all_placed(one, safe) for one in fitting]
     least = min(worth)
     chosen = worth.index(least)
     if (earlier >= 0).any() and worth[0] - least <= _STAY * abs(least):
         chosen = 0
-    return *fitting[chosen], budget.passes
+    return fitting[chosen], passes
+
+
+def _stays(placement: Placement, earlier: NDArray[np.int64]) -> bool:
+    """Whether nearly everyone is where he was in an earlier answer."""
+    return int((placement.slot == earlier).sum()) >= _NEARLY * len(earlier)
 
 
 def _with_all_placed(placement: Placement, safe: NDArray[np.int64] | None) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,3 +82,20 @@ def build(price: list[float], room: float = 4, **given: Any) -> Problem:
 @pytest.fixture(scope="session")
 def make_problem() -> Callable[..., Problem]:
     return build
+
+
+@pytest.fixture(scope="session")
+def crowded() -> Callable[[int], Problem]:
+    """150 jobs by seed, that fill two thirds of the room: the generator of tests/perf, which is no package."""
+    path = Path(__file__).parents[2] / "perf" / "planning_instances.py"
+    spec = importlib.util.spec_from_file_location("planning_instances", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def made(seed: int) -> Problem:
+        problem: Problem = module.instance(150, 60, 0.65, seed=seed)
+        return problem
+
+    return made

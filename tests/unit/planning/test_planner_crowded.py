@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,21 +13,11 @@ from flexlond.planning import planner
 from flexlond.planning.capacity import blocks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flexlond.planning.problem import Plan, Problem
 
 SETTINGS = PlanningSettings()
-
-
-def instance(seed: int) -> Problem:
-    """The generator of the measurements (tests/perf is no package)."""
-    path = Path(__file__).parents[2] / "perf" / "planning_instances.py"
-    spec = importlib.util.spec_from_file_location("planning_instances", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made: Problem = module.instance(150, 60, 0.65, seed=seed)
-    return made
 
 
 def newly_late(problem: Problem, found: Plan) -> int:
@@ -38,8 +26,10 @@ def newly_late(problem: Problem, found: Plan) -> int:
 
 
 @pytest.mark.parametrize("seed", [24, 40, 45, 1, 7])
-def test_no_job_comes_out_late_although_room_is_scarce(seed: int) -> None:
-    problem = instance(seed)
+def test_no_job_comes_out_late_although_room_is_scarce(
+    crowded: Callable[[int], Problem], seed: int
+) -> None:
+    problem = crowded(seed)
     found = planner.plan(problem, SETTINGS)
     assert newly_late(problem, found) == 0
     assert found.totals.moved > 5
@@ -48,8 +38,10 @@ def test_no_job_comes_out_late_although_room_is_scarce(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [24, 40, 45])
-def test_begin_times_in_force_do_not_make_others_late(seed: int) -> None:
-    problem = instance(seed)
+def test_begin_times_in_force_do_not_make_others_late(
+    crowded: Callable[[int], Problem], seed: int
+) -> None:
+    problem = crowded(seed)
     first = planner.plan(problem, SETTINGS)
     held = np.where(first.moved, first.start, 0)
     # New jobs with little time arrive in front of the queue.
@@ -66,9 +58,9 @@ def test_begin_times_in_force_do_not_make_others_late(seed: int) -> None:
 
 
 def test_a_plan_that_costs_more_than_as_soon_as_possible_is_not_used(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, crowded: Callable[[int], Problem]
 ) -> None:
     monkeypatch.setattr(planner, "no_worse", lambda *_: False)
-    found = planner.plan(instance(1), SETTINGS)
+    found = planner.plan(crowded(1), SETTINGS)
     assert np.array_equal(found.start, found.asap)
     assert found.totals.moved == 0
