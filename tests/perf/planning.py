@@ -1,7 +1,8 @@
 """Time of whole plans and of placing new jobs; run: python tests/perf/planning.py
 
-One line per instance: wall and processor seconds of a first plan, of the plan half a minute later from
-that one, with all begin times in force (and how many of them it changed), and of placing 10 new jobs around the rest.
+One line per instance: wall and processor seconds of a first plan, of the plan half a minute later that begins
+from it, with all begin times in force (and how many of them it changed), and of placing 10 new jobs around the
+rest.
 """
 
 from __future__ import annotations
