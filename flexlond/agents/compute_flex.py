@@ -150,7 +150,7 @@ class ComputeFlex(Loop):
             elif left:
                 detail = f"not all could be restored ({self.actuator.detail}): call again"
             if self.settings.licence.taking_part and (
-                reserved := await self._reserve_nothing("drain: FlexLon is being removed")
+                reserved := await self._reservations.nothing("drain: FlexLon is being removed")
             ):
                 left += reserved
                 detail = (

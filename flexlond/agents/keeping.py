@@ -24,12 +24,13 @@ from flexlond.planning.capacity import blocks_of
 from flexlond.planning.licence import Bound, Kept, keep, steady
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from numpy.typing import NDArray
 
     from flexlond.agents.consent import FlexJob
     from flexlond.agents.state import LoopState
+    from flexlond.model.action import Result
     from flexlond.model.job import Job, Snapshot
     from flexlond.model.licence import Reserved
     from flexlond.model.settings import LicenceSettings
@@ -40,6 +41,54 @@ _NEAR = 0.5  # kW above a cap that whole licences cannot speak of
 _DEFAULT_INTERVAL = (
     60  # seconds until the scheduler has looked at a job, before the cluster was read
 )
+
+
+class Reservations:
+    """Brings what is reserved to what the windows ask for, in each cycle."""
+
+    def __init__(
+        self,
+        state: LoopState,
+        send: Callable[[Sequence[Action], int], Awaitable[Sequence[Result]]],
+    ) -> None:
+        """`send` carries out actions, as the loop does."""
+        self._state, self._send = state, send
+        self._known_empty = False  # since the last answer: nothing to take away either
+
+    async def keep(self, now: int, *, acting: bool) -> None:
+        """Once a cycle, after its plan was carried out; nothing is reserved where the loop may not act."""
+        state = self._state
+        taking_part = state.settings.licence.taking_part
+        if not acting or not (taking_part or state.in_force):
+            state.kept_said = ()
+            return
+        if not taking_part:
+            await self.nothing("no partition takes part any more")
+            return
+        if self._known_empty and not any(window.binds(now) for window in state.windows):
+            return
+        kept = kept_by_slurm(state, now)
+        if kept is None:
+            return
+        ready = await self._send(let_off(kept, state), now)
+        if len(ready) != len(kept.let_off) or any(
+            result.outcome in {Outcome.REFUSED, Outcome.UNKNOWN} for result in ready
+        ):
+            return  # somebody might be held too long: nothing is reserved before that is settled
+        asked = wanted(kept, state, now)
+        reserved = await state.actuator.reserve(asked, "the windows in force")
+        state.kept_said = said(kept, reserved, state, now)
+        if reserved is not None:
+            state.in_force = reserved.in_force
+            self._known_empty = not asked and not reserved.in_force
+
+    async def nothing(self, reason: str) -> int:
+        """Take away what is reserved; how many reservations are left, at least 1 where that is not known."""
+        reserved = await self._state.actuator.reserve((), reason)
+        if reserved is None:
+            return max(1, len(self._state.in_force))
+        self._state.in_force, self._state.kept_said = reserved.in_force, ()
+        return len(reserved.in_force)
 
 
 def kept_by_slurm(state: LoopState, now: int) -> Kept | None:

@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from flexlond.agents.witness import Witness
     from flexlond.model.job import Job
     from flexlond.model.settings import Settings
-    from flexlond.planning.licence import Kept
     from flexlond.slurm.reader import QueueReader
 
 _log = structlog.get_logger()
@@ -114,7 +113,7 @@ class Loop(LoopState):
         self._ramp = RampLog()
         self._pruned_at = 0
         self._complete = False
-        self._reserved_nothing = False  # known since the last answer: nothing to take away either
+        self._reservations = keeping.Reservations(self, self._send)
         self._lock = asyncio.Lock()
 
     # ---- the two beats
@@ -159,7 +158,7 @@ class Loop(LoopState):
                 if self.assets is not None:
                     await self.assets.act(now, allowed=self._acting())
                 results = await self._carry_out(now, only=None)
-                await self._have_slurm_keep(now)
+                await self._reservations.keep(now, acting=self._acting())
                 self._complete = await self._helper_answers()
                 modelled = self.modelled if self.planned_at == now else None
                 self.power.see(modelled, now)
@@ -410,43 +409,6 @@ class Loop(LoopState):
             if is_held(known, now) and known.record is not None
         }
         return self._ramp.room(self.settings.planning.ramp_kw_per_5min, now, held)
-
-    async def _have_slurm_keep(self, now: int) -> None:
-        """Bring the reservations of the `kw` licence to what the windows ask for (keeping.py)."""
-        taking_part = self.settings.licence.taking_part
-        if not self._acting() or not (taking_part or self.in_force):
-            self.kept_said = ()
-            return
-        if not taking_part:
-            await self._reserve_nothing("no partition takes part any more")
-            return
-        if self._reserved_nothing and not any(window.binds(now) for window in self.windows):
-            return
-        kept = keeping.kept_by_slurm(self, now)
-        if kept is None:
-            return
-        ready = await self._send(keeping.let_off(kept, self), now)
-        if len(ready) != len(kept.let_off) or any(
-            result.outcome in {Outcome.REFUSED, Outcome.UNKNOWN} for result in ready
-        ):
-            return  # somebody might be held too long: nothing is reserved before that is settled
-        await self._reserve(kept, now)
-
-    async def _reserve_nothing(self, reason: str) -> int:
-        """Take away what is reserved; how many reservations are left, at least 1 where that is not known."""
-        reserved = await self.actuator.reserve((), reason)
-        if reserved is None:
-            return max(1, len(self.in_force))
-        self.in_force, self.kept_said = reserved.in_force, ()
-        return len(reserved.in_force)
-
-    async def _reserve(self, kept: Kept, now: int) -> None:
-        asked = keeping.wanted(kept, self, now)
-        reserved = await self.actuator.reserve(asked, "the windows in force")
-        self.kept_said = keeping.said(kept, reserved, self, now)
-        if reserved is not None:
-            self.in_force = reserved.in_force
-            self._reserved_nothing = not asked and not reserved.in_force
 
     async def _send(self, actions: Sequence[Action], now: int) -> Sequence[Result]:
         results = await self.actuator.send(actions, self.flex, now)
