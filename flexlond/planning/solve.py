@@ -132,19 +132,18 @@ def _first(
     earlier = np.where(kept >= 0, kept, hint)
     if (earlier >= 0).any():
         candidates.append(_inserted(instance, dual.prices, earlier))
-    mended = budget.mend and bool(candidates) and _stays(candidates[0], earlier)
-    if instance.jobs < _FEW or not (mended or budget.passes):
+    if not (budget.mend and candidates and _stays(candidates[0], earlier)):
         none = np.full(instance.jobs, NOWHERE)
         candidates.append(_inserted(instance, dual.prices, none))
-    elif not mended:
-        passes = budget.passes
-        slot, prices = settle(
-            instance, dual, passes=passes, blocks=budget.blocks, go_on=go_on, rng=rng
-        )
-        placement = Placement(instance, prices)
-        placement.adopt(slot)
-        placement.repair()
-        candidates.append(placement)
+        if instance.jobs >= _FEW and budget.passes:
+            passes = budget.passes
+            slot, prices = settle(
+                instance, dual, passes=passes, blocks=budget.blocks, go_on=go_on, rng=rng
+            )
+            placement = Placement(instance, prices)
+            placement.adopt(slot)
+            placement.repair()
+            candidates.append(placement)
     if safe is not None:
         placement = Placement(instance, dual.prices)
         placement.adopt(safe)
