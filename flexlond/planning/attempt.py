@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexlond.planning.answer import Outcome
-from flexlond.planning.capped import Standing
+from flexlond.planning.capped import Standing, is_capped
 from flexlond.planning.dependencies import chains, levels
 from flexlond.planning.instance import FIRST, KEPT, NOWHERE, Prices
 from flexlond.planning.problem import Plan, Problem, Proof, Reason
@@ -262,6 +262,9 @@ class Attempt:
         question = self._part(rows, listing)
         hint = self._hint[question.jobs]
         safe = self.asap.slot[question.jobs]
+        if self.asap is self._bare and not is_capped(problem):
+            # Under a cap on power who comes by himself may be held for it; who makes way is late without it.
+            question = question.from_by_itself(safe, settings.min_benefit)
         question = replace(question, instance=question.instance.with_safe(safe))
         if settings.capacity_margin:
             # What the schedule as soon as possible takes of the reserve may be taken.

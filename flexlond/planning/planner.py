@@ -123,7 +123,9 @@ def place(
     asap = empty.copy()
     order = in_order(problem, subset)
     asap.first_fit(order)
-    way = rescued(problem, bare, empty, asap, order) if everything and not capped else None
+    way = None
+    if everything and not capped:
+        way = rescued(problem, settings, bare, (empty, asap), order)
     attempt = Attempt(
         problem,
         settings,

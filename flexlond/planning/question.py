@@ -71,6 +71,36 @@ class Question:
             self.before[rows],
         )
 
+    def from_by_itself(self, slot: NDArray[np.int64], share: float) -> Question:
+        """The question in which nobody is placed before `slot` (n,), in which he starts if nobody is held.
+
+        It is deferral that is asked about: who is deferred leaves room, and who then comes sooner does so by
+        himself. That slot costs `share` of the job's cost less, as the first one does; where what it costs is
+        not known, and for a begin time in force before it, nothing is changed.
+        """
+        instance = self.instance
+        at = np.clip(slot, 0, instance.slots - 1)
+        gbp = instance.scale * instance.rate[instance.cls, at]
+        kept = instance.special[:, KEPT]
+        held = kept >= 0
+        later = (slot > self.first) & (slot <= instance.last) & np.isfinite(gbp)
+        later &= ~self.limited & ~(held & (kept < slot))
+        gbp = np.where(later, gbp, 0.0)
+        gbp -= np.where(held, 0.0, share * np.maximum(np.abs(gbp), 0.1 * self.typical))
+        special, special_cost = instance.special.copy(), instance.special_cost.copy()
+        special[:, FIRST] = np.where(later, np.where(slot == kept, -1, slot), special[:, FIRST])
+        special_cost[:, FIRST] = np.where(later, gbp, special_cost[:, FIRST])
+        return replace(
+            self,
+            instance=replace(
+                instance,
+                first=np.where(later, slot + 1, instance.first),
+                special=special,
+                special_cost=special_cost,
+                extra=np.where(later, 0, instance.extra),
+            ),
+        )
+
     def not_before(self, slot: int, start: int) -> Question:
         """The question of a single job that waits for another one until `start`, the start of `slot`."""
         instance = self.instance

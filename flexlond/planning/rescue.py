@@ -1,10 +1,10 @@
 """Who makes way for jobs that Slurm's order alone would start after their promised latest start.
 
-Law: pure. Only flexible jobs make way, only as far as their own latest start (with its margin) allows, and for
-jobs that this brings in time; jobs without consent keep their place in Slurm's order. A job may be spared from
-being late, none is made late for it. Few make way, the largest first: who is held leaves room idle when others
-end sooner than is thought, and a crowd waits for that room. Whole slots, like every listing; the answer is a
-placement that fits, not yet the begin times.
+Law: pure. Only flexible jobs make way, only as far as their own latest start (with its margin) allows, to where
+their cost is known and within their own limits, and for jobs that this brings in time; jobs without consent
+keep their place in Slurm's order. A job may be spared from being late, none is made late for it. Few make way,
+the largest first: who is held leaves room idle when others end sooner than is thought, and a crowd waits for
+that room. Whole slots, like every listing; the answer is a placement that fits, not yet the begin times.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexlond.planning.dependencies import chains
+from flexlond.planning.ranking import run_costs, score_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flexlond.model.settings import PlanningSettings
     from flexlond.planning.capacity import Blocks
     from flexlond.planning.listing import Listing
     from flexlond.planning.problem import Problem
@@ -27,12 +29,17 @@ _CROWD = 100  # pending jobs above which nobody makes way: a hold idles room tha
 
 
 def rescued(
-    problem: Problem, blocks: Blocks, empty: Listing, asap: Listing, order: list[int]
+    problem: Problem,
+    settings: PlanningSettings,
+    blocks: Blocks,
+    listings: tuple[Listing, Listing],
+    order: list[int],
 ) -> Listing | None:
-    """The jobs of `order` (Slurm's) listed so that fewer miss their promise than in `asap`; None: no way.
+    """The jobs of `order` (Slurm's) listed so that fewer miss their promise; None: no way.
 
-    `empty` is the listing before these jobs had a place.
+    `listings` are the one before these jobs had a place, and the one in which nobody makes way.
     """
+    empty, asap = listings
     if not len(problem.promised) or not 0 < len(order) <= _CROWD:
         return None
     listed = np.zeros(problem.jobs, np.bool_)
@@ -60,6 +67,7 @@ def rescued(
         listing = empty.copy()
         listing.first_fit(_behind(order, givers, last))
         stuck = givers & (listing.start > blocks.latest)
+        stuck[chosen] |= _may_not_wait(problem, settings, blocks, listing, chosen)
         missed = listed & (listing.start > problem.promised)
         saved = needy & ~missed
         if (
@@ -70,6 +78,25 @@ def rescued(
             return listing
         ready &= ~stuck
     return None
+
+
+def _may_not_wait(
+    problem: Problem,
+    settings: PlanningSettings,
+    blocks: Blocks,
+    listing: Listing,
+    jobs: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """(n,) which of `jobs` (n,) would wait for a start of unknown cost, or above their own limits."""
+    score = score_of(problem.price, problem.carbon, settings)
+    start, span = listing.start[jobs], blocks.span[jobs]
+    result: NDArray[np.bool_] = np.isnan(
+        run_costs(problem.grid, score, blocks.kw[jobs], start, span)
+    )
+    slot = np.minimum(listing.slot[jobs], problem.grid.count - 1)
+    result |= problem.price[slot] > problem.max_price[jobs]
+    result |= problem.carbon[slot] > problem.max_carbon[jobs]
+    return result
 
 
 def _behind(order: list[int], givers: NDArray[np.bool_], last: int) -> list[int]:

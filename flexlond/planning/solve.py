@@ -30,6 +30,7 @@ _NEARLY = (
 )
 _TRIED = 48  # jobs without a place at most, of a candidate that is tried with all of them placed
 _STAY = 0.005  # share of the objective by which another placement must beat the earlier one
+_GIVE_BACK = 0.02  # and by which all as soon as possible must: what is given back is not held again
 _WARM = 4
 _SEED = 20260
 
@@ -154,11 +155,11 @@ def _first(
     if not fitting:
         return min(candidates, key=lambda one: one.co2), passes
     worth = [_with_all_placed(one, safe) for one in fitting]
-    least = min(worth)
-    chosen = worth.index(least)
-    if (earlier >= 0).any() and worth[0] - least <= _STAY * abs(least):
-        chosen = 0
-    return fitting[chosen], passes
+    if (earlier >= 0).any():
+        last = len(fitting) - 1 if safe is not None else len(fitting)
+        needed = [0.0, *(_STAY if n < last else _GIVE_BACK for n in range(1, len(fitting)))]
+        worth = [one + part * abs(one) for one, part in zip(worth, needed, strict=True)]
+    return fitting[worth.index(min(worth))], passes
 
 
 def _stays(placement: Placement, earlier: NDArray[np.int64]) -> bool:

@@ -85,8 +85,8 @@ def make_problem() -> Callable[..., Problem]:
 
 
 @pytest.fixture(scope="session")
-def crowded() -> Callable[[int], Problem]:
-    """150 jobs by seed, that fill two thirds of the room: the generator of tests/perf, which is no package."""
+def crowded() -> Callable[..., Problem]:
+    """Jobs by seed that fill two thirds of the room: the generator of tests/perf, which is no package."""
     path = Path(__file__).parents[2] / "perf" / "planning_instances.py"
     spec = importlib.util.spec_from_file_location("planning_instances", path)
     assert spec is not None
@@ -94,8 +94,8 @@ def crowded() -> Callable[[int], Problem]:
     module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    def made(seed: int) -> Problem:
-        problem: Problem = module.instance(150, 60, 0.65, seed=seed)
+    def made(seed: int, jobs: int = 150) -> Problem:
+        problem: Problem = module.instance(jobs, 60, 0.65, seed=seed)
         return problem
 
     return made

@@ -296,15 +296,32 @@ def test_the_capacity_margin_keeps_room_free_of_deferred_jobs(
     assert sorted(found.slot.tolist()) == [1, 2, 3]
 
 
-def test_a_job_planned_behind_later_ones_is_held_so_that_they_go_first(
+def test_nobody_is_held_to_let_others_go_first_where_that_saves_no_electricity(
     valley: Callable[..., Problem],
 ) -> None:
-    # By itself the long job would come first and take all the room for four slots.
+    # By itself the long job comes first, in all the room for four slots; were it held, only waits were shorter.
     settings = PlanningSettings(delay_price=1.0, carbon_price=0.0, min_benefit=0.0, spread=0.5)
     problem = valley(
         price=[50.0] * 12, demand=[4.0, 4.0], duration=[4 * SLOT, SLOT], delay_weight=10.0, kw=1.0
     )
     found = plan(problem, settings)
     assert found.asap.tolist() == [problem.now, problem.grid.slot_start(4)]
+    assert not found.moved.any()
+    assert found.start.tolist() == found.asap.tolist()
+
+
+def test_who_waits_for_a_cheaper_slot_leaves_room_to_those_behind(
+    valley: Callable[..., Problem],
+) -> None:
+    settings = PlanningSettings(delay_price=0.0, carbon_price=0.0, min_benefit=0.0, spread=0.5)
+    problem = valley(
+        price=[50.0] * 5 + [10.0] * 4 + [50.0] * 3,
+        demand=[4.0, 4.0],
+        duration=[4 * SLOT, SLOT],
+        kw=[1.0, 1.0],
+        movable=[True, False],
+    )
+    found = plan(problem, settings)
+    assert found.asap.tolist() == [problem.now, problem.grid.slot_start(4)]
     assert found.moved.tolist() == [True, False]
-    assert found.start.tolist() == [problem.grid.slot_start(1), problem.now]
+    assert found.slot.tolist() == [5, 0]

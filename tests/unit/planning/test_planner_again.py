@@ -55,11 +55,11 @@ def test_a_plan_of_the_same_slot_is_mended_without_passes_and_is_no_worse(
     assert again.totals.moved > 5
 
 
-def test_under_a_new_power_cap_the_jobs_choose_again(crowded: Callable[[int], Problem]) -> None:
-    problem = crowded(1)
+def test_under_a_new_power_cap_the_jobs_choose_again(crowded: Callable[..., Problem]) -> None:
+    problem = crowded(1, jobs=400)
     first = planner.plan(problem, SETTINGS)
     cap = np.full(problem.grid.count, np.inf)
-    cap[4:24] = 0.6 * first.kw[4:24]
+    cap[2:40] = 0.7 * first.kw[2:40]
     later = replace(half_a_minute_later(problem, first), site_kw=cap)
     assert passes(planner.plan(later, SETTINGS, last=first)) == [ALL]
 
