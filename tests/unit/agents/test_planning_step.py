@@ -67,7 +67,7 @@ async def test_the_plan_says_how_good_it_is(bench: Bench) -> None:
     assert view is not None
     assert view.optimised == 20
     assert 0 <= view.gap < 0.05
-    assert view.bound_gbp <= view.objective_gbp
+    assert view.bound_gbp <= view.objective_gbp + 1e-9  # equal where it is proved the best
     assert [stage.name for stage in view.stages][:2] == ["bound", "passes"]
     assert view.seconds >= sum(stage.seconds for stage in view.stages) > 0
     assert view.base_kw == pytest.approx(2 * 120 * 1.2 / 1000)
