@@ -28,6 +28,7 @@ _FEW = 48  # jobs below which one priced insertion does as well as the passes
 _NEARLY = (
     0.9  # share of the jobs whose earlier place must still have room, for it to be mended alone
 )
+_MANY = 20_000  # jobs above which one after the other takes longer than it is worth
 _TRIED = 48  # jobs without a place at most, of a candidate that is tried with all of them placed
 _STAY = 0.005  # share of the objective by which another placement must beat the earlier one
 _GIVE_BACK = 0.02  # and by which all as soon as possible must: what is given back is not held again
@@ -134,8 +135,7 @@ def _first(
     if (earlier >= 0).any():
         candidates.append(_inserted(instance, dual.prices, earlier))
     if not (budget.mend and candidates and _stays(candidates[0], earlier)):
-        none = np.full(instance.jobs, NOWHERE)
-        candidates.append(_inserted(instance, dual.prices, none))
+        left = True
         if instance.jobs >= _FEW and budget.passes:
             passes = budget.passes
             slot, prices = settle(
@@ -145,6 +145,10 @@ def _first(
             placement.adopt(slot)
             placement.repair()
             candidates.append(placement)
+            left = instance.jobs <= _MANY and bool((placement.slot == NOWHERE).any())
+        if left:
+            none = np.full(instance.jobs, NOWHERE)
+            candidates.append(_inserted(instance, dual.prices, none))
     if safe is not None:
         placement = Placement(instance, dual.prices)
         placement.adopt(safe)

@@ -141,7 +141,12 @@ def ours(case: Case) -> None:
         if not np.isfinite(bar):
             # Feasible and a bound is all that is asked: no search in the rest of the time.
             budget = Budget(
-                300, case.passes, case.blocks, 0, seconds=seconds, clock=time.perf_counter
+                dual_steps=300,
+                passes=case.passes,
+                blocks=case.blocks,
+                search_steps=0,
+                seconds=seconds,
+                clock=time.perf_counter,
             )
         began = time.perf_counter()
         found = solve(instance, budget)
