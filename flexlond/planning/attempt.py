@@ -262,9 +262,9 @@ class Attempt:
         question = self._part(rows, listing)
         hint = self._hint[question.jobs]
         safe = self.asap.slot[question.jobs]
-        if self.asap is self._bare and not is_capped(problem):
-            # Under a cap on power who comes by himself may be held for it; who makes way is late without it.
-            question = question.from_by_itself(safe, settings.min_benefit)
+        if not is_capped(problem):  # under a cap on power who comes by himself may be held for it
+            soonest = np.minimum(safe, self._bare.slot[question.jobs])
+            question = question.from_by_itself(soonest, settings.min_benefit)
         question = replace(question, instance=question.instance.with_safe(safe))
         if settings.capacity_margin:
             # What the schedule as soon as possible takes of the reserve may be taken.
