@@ -86,7 +86,7 @@ class Question:
         later = (slot > self.first) & (slot <= instance.last) & np.isfinite(gbp)
         later &= ~self.limited & ~(held & (kept < slot))
         gbp = np.where(later, gbp, 0.0)
-        gbp -= np.where(held, 0.0, share * np.maximum(np.abs(gbp), 0.1 * self.typical))
+        gbp -= np.where(held, 0.0, _threshold(share, gbp, self.typical))
         special, special_cost = instance.special.copy(), instance.special_cost.copy()
         special[:, FIRST] = np.where(later, np.where(slot == kept, -1, slot), special[:, FIRST])
         special_cost[:, FIRST] = np.where(later, gbp, special_cost[:, FIRST])
@@ -191,6 +191,14 @@ def ask(
     return Question(jobs, instance, earliest, first, first_cost, typical, limited, before)
 
 
+def _threshold(
+    share: float, gbp: NDArray[np.float64], typical: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(n,) GBP that a change must save: `share` of the cost, of a tenth of a typical one at least."""
+    result: NDArray[np.float64] = share * np.maximum(np.abs(gbp), 0.1 * typical)
+    return result
+
+
 def _limits_in_force(
     problem: Problem,
     jobs: NDArray[np.int64],
@@ -280,7 +288,7 @@ def _own_slots(
         there = np.where(allowed, there, grid.start)
         gbp = scored_runs(grid, scores, group, (blocks.kw[jobs], there, blocks.span[jobs]))
         gbp += delay * (there - grid.start)
-        stay = settings.min_benefit * np.maximum(np.abs(gbp), 0.1 * typical)
+        stay = _threshold(settings.min_benefit, gbp, typical)
         gbp = gbp - np.where(held == (which == KEPT), stay, 0.0)
         possible = allowed & np.isfinite(gbp)
         if which == FIRST:

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FEW = 48  # jobs below which one priced insertion does as well as the passes
-_NEARLY = (
-    0.9  # share of the jobs whose earlier place must still have room, for it to be mended alone
-)
+_NEARLY = 0.9  # share of the jobs whose earlier place must have room, for it to be mended alone
 _MANY = 20_000  # jobs above which one after the other takes longer than it is worth
 _TRIED = 48  # jobs without a place at most, of a candidate that is tried with all of them placed
 _STAY = 0.005  # share of the objective by which another placement must beat the earlier one
@@ -127,14 +125,16 @@ def _first(
     if dual.tight:
         placement.adopt(dual.slot)
         return placement, 0
-    candidates: list[Placement] = []
+    candidates: list[
+        tuple[float, Placement]
+    ] = []  # by what share each must beat the earlier answer
     passes = 0
     hint, safe, go_on = beginning
     kept = instance.special[:, KEPT]
     earlier = np.where(kept >= 0, kept, hint)
     if (earlier >= 0).any():
-        candidates.append(_inserted(instance, dual.prices, earlier))
-    if not (budget.mend and candidates and _stays(candidates[0], earlier)):
+        candidates.append((0.0, _inserted(instance, dual.prices, earlier)))
+    if not (budget.mend and candidates and _stays(candidates[0][1], earlier)):
         left = True
         if instance.jobs >= _FEW and budget.passes:
             passes = budget.passes
@@ -144,26 +144,24 @@ def _first(
             placement = Placement(instance, prices)
             placement.adopt(slot)
             placement.repair()
-            candidates.append(placement)
+            candidates.append((_STAY, placement))
             left = instance.jobs <= _MANY and bool((placement.slot == NOWHERE).any())
         if left:
             none = np.full(instance.jobs, NOWHERE)
-            candidates.append(_inserted(instance, dual.prices, none))
+            candidates.append((_STAY, _inserted(instance, dual.prices, none)))
     if safe is not None:
         placement = Placement(instance, dual.prices)
         placement.adopt(safe)
-        candidates.append(placement)
-    for one in candidates:
+        candidates.append((_GIVE_BACK, placement))
+    for _, one in candidates:
         one.decarbonise(instance.co2_cap)
-    fitting = [one for one in candidates if one.co2 <= instance.co2_cap + 1e-9]
+    fitting = [pair for pair in candidates if pair[1].co2 <= instance.co2_cap + 1e-9]
     if not fitting:
-        return min(candidates, key=lambda one: one.co2), passes
-    worth = [_with_all_placed(one, safe) for one in fitting]
-    if (earlier >= 0).any():
-        last = len(fitting) - 1 if safe is not None else len(fitting)
-        needed = [0.0, *(_STAY if n < last else _GIVE_BACK for n in range(1, len(fitting)))]
-        worth = [one + part * abs(one) for one, part in zip(worth, needed, strict=True)]
-    return fitting[worth.index(min(worth))], passes
+        return min((one for _, one in candidates), key=lambda one: one.co2), passes
+    worth = [_with_all_placed(one, safe) for _, one in fitting]
+    if not fitting[0][0]:  # there is an earlier answer, and it may stay
+        worth = [one + part * abs(one) for one, (part, _) in zip(worth, fitting, strict=True)]
+    return fitting[worth.index(min(worth))][1], passes
 
 
 def _stays(placement: Placement, earlier: NDArray[np.int64]) -> bool:

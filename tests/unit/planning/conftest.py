@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 from flexlond.model.timegrid import TimeGrid
 from flexlond.planning.pools import Room
 from flexlond.planning.problem import NEVER, Problem, Running
+from tests.perf.planning_instances import instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,16 +85,9 @@ def make_problem() -> Callable[..., Problem]:
 
 @pytest.fixture(scope="session")
 def crowded() -> Callable[..., Problem]:
-    """Jobs by seed that fill two thirds of the room: the generator of tests/perf, which is no package."""
-    path = Path(__file__).parents[2] / "perf" / "planning_instances.py"
-    spec = importlib.util.spec_from_file_location("planning_instances", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """Jobs by seed that fill two thirds of the room: the generator of the measurements."""
 
     def made(seed: int, jobs: int = 150) -> Problem:
-        problem: Problem = module.instance(jobs, 60, 0.65, seed=seed)
-        return problem
+        return instance(jobs, 60, 0.65, seed=seed)
 
     return made
