@@ -82,8 +82,10 @@ def envelope(
                 exact.begin()
             if depths:
                 window = (first, final)
-                maker = _Maker(scenes[direction], terms, budget, window, direction, running, exact)
-                curves.append(maker.curve(depths))
+                maker = _Maker(
+                    scenes[direction], terms, budget, window, direction, running, exact, depths
+                )
+                curves.append(maker.curve())
     return tuple(curves)
 
 
@@ -110,10 +112,11 @@ class _Maker:
     direction: Direction
     running: Stoppables | None
     time: ExactTime
+    depths: Sequence[float]  # kW, rising
 
-    def curve(self, depths: Sequence[float]) -> Curve:
-        """The curve at `depths` (kW, rising)."""
-        curve, reshape = self._deferred(depths)
+    def curve(self) -> Curve:
+        """The curve at these depths."""
+        curve, reshape = self._deferred()
         if self.running is None or not self.running.candidates or self.direction is Direction.UP:
             return curve
         # Only where all may be deferred who can is it known what deferral does not reach.
@@ -125,19 +128,19 @@ class _Maker:
             base = reshape.before.cost_gbp
         tracer = Tracer(self.scene, reshape, terms, self.direction)
         reached = max((step.kw for step in curve.everything), default=0.0)
-        beyond = [depth for depth in depths if depth > reached + EPSILON]
+        beyond = [depth for depth in self.depths if depth > reached + EPSILON]
         deeper = Deeper(self.scene, reshape, self.running)
         return with_deeper(curve, tracer.deeper(beyond, (reached, base), deeper))
 
-    def _deferred(self, depths: Sequence[float]) -> tuple[Curve, Reshape]:
+    def _deferred(self) -> tuple[Curve, Reshape]:
         """By deferral alone, with the question that it answers."""
         jobs, terms = self.scene.whole.instance.jobs, self.terms
         if not terms.exact_seconds or not jobs:
             reshape = self._reshape(terms.most, exact=False)
-            return self._traced(reshape, depths), reshape
+            return self._traced(reshape), reshape
         if jobs > terms.exact_jobs:
             reshape = self._reshape(terms.most, exact=False)
-            found = self._traced(reshape, depths)
+            found = self._traced(reshape)
             if found.steps:
                 return found, reshape
         # What is proved of fewer jobs is worth more than what is only likely of many.
@@ -151,7 +154,7 @@ class _Maker:
             if reshape.closed:
                 break
             self.scene.open = self.scene.open or size == jobs
-        return self._traced(reshape, depths), reshape
+        return self._traced(reshape), reshape
 
     def _reshape(self, most: int, *, exact: bool) -> Reshape:
         up = self.direction is Direction.UP
@@ -162,8 +165,9 @@ class _Maker:
             terms=self.terms,
             budget=self.budget,
             most=most,
+            depth=self.depths[-1],
             exact=self.time if exact else None,
         )
 
-    def _traced(self, reshape: Reshape, depths: Sequence[float]) -> Curve:
-        return Tracer(self.scene, reshape, self.terms, self.direction).curve(depths)
+    def _traced(self, reshape: Reshape) -> Curve:
+        return Tracer(self.scene, reshape, self.terms, self.direction).curve(self.depths)

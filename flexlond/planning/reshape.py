@@ -1,12 +1,12 @@
 """Re-plans of the jobs around a window: the plan in force, bent down under a cap or up by a bonus.
 
 Law: pure, and nothing but the jobs chosen here moves. Who may move: consent, pending, in time, not tied by
-dependencies, at a known cost; of those at most `most`, who change the window's power at the least cost per kWh
-at the prices of the plan in force. Running jobs are not moved. Everyone else stands where the plan in force has
-him, and his room and power are taken whatever the cap. So the cap binds the movable jobs alone: in the window
-they get what the planner counts for them now, less the depth. Where the site has a cap already (windows sold
-before) the plan in force is under it and so is every re-plan: nothing is sold twice. After a window of less
-power the site stays under a cap of its own, a share above the peak of the plan in force: the rebound.
+dependencies, at a known cost; of those as many as can be asked about (chosen.py). Running jobs are not moved.
+Everyone else stands where the plan in force has him, and his room and power are taken whatever the cap. So the
+cap binds the movable jobs alone: in the window they get what the planner counts for them now, less the depth.
+Where the site has a cap already (windows sold before) the plan in force is under it and so is every re-plan:
+nothing is sold twice. After a window of less power the site stays under a cap of its own, a share above the
+peak of the plan in force: the rebound.
 Up is a bonus on energy in the window, not a floor: at any bonus the least-cost answer is also the cheapest way
 to the power that it reaches (Everett), and least cost less bonus is a bound for any floor, so no new kind of
 constraint is needed. Costs are GBP of energy, carbon price and delay; `min_benefit` is no cost and is left out.
@@ -27,6 +27,7 @@ from flexlond.planning.backfill import Backfill
 from flexlond.planning.capacity import Timeline, blocks_of
 from flexlond.planning.carbon_room import CarbonRoom, grouped
 from flexlond.planning.check import check_instance
+from flexlond.planning.chosen import chosen
 from flexlond.planning.coverage import coverage
 from flexlond.planning.dependencies import backward, chains
 from flexlond.planning.instance import NOWHERE, Prices
@@ -56,6 +57,7 @@ _REHEARSED = 500  # pending and running jobs up to which the queue is played wit
 _PLAYED = 10_000  # jobs times sets of runtimes, at most so many sets and at least so many
 _SAMPLES = (40, 100)
 _EPSILON = 1e-6
+_FAR = 0.5  # of the depth: the search may miss places that it finds when it is asked for more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,15 +146,17 @@ class Reshape:
         terms: Terms,
         budget: Budget,
         most: int,
+        depth: float,
         exact: ExactTime | None,
     ) -> None:
         """`window` is its first and last slot; `most` jobs are reconsidered, all where there are fewer.
 
-        `exact`: what the exact solver may take, for it to be asked as well.
+        `depth`: kW that they should be able to give in every slot of it. `exact`: what the exact solver may
+        take, for it to be asked as well.
         """
         self._scene, self._budget = scene, budget
         self.window = slice(window[0], window[1] + 1)
-        rows = self._chosen(up=up, most=most)
+        rows = chosen(scene, self.window, up=up, most=most, depth=depth)
         self._exact = exact if len(rows) else None
         question = scene.whole.part(rows, scene.whole.instance.free)
         self.carbon = scene.carbon_room(question)
@@ -168,30 +172,32 @@ class Reshape:
         self.before = self._solved(self.question, scene.prices, self.slot)
         left = terms.rebound * scene.counted.max() - scene.counted
         self._after = np.maximum(left, 0.0) + self.used[SITE]
+        self._asked: list[tuple[NDArray[np.float64], bool, Placed]] = []
 
     @property
     def closed(self) -> bool:
         """Whether the placement without the window is the best one, for certain."""
         return self.before.cost_gbp - self.before.bound_gbp <= _CLOSED * abs(self.before.cost_gbp)
 
-    def down(self, depth: NDArray[np.float64], hint: Placed, *, even: bool = True) -> Placed:
+    def down(self, depth: NDArray[np.float64], hint: Placed) -> Placed:
         """Under a cap `depth` kW (W,) below what the jobs take now; what cannot leave stays, over the cap.
 
-        `even`: where one slot cannot give all of it the others need not; else each gives what it can.
+        What one slot cannot give the others need not: a step is what every slot gives. What was by far not to
+        be had at a depth is not to be had deeper: the answer to that one is given again.
         """
+        depth = np.minimum(depth, self.used[SITE, self.window].min())
+        for known, far, answer in self._asked:
+            if (depth == known).all() or (far and (depth >= known).all()):
+                return answer
         placed = self._solved(self._capped(depth), hint.prices, hint.slot)
-        if (placed.slot != NOWHERE).all():
-            return placed
-        # Latest start goes before a sold window: who finds no other place keeps his own, and the depth shrinks.
-        instance = self.question.instance
-        placement = Placement(instance, placed.prices)
-        placement.adopt(placed.slot)
-        placement.retreat(self.slot)
-        left = instance.usage(np.arange(instance.jobs), placement.slot)[SITE, self.window]
-        gives = np.maximum(self.used[SITE, self.window] - left, 0.0)
-        # What one slot of the window cannot give the others need not: a step is what every slot gives.
-        reached = np.minimum(depth, gives.min() if even else gives)
-        return self._solved(self._capped(reached), placed.prices, placement.slot)
+        far = False
+        if (placed.slot == NOWHERE).any():
+            slot, given = self._retreated(placed)
+            reached = np.minimum(depth, given)
+            far = bool((reached < _FAR * depth).any())
+            placed = self._solved(self._capped(reached), placed.prices, slot)
+        self._asked.append((depth, far, placed))
+        return placed
 
     def relieved(
         self, depth: NDArray[np.float64], more: NDArray[np.float64], hint: Placed
@@ -379,6 +385,19 @@ class Reshape:
             return replace(found, slot=slot, objective=objective)
         return found
 
+    def _retreated(self, placed: Placed) -> tuple[NDArray[np.int64], float]:
+        """(n,) slots where who has no place keeps his own, and the kW that every slot of the window then gives.
+
+        A latest start goes before a sold window: the depth shrinks.
+        """
+        instance = self.question.instance
+        placement = Placement(instance, placed.prices)
+        placement.adopt(placed.slot)
+        placement.retreat(self.slot)
+        left = instance.usage(np.arange(instance.jobs), placement.slot)[SITE, self.window]
+        gives = np.maximum(self.used[SITE, self.window] - left, 0.0)
+        return placement.slot, float(gives.min())
+
     def _capped(self, depth: NDArray[np.float64]) -> Question:
         """The question under the cap of the window, and under that of the rebound after it."""
         free = self.question.instance.free.copy()
@@ -387,27 +406,6 @@ class Reshape:
         after = slice(self.window.stop, None)
         free[SITE, after] = np.minimum(free[SITE, after], self._after[after])
         return self.question.part(np.arange(len(self.jobs)), free)
-
-    def _chosen(self, *, up: bool, most: int) -> NDArray[np.int64]:
-        """Rows of the scene's question: who changes the window's power for least."""
-        scene = self._scene
-        instance, slot = scene.whole.instance, scene.last.slot[scene.whole.jobs]
-        if instance.jobs <= most:
-            return np.arange(instance.jobs)
-        covered, _ = self._coverage(scene.whole, 1.0)
-        worth = instance.worth(scene.prices)
-        everyone = np.arange(instance.jobs)
-        priced = (instance.rate + worth)[instance.cls]
-        here = instance.cost_at(everyone, slot) / instance.scale + worth[instance.cls, slot]
-        at = np.arange(instance.slots)
-        priced[(at < instance.first[:, None]) | (at > instance.last[:, None])] = np.inf
-        gain = covered[instance.cls] - covered[instance.cls, slot][:, None]
-        gain = gain if up else -gain
-        with np.errstate(divide="ignore", invalid="ignore"):
-            per_mwh = np.where(gain > _EPSILON * 1e-3, (priced - here[:, None]) / gain, np.inf)
-        best = per_mwh.min(axis=1)
-        chosen = np.argsort(best, kind="stable")[:most]
-        return np.sort(chosen[np.isfinite(best[chosen])])
 
     def _coverage(
         self, question: Question, weight: NDArray[np.float64] | float

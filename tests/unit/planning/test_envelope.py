@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from flexlond.model.settings import EnvelopeSettings, PlanningSettings
+from flexlond.planning import reshape
 from flexlond.planning.capacity import blocks_of
 from flexlond.planning.certainty import certain_kw, delivered_samples
 from flexlond.planning.envelope import Curve, Direction, Terms, envelope
@@ -281,6 +282,45 @@ def test_a_curve_rises_and_a_step_says_the_truth_of_itself(seed: int) -> None:
                 if movable and moved.get(job, 0) > at
             ]
             assert late == []
+
+
+def test_where_few_are_asked_about_they_can_give_what_is_asked_for(
+    make_problem: Callable[..., Problem],
+) -> None:
+    # Forty jobs of 1 kW wait at no cost, four of 100 kW at a price: of eight asked about four must be those.
+    kw = np.append(np.full(40, 1.0), np.full(4, 100.0))
+    weight = np.where(kw < 2, 0.0, 1.0)
+    problem = make_problem([10.0] * 6, room=44, kw=kw, latest=NOW + 5 * SLOT, delay_weight=weight)
+    last = plan(problem, FREE)
+    assert last.kw[0] == pytest.approx(440.0)
+    few = Terms(down=(100.0, 400.0), up=(), shares=False, most=8)
+    (curve,) = envelope(problem, FREE, last, [(0, 0)], few)
+    assert [step.kw for step in curve.steps][-1] >= 400.0
+    assert curve.jobs <= 8
+
+
+def test_deeper_than_what_is_far_out_of_reach_gives_the_same(
+    make_problem: Callable[..., Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of 400 kW one job in four may wait: 100 kW are to be had, however much is asked for.
+    latest = np.where(np.arange(4) == 0, NOW + 3 * SLOT, NOW)
+    problem = make_problem([10.0, 20.0, 30.0, 40.0], room=4, kw=[100.0] * 4, latest=latest)
+    asked: list[int] = []
+    solve = reshape.solve
+
+    def counted(*given: Any) -> Any:
+        asked.append(1)
+        return solve(*given)
+
+    def curve(*depths: float) -> tuple[list[float], int]:
+        asked.clear()
+        _, found = curve_of(problem, (0, 0), Terms(down=depths, up=(), shares=False))
+        return [step.kw for step in found.steps], len(asked)
+
+    monkeypatch.setattr(reshape, "solve", counted)
+    once, thrice = curve(300.0), curve(300.0, 350.0, 400.0)
+    assert once[0] == thrice[0] == pytest.approx([100.0])
+    assert once[1] == thrice[1]
 
 
 def test_the_same_seed_gives_the_same_envelope(make_problem: Callable[..., Problem]) -> None:
