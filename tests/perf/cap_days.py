@@ -2,13 +2,13 @@
 
 Law: it only reads runs that were played, and prints. Besides both policies each day has two proven leasts: the
 schedule with the fewest kg above the cap, of all that know every job from the start (clairvoyant.py), and from
-when on FlexLon could not keep the day any more, by what was known then and in hindsight (lost_days.py). Kg CO2,
-hours before the end of a day (UTC).
+when on FlexLon could not keep the day, or all days, any more, by what was known then and in hindsight
+(lost_days.py). Kg CO2, hours before the end of a day (UTC).
 """
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from flexlond.backtest.ours import Flexlon
 from flexlond.planning.account import slot_power
 from flexlond.planning.carbon_days import day_of
 from tests.perf.clairvoyant import choices, least, nodes_of
-from tests.perf.lost_days import lost
+from tests.perf.lost_days import lost, lost_together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,14 @@ def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
     asap, flexlon = (by_day(case, run) for run in runs)
     mine = choices(case, span, runs[1])
     begin = case.grid.start // DAY * DAY
+    gone = lost_together(case, mine, runs[1], span, cap)
+    words = [
+        f"{datetime.fromtimestamp(at, UTC):%m-%d %H:%M}"
+        for at in (gone, *sorted(ours.said.values())[:1])
+    ]
+    print(
+        f"         in hindsight, all days and nodes together, lost at {words[0]}; said at {words[1:]}"
+    )
     print(
         "         day   asap  flexlon  all known  said  lost: as known  in hindsight, by kg to come"
     )
@@ -87,8 +95,8 @@ def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
             continue
         at = ours.said.get(f"carbon cap of {day_of(begin + day * DAY, UTC)} (site)")
         said = (begin + (day + 1) * DAY - at) / 3600 if at is not None else np.nan
-        gone = lost(case, mine, runs[1], day, cap)
+        one = lost(case, mine, runs[1], day, cap)
         print(
             f"         {day:3} {asap[day]:6.1f} {flexlon[day]:8.1f} {ideal[day]:10.1f} {said:5.1f}"
-            f" {gone.known:15.1f} {gone.hindsight:13.1f} {gone.to_come:14.1f}"
+            f" {one.known:15.1f} {one.hindsight:13.1f} {one.to_come:14.1f}"
         )

@@ -6,14 +6,20 @@ Slurm left in the queue past that: as it ran). Known are the jobs that had been 
 those count too that came later. Neither nodes are looked at nor the day that would take the load instead: a
 day may be lost earlier than is said here, never later. Hindsight counts no less than what was known, so it is
 never later, and earlier wherever jobs go on coming, foreseen or not: what was unforeseen shows only beside the
-moment at which the plans said that the cap cannot be kept. Kg CO2, hours before the end of the day (UTC).
+moment at which the plans said that the cap cannot be kept. All days together are looked at in hindsight alone,
+with the nodes there are (clairvoyant.py): from then on any schedule would have been above the cap on some day,
+whoever knew of what. Kg CO2, hours before the end of the day (UTC), epoch seconds.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from tests.perf.clairvoyant import least, nodes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from tests.perf.clairvoyant import Choices
 
 DAY, STEP = 86400, 1800
+LITTLE = 0.01  # kg above the cap that are nothing
 EVE = DAY  # it is looked at from so long before the day's begin
 
 
@@ -60,3 +67,22 @@ def lost(case: Case, found: Choices, run: Run, day: int, cap: float) -> Lost:
         if np.isnan(known) and least[there].sum() > cap:
             known = (end - now) / 3600
     return Lost(hindsight, known, came)
+
+
+def lost_together(case: Case, found: Choices, run: Run, span: NDArray[np.int64], cap: float) -> int:
+    """The first half-hour from which on no schedule keeps every day under `cap` kg; the grid's end: never.
+
+    `found` are `run`'s choices, `span` (J,) s each. Who starts past his slack may only do so as he did.
+    """
+    moments = range(case.grid.start // DAY * DAY, case.grid.end, STEP)
+    as_run = found.start == run.start[found.job]
+    in_time = found.start <= case.flexibility.latest[found.job]
+
+    def is_lost(now: int) -> bool:
+        started = run.start[found.job] <= now
+        rows = as_run | (~started & in_time & (found.start >= now))
+        left = replace(found, job=found.job[rows], start=found.start[rows], kg=found.kg[rows])
+        return least(left, cap, nodes_of(case, span, left))[1] > LITTLE
+
+    at = bisect_left(moments, True, key=is_lost)
+    return moments[at] if at < len(moments) else case.grid.end
