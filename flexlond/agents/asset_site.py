@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flexlond.agents.asset_ports import AssetsView
+    from flexlond.agents.inquiry import Hub
     from flexlond.agents.market.battery import BatteryWorks
-    from flexlond.agents.planning_step import Hub
     from flexlond.model.settings import Settings
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flexlond.agents.envelope_ports import EnvelopeView
-    from flexlond.agents.planning_step import Hub
+    from flexlond.agents.inquiry import Hub
     from flexlond.agents.ports import ExplainView, JobView, PlanView, SignalLine
     from flexlond.agents.window_ports import AddedView, WindowOrder, WindowView
     from flexlond.model.series import Series

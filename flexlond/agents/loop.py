@@ -21,11 +21,12 @@ from flexlond.agents.carbon_days import CarbonDays
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide, is_held, within_ramp
 from flexlond.agents.envelopes import Envelopes
+from flexlond.agents.inquiry import Hub, emitters, outlook_of
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.moving import moves, returns
 from flexlond.agents.newest import KeptNewest
 from flexlond.agents.peaks import PeakWatch, usual_part
-from flexlond.agents.planning_step import Hub, PlanningStep, emitters, outlook_of
+from flexlond.agents.planning_step import PlanningStep
 from flexlond.agents.power_log import PowerLog
 from flexlond.agents.ramp import RampLog
 from flexlond.agents.reconcile import Standing, split_arrays

@@ -1,4 +1,4 @@
-"""The planning step: signals and forecasts of this moment, the question, the plan, kept for who asks.
+"""The planning step: the question of this moment, the plan, whom to slow and stop for it, kept for who asks.
 
 Law: everything that belongs to the event loop (signals, models, state) is read and written on it; only the
 planner runs in a thread, on arrays that nobody else has. The state changes at once when the plan is there:
@@ -11,27 +11,20 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 
 from flexlond.agents import slower, stopper
-from flexlond.agents.build import build
-from flexlond.agents.newcomers import Expected, Newcomers, with_newcomers
-from flexlond.agents.outlook import Outlook
-from flexlond.model.directive import Directive
+from flexlond.agents.inquiry import Inquiry
+from flexlond.agents.newcomers import with_newcomers
 from flexlond.model.job import ACTIVE_STATES, JobState
 from flexlond.model.metering import Modelled
-from flexlond.model.series import Kind, Series
-from flexlond.model.timegrid import TimeGrid
 from flexlond.model.window import caps_on, softer_on
 from flexlond.planning import slowing as pace
 from flexlond.planning.aside import NOBODY, steps_aside
 from flexlond.planning.capacity import blocks_of
-from flexlond.planning.carbon_days import Emitter, caps_wanted
-from flexlond.planning.delay import MeanJob
-from flexlond.planning.in_the_way import Sizes
 from flexlond.planning.planner import budget_of, plan
 from flexlond.planning.rebound import patient, plan_with_rebound, under
 from flexlond.planning.slowing import Slowing
@@ -39,16 +32,16 @@ from flexlond.planning.stopping import Stopping, as_before, choose
 from flexlond.solver.improve import Improver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from flexlond.agents.build import Question
     from flexlond.agents.carbon_days import CarbonDays
+    from flexlond.agents.inquiry import Hub
     from flexlond.agents.newest import KeptNewest
     from flexlond.agents.state import LoopState
-    from flexlond.model.directive import PowerSpec
-    from flexlond.model.job import Cluster, Job, Snapshot
+    from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.window import Window
     from flexlond.planning.problem import Plan, Problem, Running
     from flexlond.planning.slowing import Slow
@@ -56,28 +49,7 @@ if TYPE_CHECKING:
 
 
 _log = structlog.get_logger()
-# A suspended job emits nothing to speak of.
-_DRAWING = frozenset({JobState.CONFIGURING, JobState.RUNNING})
 _CALM = 4  # times as long as choosing took, whom to stop is not chosen afresh
-
-
-class Hub(Protocol):
-    """The signal hub (flexlond/signals/feeds.py)."""
-
-    def series(self, kind: Kind, grid: TimeGrid, now: int) -> Series:
-        """The series on `grid` with its quality."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    question: Question
-    series: Mapping[Kind, Series]
-    outlook: Outlook
-    rebound: NDArray[np.float64]  # (S,) kW after windows and before; inf where there is no such cap
-    caps: NDArray[np.float64]  # (S,) kW of the windows in force; inf where none binds
-    expected: Expected  # of jobs without consent
-    whole: Running  # what runs, before throttled arrays were counted as one stream
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,14 +77,9 @@ class PlanningStep:
 
         `newest` has who came before; None: no newcomer is expected to take a held job's room.
         """
-        self._hub = hub
-        self._carbon = carbon
+        self._inquiry = Inquiry(hub, carbon, newest)
         self._timer = timer
-        self._mean = MeanJob()
-        self._sizes = Sizes()
-        self._newest = newest
         self._choose_after = 0
-        self._newcomers = Newcomers()
 
     async def run(
         self,
@@ -129,7 +96,9 @@ class PlanningStep:
         `exact`: the exact solver may try as well, for which a tick with its decision window has no time.
         """
         began = self._timer()
-        asked = self._ask(state, snapshot, cluster, now, recent, windows=state.windows, watch=True)
+        asked = self._inquiry.ask(
+            state, snapshot, cluster, now, recent, windows=state.windows, watch=True
+        )
         seconds = state.settings.planning.milp_seconds if exact else 0.0
         improver = Improver(seconds) if seconds else None
         asked_of = with_newcomers(asked.question.problem, asked.caps, asked.expected)
@@ -160,7 +129,7 @@ class PlanningStep:
         if fresh:
             self._choose_after = now + int(_CALM * (self._timer() - chose))
         state.slowing, state.stopping = slowing, stopping
-        state.candidates = stopper.candidates(state, question, self._mean)
+        state.candidates = stopper.candidates(state, question, self._inquiry.mean)
         state.problem, state.last_plan = stopping.problem, stopping.plan
         state.aside = await asyncio.to_thread(_aside, stopping.problem, stopping.plan)
         state.rows, state.planned_at, state.planned_from = question.rows, now, snapshot
@@ -188,7 +157,7 @@ class PlanningStep:
         make: Callable[[Plan], Window],
     ) -> Trial:
         """The plan under `windows`, and the one under a further window made from it; changes nothing."""
-        asked = self._ask(state, snapshot, cluster, now, recent, windows=windows)
+        asked = self._inquiry.ask(state, snapshot, cluster, now, recent, windows=windows)
         problem = with_newcomers(asked.question.problem, asked.caps, asked.expected)
         problem, without = await self._answer(state, problem, asked.rebound, None, state.last_plan)
         one = (make(without),)
@@ -266,7 +235,7 @@ class PlanningStep:
         if not state.settings.windows.stop_running or not np.isfinite(caps).any():
             return Stopping((), problem, found)
         settings, terms = state.settings.planning, stopper.terms_of(state)
-        candidates = stopper.candidates(state, question, self._mean)
+        candidates = stopper.candidates(state, question, self._inquiry.mean)
         replan = self._replan(state, problem, found)
         if before is not None:
             return await asyncio.to_thread(
@@ -309,85 +278,6 @@ class PlanningStep:
         )
         return with_power(problem, beside), replace(found, kw=found.kw + beside)
 
-    def _ask(
-        self,
-        state: LoopState,
-        snapshot: Snapshot,
-        cluster: Cluster,
-        now: int,
-        recent: NDArray[np.float64],
-        *,
-        windows: Sequence[Window],
-        watch: bool = False,
-    ) -> _Asked:
-        """`watch`: what runs is remembered for the plans to come."""
-        settings = state.settings
-        grid = TimeGrid.covering(now, settings.grid.slot_seconds, settings.grid.horizon_slots)
-        series = self._series(state, grid, now)
-        outlook = outlook_of(state)
-        caps = caps_on(grid, windows, now)
-        question = build(
-            snapshot.jobs,
-            state.flex,
-            cluster,
-            price=series.get(Kind.PRICE),
-            carbon=series.get(Kind.CARBON),
-            settings=settings,
-            grid=grid,
-            now=now,
-            recent=recent,
-            outlook=outlook,
-            stated=_stated(state, snapshot),
-            mean=self._mean,
-            caps=caps,
-            sizes=self._sizes,
-            newest=self._newest,
-        )
-        if self._newest is not None:
-            self._newest.keep(now)
-        if self._carbon is not None and caps_wanted(settings.planning):
-            running = emitters(state, snapshot, question.kw, outlook, now)
-            account = {job.job_id: job.account for job in snapshot.jobs}
-            accounts = [account[job_id] for job_id in question.problem.job_id.tolist()]
-            day_caps = self._carbon.caps(
-                question.problem,
-                accounts,
-                running,
-                settings.planning,
-                consents=~_unasked(state, question),
-            )
-            question = replace(question, problem=replace(question.problem, carbon_caps=day_caps))
-        question = replace(question, problem=stopper.with_suspended(state, question, now))
-        whole = question.problem.running
-        if np.isfinite(caps).any():
-            question = replace(question, problem=slower.as_one_stream(state, question, now))
-        expected = self._expected(state, snapshot, question, now, watch=watch)
-        return _Asked(
-            question, series, outlook, softer_on(grid, windows, now), caps, expected, whole
-        )
-
-    def _expected(
-        self, state: LoopState, snapshot: Snapshot, question: Question, now: int, *, watch: bool
-    ) -> Expected:
-        """Whom nobody asks, and what they draw of late."""
-        problem, seconds = question.problem, state.settings.grid.slot_seconds
-        runs = np.zeros(len(problem.running.end), np.bool_)
-        active = [job for job in snapshot.jobs if job.state in ACTIVE_STATES and job.start]
-        asked = {job.job_id for job, _ in _consenting(state, snapshot)}
-        runs[: len(active)] = [job.job_id not in asked for job in active]
-        waits = _unasked(state, question)
-        if watch:
-            self._newcomers.see(now, float(problem.running.kw[runs].sum()), seconds)
-        return Expected(runs, waits, self._newcomers.usual_kw(seconds))
-
-    def _series(self, state: LoopState, grid: TimeGrid, now: int) -> Mapping[Kind, Series]:
-        """The configured signals."""
-        signals = state.settings.signals
-        configured = {Kind.PRICE: signals.price, Kind.CARBON: signals.carbon}
-        return {
-            kind: self._hub.series(kind, grid, now) for kind, feeds in configured.items() if feeds
-        }
-
 
 def _aside(problem: Problem, found: Plan) -> int:
     """The id of the job that steps aside; 0 for nobody."""
@@ -398,55 +288,3 @@ def _aside(problem: Problem, found: Plan) -> int:
 def with_power(problem: Problem, kw: NDArray[np.float64]) -> Problem:
     """The same with `kw` (S,) more under its cap, if it has one."""
     return replace(problem, site_kw=problem.site_kw + kw) if len(problem.site_kw) else problem
-
-
-def outlook_of(state: LoopState) -> Outlook:
-    """The forecasts in force; the one there was as long as it rests on the same models."""
-    learner = state.learner
-    if learner is None or not state.settings.prediction.enabled:
-        return Outlook()
-    if state.outlook.runtime is learner.runtime and state.outlook.power is learner.power:
-        return state.outlook
-    return Outlook(learner.runtime, learner.power)
-
-
-def emitters(
-    state: LoopState, snapshot: Snapshot, kw: Mapping[int, float], outlook: Outlook, now: int
-) -> list[Emitter]:
-    """The running jobs with consent; `kw` is what the plan counts of each, by job id."""
-    return [
-        Emitter(
-            job.account, kw.get(job.job_id, 0.0), job.start, outlook.end_of(job, now), job.submit
-        )
-        for job, _ in _consenting(state, snapshot)
-        if job.start and job.state in _DRAWING
-    ]
-
-
-def _unasked(state: LoopState, question: Question) -> NDArray[np.bool_]:
-    """(J,) who of the question's jobs has not consented to anything."""
-    found = np.ones(question.problem.jobs, np.bool_)
-    for job_id, row in question.rows.items():
-        known = state.flex.get(job_id)
-        found[row] = known is None or known.directive is None
-    return found
-
-
-def _consenting(state: LoopState, snapshot: Snapshot) -> Iterator[tuple[Job, Directive]]:
-    """Running jobs with what they agreed to."""
-    for job in snapshot.jobs:
-        if job.state not in ACTIVE_STATES:
-            continue
-        record = state.actuator.records.get(job.job_id)
-        reading = state.consents.read(job, record.first_submit if record else job.submit)
-        if isinstance(reading, Directive):
-            yield job, reading
-
-
-def _stated(state: LoopState, snapshot: Snapshot) -> Mapping[int, PowerSpec]:
-    """The power that the directives of running jobs state."""
-    return {
-        job.job_id: reading.power
-        for job, reading in _consenting(state, snapshot)
-        if reading.power is not None
-    }

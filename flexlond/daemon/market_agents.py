@@ -18,8 +18,8 @@ from flexlond.agents.portfolio.agent import FlexAgent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flexlond.agents.inquiry import Hub
     from flexlond.agents.market.port import MarketAgent
-    from flexlond.agents.planning_step import Hub
     from flexlond.agents.ports import AgentView
     from flexlond.agents.witness import Notary
     from flexlond.model.settings import Settings

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flexlond.agents.inquiry import Hub
     from flexlond.agents.market.port import Place
-    from flexlond.agents.planning_step import Hub
     from flexlond.beckn.node.desk import Business
     from flexlond.model.settings import Settings
 

@@ -20,8 +20,8 @@ from flexlond.beckn.wire.actions import Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flexlond.agents.inquiry import Hub
     from flexlond.agents.market.port import Place
-    from flexlond.agents.planning_step import Hub
     from flexlond.beckn.node.desk import Business
     from flexlond.model.settings import Settings
 

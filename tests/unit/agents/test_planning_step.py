@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexlond.agents import planning_step
+from flexlond.agents.inquiry import outlook_of
 from flexlond.agents.learning import Learner
 from flexlond.agents.outlook import Outlook
-from flexlond.agents.planning_step import outlook_of
 from flexlond.model.settings import PredictionSettings, Settings
 from flexlond.planning.planner import plan
 from flexlond.prediction.features import of_job
