@@ -80,12 +80,10 @@ def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
     mine = choices(case, span, runs[1])
     begin = case.grid.start // DAY * DAY
     gone = lost_together(case, mine, runs[1], span, cap)
-    words = [
-        f"{datetime.fromtimestamp(at, UTC):%m-%d %H:%M}"
-        for at in (gone, *sorted(ours.said.values())[:1])
-    ]
+    said = min(ours.said.values(), default=case.grid.end)
+    words = [_moment(at) if at < case.grid.end else "never" for at in (gone, said)]
     print(
-        f"         in hindsight, all days and nodes together, lost at {words[0]}; said at {words[1:]}"
+        f"         all days and nodes together: lost in hindsight {words[0]}; first said {words[1]}"
     )
     print(
         "         day   asap  flexlon  all known  said  lost: as known  in hindsight, by kg to come"
@@ -100,3 +98,7 @@ def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
             f"         {day:3} {asap[day]:6.1f} {flexlon[day]:8.1f} {ideal[day]:10.1f} {said:5.1f}"
             f" {one.known:15.1f} {one.hindsight:13.1f} {one.to_come:14.1f}"
         )
+
+
+def _moment(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%m-%d %H:%M}"
