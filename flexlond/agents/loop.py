@@ -21,7 +21,7 @@ from flexlond.agents.carbon_days import CarbonDays
 from flexlond.agents.consent import ConsentReader, FlexJob, judge
 from flexlond.agents.decide import Wanted, decide, is_held, within_ramp
 from flexlond.agents.envelopes import Envelopes
-from flexlond.agents.inquiry import Hub, emitters, outlook_of
+from flexlond.agents.inquiry import Hub, Inquiry, emitters, outlook_of
 from flexlond.agents.margin import DAY, WaitWatch
 from flexlond.agents.moving import moves, returns
 from flexlond.agents.newest import KeptNewest
@@ -100,7 +100,7 @@ class Loop(LoopState):
         self._store = store
         self._carbon = CarbonDays(store, tz)
         newest = KeptNewest(store, settings.planning.newcomer_days)
-        self._planning = PlanningStep(hub, carbon=self._carbon, newest=newest)
+        self._planning = PlanningStep(Inquiry(hub, self._carbon, newest))
         self._envelopes = Envelopes()
         self._sites = sites or {}
         self._asked_back: set[int] = (

@@ -2,7 +2,7 @@
 
 Law: everything that belongs to the event loop (signals, models, state) is read and written on it; only the
 planner runs in a thread, on arrays that nobody else has. The state changes at once when the plan is there:
-question and answer always belong together. Nothing is decided here but what the plan is asked. Epoch seconds.
+question and answer always belong together. What the planner is asked is inquiry.py's. Epoch seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 import structlog
 
 from flexlond.agents import slower, stopper
-from flexlond.agents.inquiry import Inquiry
 from flexlond.agents.newcomers import with_newcomers
 from flexlond.model.job import ACTIVE_STATES, JobState
 from flexlond.model.metering import Modelled
@@ -37,9 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flexlond.agents.build import Question
-    from flexlond.agents.carbon_days import CarbonDays
-    from flexlond.agents.inquiry import Hub
-    from flexlond.agents.newest import KeptNewest
+    from flexlond.agents.inquiry import Inquiry
     from flexlond.agents.state import LoopState
     from flexlond.model.job import Cluster, Snapshot
     from flexlond.model.window import Window
@@ -66,19 +63,9 @@ class Trial:
 class PlanningStep:
     """Plans the state it is given; `timer` is the clock by which the search is bounded (s)."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        timer: Callable[[], float] = time.perf_counter,
-        carbon: CarbonDays | None = None,
-        newest: KeptNewest | None = None,
-    ) -> None:
-        """`carbon` has what was emitted already; None: without carbon caps of a day.
-
-        `newest` has who came before; None: no newcomer is expected to take a held job's room.
-        """
-        self._inquiry = Inquiry(hub, carbon, newest)
-        self._timer = timer
+    def __init__(self, inquiry: Inquiry, timer: Callable[[], float] = time.perf_counter) -> None:
+        """`inquiry` makes the question."""
+        self._inquiry, self._timer = inquiry, timer
         self._choose_after = 0
 
     async def run(

@@ -172,6 +172,7 @@ class Reshape:
         self.before = self._solved(self.question, scene.prices, self.slot)
         left = terms.rebound * scene.counted.max() - scene.counted
         self._after = np.maximum(left, 0.0) + self.used[SITE]
+        # Depths (W,) that were asked for, whether they were by far not reached, and the answers.
         self._asked: list[tuple[NDArray[np.float64], bool, Placed]] = []
 
     @property

@@ -16,7 +16,7 @@ import numpy as np
 from flexlond.backtest.ours import Flexlon
 from flexlond.planning.account import slot_power
 from flexlond.planning.carbon_days import day_of
-from tests.perf.clairvoyant import choices, least, nodes_of
+from tests.perf.clairvoyant import choices, fewest_days, least, nodes_of
 from tests.perf.lost_days import lost, lost_together
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
         ("all jobs known", None),
         ("and the nodes that there are", there),
     ):
-        fewest, kg, ideal = least(possible, cap, nodes)
+        fewest = fewest_days(possible, cap, nodes)
+        kg, ideal = least(possible, cap, nodes)
         print(
             f"         in any schedule, {words}: at least {fewest} days above it, {kg:.1f} kg together"
         )
@@ -80,10 +81,10 @@ def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
     mine = choices(case, span, runs[1])
     begin = case.grid.start // DAY * DAY
     gone = lost_together(case, mine, runs[1], span, cap)
-    said = min(ours.said.values(), default=case.grid.end)
-    words = [_moment(at) if at < case.grid.end else "never" for at in (gone, said)]
+    first = min(ours.said.values(), default=case.grid.end)
+    words = [_moment(at) if at < case.grid.end else "never" for at in (gone, first)]
     print(
-        f"         all days and nodes together: lost in hindsight {words[0]}; first said {words[1]}"
+        f"         all days and nodes together: lost in hindsight {words[0]}; said for good {words[1]}"
     )
     print(
         "         day   asap  flexlon  all known  said  lost: as known  in hindsight, by kg to come"

@@ -80,31 +80,36 @@ def _whole(case: Case, span: NDArray[np.int64]) -> TimeGrid:
     return TimeGrid(grid.start, grid.slot_seconds, -(-(last - grid.start) // grid.slot_seconds))
 
 
+def fewest_days(found: Choices, cap: float, nodes: Rows | None = None) -> int:
+    """The fewest days above `cap` kg that any schedule has, proven; `nodes` are those of `nodes_of`."""
+    solver, _ = _solved(found, cap, nodes, days=True)
+    return max(0, math.ceil(float(solver.getInfo().mip_dual_bound) - _NEAR))
+
+
 def least(
     found: Choices, cap: float, nodes: Rows | None = None
-) -> tuple[int, float, NDArray[np.float64]]:
-    """The fewest days above `cap` kg that any schedule has, the fewest kg above it on all days together, and
-    (D,) kg of each day in the latter.
+) -> tuple[float, NDArray[np.float64]]:
+    """The fewest kg above `cap` that any schedule has on all days together, and (D,) kg of each day in it.
 
     `nodes` are those of `nodes_of`; NaN where HiGHS found no least in its time.
     """
+    solver, optimal = _solved(found, cap, nodes, days=False)
+    share = np.array(solver.getSolution().col_value)[: len(found.job)]
+    above = float(solver.getInfo().objective_function_value) if optimal else float("nan")
+    return above, share @ found.kg
+
+
+def _solved(found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> tuple[Any, bool]:
+    """HiGHS after its run, and whether it proved its answer the best."""
     import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
 
-    bounds = []
-    for days in (True, False):
-        solver = highspy.Highs()
-        limits = {"threads": 1, "time_limit": _SECONDS, "mip_rel_gap": _GAP}
-        for name, value in {"output_flag": False, **limits}.items():
-            solver.setOptionValue(name, value)
-        solver.passModel(_model(highspy, found, cap, nodes, days=days))
-        solver.run()
-        info = solver.getInfo()
-        if not days and solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            bounds.append(float("nan"))
-        else:
-            bounds.append(float(info.mip_dual_bound if days else info.objective_function_value))
-    share = np.array(solver.getSolution().col_value)[: len(found.job)]
-    return max(0, math.ceil(bounds[0] - _NEAR)), bounds[1], share @ found.kg
+    solver = highspy.Highs()
+    limits = {"threads": 1, "time_limit": _SECONDS, "mip_rel_gap": _GAP}
+    for name, value in {"output_flag": False, **limits}.items():
+        solver.setOptionValue(name, value)
+    solver.passModel(_model(highspy, found, cap, nodes, days=days))
+    solver.run()
+    return solver, solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
 
 
 def nodes_of(case: Case, span: NDArray[np.int64], found: Choices) -> Rows:

@@ -82,7 +82,7 @@ def lost_together(case: Case, found: Choices, run: Run, span: NDArray[np.int64],
         started = run.start[found.job] <= now
         rows = as_run | (~started & in_time & (found.start >= now))
         left = replace(found, job=found.job[rows], start=found.start[rows], kg=found.kg[rows])
-        return least(left, cap, nodes_of(case, span, left))[1] > LITTLE
+        return least(left, cap, nodes_of(case, span, left))[0] > LITTLE
 
     at = bisect_left(moments, True, key=is_lost)
     return moments[at] if at < len(moments) else case.grid.end

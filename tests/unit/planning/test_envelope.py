@@ -299,6 +299,24 @@ def test_where_few_are_asked_about_they_can_give_what_is_asked_for(
     assert curve.jobs <= 8
 
 
+def test_a_step_costs_no_more_than_the_slot_that_has_least_can_give(
+    make_problem: Callable[..., Problem],
+) -> None:
+    # 200 kW in the first slot of the window, 100 in the second: however much is asked for, both give 100.
+    problem = make_problem(
+        [10.0, 20.0, 30.0, 40.0, 50.0],
+        room=2,
+        kw=[100.0, 100.0],
+        duration=np.array([2.0 * SLOT, 1.0 * SLOT]),
+        latest=NOW + 3 * SLOT,
+    )
+    last, curve = curve_of(problem, (0, 1), Terms(down=(200.0,), up=(), shares=False))
+    assert last.kw[:2] == pytest.approx([200.0, 100.0])
+    # The long one waits for two slots: 100 kW for an hour at 35 in place of 15 GBP/MWh. The short one stays.
+    (step,) = curve.steps
+    assert (step.kw, step.price_gbp) == pytest.approx((100.0, 2.0))
+
+
 def test_deeper_than_what_is_far_out_of_reach_gives_the_same(
     make_problem: Callable[..., Problem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
