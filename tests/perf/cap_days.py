@@ -17,6 +17,7 @@ from flexlond.backtest.ours import Flexlon
 from flexlond.planning.account import slot_power
 from flexlond.planning.carbon_days import day_of
 from tests.perf.clairvoyant import choices, fewest_days, least, nodes_of
+from tests.perf.hindsight_holds import search
 from tests.perf.lost_days import lost, lost_together
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ class Saying(Flexlon):
         return wanted
 
 
-def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
-    """Print the leasts of all days together, then each day on which somebody was above `cap` (kg)."""
+def print_days(case: Case, cap: float, runs: list[Run], ours: Saying, *, replays: int = 0) -> None:
+    """Print the leasts of all days together, then each day on which somebody was above `cap` (kg).
+
+    With `replays` also what that many tries in hindsight find by begin times alone (hindsight_holds.py).
+    """
     span = np.ceil(np.minimum(case.trace.runtime, case.trace.limit)).astype(np.int64)
     possible = choices(case, span, runs[0])
     there = nodes_of(case, span, possible)
@@ -80,6 +84,12 @@ def print_days(case: Case, cap: float, runs: list[Run], ours: Saying) -> None:
     asap, flexlon = (by_day(case, run) for run in runs)
     mine = choices(case, span, runs[1])
     begin = case.grid.start // DAY * DAY
+    if replays:
+        found = search(case, (runs[0], runs[1]), cap, by_day=by_day, replays=replays)
+        print(
+            f"         by holding alone, all known: {found.kg:.1f} kg together, {found.late} late, found by"
+            f" {found.replays} replays: {np.round(found.days, 1).tolist()}"
+        )
     gone = lost_together(case, mine, runs[1], span, cap)
     first = min(ours.said.values(), default=case.grid.end)
     words = [_moment(at) if at < case.grid.end else "never" for at in (gone, first)]

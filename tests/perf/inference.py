@@ -199,6 +199,9 @@ def main() -> None:
     parser.add_argument(
         "--cap", type=float, nargs="+", default=[0.0], help="carbon caps of a day, of asap's mean"
     )
+    parser.add_argument(
+        "--search", type=int, default=0, help="replays to search each cap in hindsight with (2000)"
+    )
     options = parser.parse_args()
     missing = [path for path in (REQUESTS, BATCH, PRICES) if not path.is_file()]
     if missing:
@@ -247,7 +250,7 @@ def shown(
                 f" {np.maximum(days - cap, 0.0).sum():.1f} kg together"
             )
     if cap:
-        print_days(case, cap, runs, ours)
+        print_days(case, cap, runs, ours, replays=options.search)
 
 
 if __name__ == "__main__":
