@@ -33,6 +33,7 @@ DAY = 86400
 _NEAR = 1e-4
 _GAP = 0.01
 _SECONDS = 120.0
+_SECONDS_WHOLE = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +83,7 @@ def _whole(case: Case, span: NDArray[np.int64]) -> TimeGrid:
 
 def fewest_days(found: Choices, cap: float, nodes: Rows | None = None) -> int:
     """The fewest days above `cap` kg that any schedule has, proven; `nodes` are those of `nodes_of`."""
-    solver, _ = _solved(found, cap, nodes, days=True)
+    solver, _ = _solved(_model(found, cap, nodes, days=True))
     return max(0, math.ceil(float(solver.getInfo().mip_dual_bound) - _NEAR))
 
 
@@ -93,21 +94,32 @@ def least(
 
     `nodes` are those of `nodes_of`; NaN where HiGHS found no least in its time.
     """
-    solver, optimal = _solved(found, cap, nodes, days=False)
+    solver, optimal = _solved(_model(found, cap, nodes, days=False))
     share = np.array(solver.getSolution().col_value)[: len(found.job)]
     above = float(solver.getInfo().objective_function_value) if optimal else float("nan")
     return above, share @ found.kg
 
 
-def _solved(found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> tuple[Any, bool]:
+def least_whole(found: Choices, cap: float, nodes: Rows | None = None) -> float:
+    """As `least`, of whole jobs: each a mixture of two neighbouring starts, that is, it starts between them.
+
+    Proven: what HiGHS found is at or above it.
+    """
+    model = _model(found, cap, nodes, days=False)
+    _whole_jobs(model, found.job)
+    solver, _ = _solved(model, _SECONDS_WHOLE)
+    return max(0.0, float(solver.getInfo().mip_dual_bound))
+
+
+def _solved(model: Any, seconds: float = _SECONDS) -> tuple[Any, bool]:
     """HiGHS after its run, and whether it proved its answer the best."""
     import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
 
     solver = highspy.Highs()
-    limits = {"threads": 1, "time_limit": _SECONDS, "mip_rel_gap": _GAP}
+    limits = {"threads": 1, "time_limit": seconds, "mip_rel_gap": _GAP}
     for name, value in {"output_flag": False, **limits}.items():
         solver.setOptionValue(name, value)
-    solver.passModel(_model(highspy, found, cap, nodes, days=days))
+    solver.passModel(model)
     solver.run()
     return solver, solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
 
@@ -133,11 +145,13 @@ def nodes_of(case: Case, span: NDArray[np.int64], found: Choices) -> Rows:
     return row, column, value, most
 
 
-def _model(highspy: Any, found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> Any:
+def _model(found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> Any:
     """Columns: the mixtures, then of each day a 0/1 that it is above `cap`, or the kg by which it is.
 
     Rows: the days, the jobs, the `nodes`.
     """
+    import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
+
     _, row = np.unique(found.job, return_inverse=True)
     jobs, (size, count) = int(row.max()) + 1, found.kg.shape
     # A job's mixtures together make one: so much is emitted on a day at most.
@@ -174,3 +188,42 @@ def _model(highspy: Any, found: Choices, cap: float, nodes: Rows | None, *, days
         kind = highspy.HighsVarType
         model.integrality_ = [kind.kContinuous] * size + [kind.kInteger] * count
     return model
+
+
+def _whole_jobs(model: Any, job: NDArray[np.int64]) -> None:
+    """Add a 0/1 for each two neighbouring starts of a job (`job` is (m,), of each mixture): one is chosen."""
+    import highspy  # noqa: PLC0415 - as above
+
+    pair = np.flatnonzero(job[1:] == job[:-1])  # mixtures k and k + 1
+    if not len(pair):
+        return
+    names, of = np.unique(job[pair], return_inverse=True)
+    several = np.flatnonzero(np.isin(job, names))  # mixtures of these jobs
+    place = np.full(len(job), -1)
+    place[several] = np.arange(len(several))
+    columns, rows = model.num_col_, model.num_row_
+    new = np.arange(len(pair))
+    # One row for each mixture: no more of it than of the pairs that it is in; one for each job.
+    first = rows + len(several)
+    index = np.stack([rows + place[pair], rows + place[pair + 1], first + of], axis=1)
+    value = np.tile([-1.0, -1.0, 1.0], (len(pair), 1))
+    old = model.a_matrix_
+    starts, indices, values = (np.array(x) for x in (old.start_, old.index_, old.value_))
+    # The mixtures' own entries in their new rows: each column gets one more at its end.
+    ends = starts[several + 1]
+    indices = np.insert(indices, ends, rows + place[several])
+    values = np.insert(values, ends, 1.0)
+    starts = starts + np.searchsorted(several, np.arange(len(starts)))
+    model.num_col_, model.num_row_ = columns + len(pair), first + len(names)
+    model.a_matrix_.start_ = np.append(starts, starts[-1] + 3 * (new + 1)).astype(np.int32)
+    model.a_matrix_.index_ = np.append(indices, index.ravel()).astype(np.int32)
+    model.a_matrix_.value_ = np.append(values, value.ravel())
+    model.col_cost_ = np.append(model.col_cost_, np.zeros(len(pair)))
+    model.col_lower_ = np.append(model.col_lower_, np.zeros(len(pair)))
+    model.col_upper_ = np.append(model.col_upper_, np.ones(len(pair)))
+    infinite = np.full(len(several), highspy.kHighsInf)
+    one = np.ones(len(names))
+    model.row_lower_ = np.concatenate([model.row_lower_, -infinite, one])
+    model.row_upper_ = np.concatenate([model.row_upper_, np.zeros(len(several)), one])
+    kind = highspy.HighsVarType
+    model.integrality_ = [kind.kContinuous] * columns + [kind.kInteger] * len(pair)

@@ -33,6 +33,7 @@ from flexlond.backtest.trace import load_trace, shift_trace, window
 from flexlond.model.settings import PlanningSettings
 from flexlond.planning.pools import Room
 from tests.perf.cap_days import Saying, by_day, print_days
+from tests.perf.given_up import Doubted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -183,7 +184,8 @@ def both(
         cap = times * float(usual[1 : options.days].mean())
         settings, runtimes = PlanningSettings(carbon_cap_kg_per_day=cap), "actual"
     horizon = 48 * 3600 // options.slot
-    ours = Saying(known, power, runtimes=runtimes, settings=settings, horizon_slots=horizon)
+    policy = Doubted if options.doubt else Saying
+    ours = policy(known, power, runtimes=runtimes, settings=settings, horizon_slots=horizon)
     run(ours)
     case = Case(trace, wait, known, power, study_grid(trace, runs, options.slot), nodes)
     return case, runs, took, ours, settings.carbon_cap_kg_per_day
@@ -201,6 +203,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--search", type=int, default=0, help="replays to search each cap in hindsight with (2000)"
+    )
+    parser.add_argument(
+        "--doubt", action="store_true", help="prove what plans say of caps that cannot be kept"
     )
     options = parser.parse_args()
     missing = [path for path in (REQUESTS, BATCH, PRICES) if not path.is_file()]
