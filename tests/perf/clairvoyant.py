@@ -103,13 +103,13 @@ def least(
 def least_whole(found: Choices, cap: float, nodes: Rows | None = None) -> float:
     """As `least`, of whole jobs: each a mixture of two neighbouring starts, that is, it starts between them.
 
-    What HiGHS has proven in its time, at or below the least; NaN where there is no schedule at all.
+    What HiGHS has proven in its time, at or below the least; 0 where there is no schedule at all.
     """
     model = _model(found, cap, nodes, days=False)
     _whole_jobs(model, found.job)
     solver, _ = _solved(model, _SECONDS_WHOLE)
     bound = float(solver.getInfo().mip_dual_bound)
-    return max(0.0, bound) if bound < math.inf else math.nan
+    return max(0.0, bound) if bound < math.inf else 0.0
 
 
 def _solved(model: Any, seconds: float = _SECONDS) -> tuple[Any, bool]:

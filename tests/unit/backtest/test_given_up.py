@@ -49,11 +49,13 @@ def test_a_whole_job_starts_between_two_starts() -> None:
     assert least_whole(found, 4.0) == pytest.approx(0.0)  # half of it on each day
 
 
-def test_where_there_is_no_schedule_nothing_is_proven() -> None:
-    # Two jobs on one node at once.
-    both = np.array([0, 0]), np.array([0, 1]), np.ones(2), np.ones(1)
-    found = Choices(np.arange(2), np.zeros(2), np.array([[6.0], [6.0]]))
-    assert np.isnan(least_whole(found, 5.0, both))
+@pytest.mark.parametrize("last", [1, 2])
+def test_where_there_is_no_schedule_nothing_is_proven(last: int) -> None:
+    # Two jobs on one node at once, whenever the second starts.
+    job, ones = np.array([0, 1, 1])[: last + 1], np.ones(last + 1)
+    both = np.zeros(last + 1, np.int64), np.arange(last + 1), ones, np.ones(1)
+    found = Choices(job, np.arange(last + 1.0), 6.0 * ones[:, None])
+    assert least_whole(found, 5.0, both) == 0.0
 
 
 def test_the_least_above_the_caps_is_what_nobody_can_go_below() -> None:
