@@ -60,8 +60,7 @@ def choices(case: Case, span: NDArray[np.int64], run: Run) -> Choices:
     for job in np.flatnonzero(run.start > 0).tolist():
         first, as_run = float(case.trace.submit[job]), float(run.start[job])
         last = max(float(case.flexibility.latest[job]), as_run) if flexible[job] else as_run
-        bends = np.concatenate([edges, edges - span[job]])
-        at = np.unique(np.append(bends[(bends > first) & (bends < last)], [first, as_run, last]))
+        at = bends(edges, float(span[job]), first, last, as_run)
         jobs.append(np.full(len(at), job))
         starts.append(at)
     job, start = np.concatenate(jobs), np.concatenate(starts)
@@ -74,6 +73,15 @@ def choices(case: Case, span: NDArray[np.int64], run: Run) -> Choices:
     return Choices(job, start, np.array(kg).T)
 
 
+def bends(
+    edges: NDArray[Any], span: float, first: float, last: float, *also: float
+) -> NDArray[np.float64]:
+    """The starts from `first` to `last` at which what a job of `span` s takes bends, and `also` these."""
+    found = np.concatenate([edges, edges - span])
+    inside = found[(found > first) & (found < last)]
+    return np.unique(np.append(inside, [first, last, *also]))
+
+
 def _whole(case: Case, span: NDArray[np.int64]) -> TimeGrid:
     """The replay's slots and those after it, until the last job that could wait so long has ended."""
     grid = case.grid
@@ -83,7 +91,7 @@ def _whole(case: Case, span: NDArray[np.int64]) -> TimeGrid:
 
 def fewest_days(found: Choices, cap: float, nodes: Rows | None = None) -> int:
     """The fewest days above `cap` kg that any schedule has, proven; `nodes` are those of `nodes_of`."""
-    solver, _ = _solved(_model(found, cap, nodes, days=True))
+    solver, _ = _solved(found, cap, nodes, days=True)
     return max(0, math.ceil(float(solver.getInfo().mip_dual_bound) - _NEAR))
 
 
@@ -94,7 +102,7 @@ def least(
 
     `nodes` are those of `nodes_of`; NaN where HiGHS found no least in its time.
     """
-    solver, optimal = _solved(_model(found, cap, nodes, days=False))
+    solver, optimal = _solved(found, cap, nodes)
     share = np.array(solver.getSolution().col_value)[: len(found.job)]
     above = float(solver.getInfo().objective_function_value) if optimal else float("nan")
     return above, share @ found.kg
@@ -105,18 +113,22 @@ def least_whole(found: Choices, cap: float, nodes: Rows | None = None) -> float:
 
     What HiGHS has proven in its time, at or below the least; 0 where there is no schedule at all.
     """
-    model = _model(found, cap, nodes, days=False)
-    _whole_jobs(model, found.job)
-    solver, _ = _solved(model, _SECONDS_WHOLE)
+    solver, _ = _solved(found, cap, nodes, whole=True)
     bound = float(solver.getInfo().mip_dual_bound)
     return max(0.0, bound) if bound < math.inf else 0.0
 
 
-def _solved(model: Any, seconds: float = _SECONDS) -> tuple[Any, bool]:
+def _solved(
+    found: Choices, cap: float, nodes: Rows | None, *, days: bool = False, whole: bool = False
+) -> tuple[Any, bool]:
     """HiGHS after its run, and whether it proved its answer the best."""
     import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
 
+    model = _model(highspy, found, cap, nodes, days=days)
+    if whole:
+        _whole_jobs(highspy, model, found.job)
     solver = highspy.Highs()
+    seconds = _SECONDS_WHOLE if whole else _SECONDS
     limits = {"threads": 1, "time_limit": seconds, "mip_rel_gap": _GAP}
     for name, value in {"output_flag": False, **limits}.items():
         solver.setOptionValue(name, value)
@@ -128,31 +140,37 @@ def _solved(model: Any, seconds: float = _SECONDS) -> tuple[Any, bool]:
 def nodes_of(case: Case, span: NDArray[np.int64], found: Choices) -> Rows:
     """The nodes that jobs of `span` (J,) s take at `found` on the mean of a slot, and those that there are."""
     trace, grid = case.trace, _whole(case, span)
-    rows, columns, values, upper = [], [], [], []
-    for pool, nodes in enumerate(trace.room.capacity[:, 0].tolist()):
-        mine = np.flatnonzero(trace.pool[found.job] == pool)
-        begin = (found.start[mine] - grid.start) / grid.slot_seconds
-        end = begin + span[found.job[mine]] / grid.slot_seconds
-        first = begin.astype(np.int64)
-        count = np.minimum(np.ceil(end).astype(np.int64), grid.count) - first
-        at = np.repeat(np.arange(len(mine)), count)
-        slot = first[at] + np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
-        part = np.minimum(end[at], slot + 1) - np.maximum(begin[at], slot)
-        rows.append(pool * grid.count + slot)
-        columns.append(mine[at])
-        values.append(part * trace.demand[found.job[mine[at]], 0])
-        upper.append(np.full(grid.count, nodes + _NEAR))
-    row, column, value, most = (np.concatenate(part) for part in (rows, columns, values, upper))
-    return row, column, value, most
+    job = found.job
+    upper = np.repeat(trace.room.capacity[:, :1], grid.count, axis=1)
+    return node_rows(
+        grid, trace.pool[job], trace.demand[job, 0], found.start, found.start + span[job], upper
+    )
 
 
-def _model(found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> Any:
+def node_rows(
+    grid: TimeGrid,
+    pool: NDArray[np.int64],
+    nodes: NDArray[np.float64],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    upper: NDArray[np.float64],
+) -> Rows:
+    """What (m,) runs take of the nodes of their pool on the mean of each slot, at most `upper` (P, S)."""
+    begin = (start - grid.start) / grid.slot_seconds
+    end = (end - grid.start) / grid.slot_seconds
+    first = begin.astype(np.int64)
+    count = np.minimum(np.ceil(end).astype(np.int64), grid.count) - first
+    at = np.repeat(np.arange(len(start)), count)
+    slot = first[at] + np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
+    part = np.minimum(end[at], slot + 1) - np.maximum(begin[at], slot)
+    return pool[at] * grid.count + slot, at, part * nodes[at], upper.ravel() + _NEAR
+
+
+def _model(highspy: Any, found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> Any:
     """Columns: the mixtures, then of each day a 0/1 that it is above `cap`, or the kg by which it is.
 
     Rows: the days, the jobs, the `nodes`.
     """
-    import highspy  # noqa: PLC0415 - only who asks for the exact solver loads it
-
     _, row = np.unique(found.job, return_inverse=True)
     jobs, (size, count) = int(row.max()) + 1, found.kg.shape
     # A job's mixtures together make one: so much is emitted on a day at most.
@@ -191,10 +209,8 @@ def _model(found: Choices, cap: float, nodes: Rows | None, *, days: bool) -> Any
     return model
 
 
-def _whole_jobs(model: Any, job: NDArray[np.int64]) -> None:
+def _whole_jobs(highspy: Any, model: Any, job: NDArray[np.int64]) -> None:
     """Add a 0/1 for each two neighbouring starts of a job (`job` is (m,), of each mixture): one is chosen."""
-    import highspy  # noqa: PLC0415 - as above
-
     pair = np.flatnonzero(job[1:] == job[:-1])  # mixtures k and k + 1
     if not len(pair):
         return

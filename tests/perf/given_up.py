@@ -20,7 +20,7 @@ import numpy as np
 from flexlond.planning.capacity import blocks_of
 from flexlond.planning.carbon_caps import emitted_kg
 from tests.perf.cap_days import Saying
-from tests.perf.clairvoyant import Choices, least, least_whole
+from tests.perf.clairvoyant import Choices, bends, least, least_whole, node_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
     from flexlond.backtest.policy import State
     from flexlond.planning.problem import Plan, Problem
-    from tests.perf.clairvoyant import Rows
 
 LITTLE: Final = 0.01  # kg above a cap that are nothing
-_NEAR: Final = 1e-4
 
 
 @dataclass(slots=True)
@@ -95,50 +93,34 @@ def least_above(problem: Problem, plan: Plan) -> float:
     last = np.where(problem.movable, np.maximum(blocks.latest, last), last)
     last = np.clip(last, soon, grid.end - 1)
     edges = np.append(grid.starts(), grid.end)
-    jobs, starts = [], []
-    for job in range(problem.jobs):
-        bends = np.concatenate([edges, edges - int(blocks.span[job])])
-        inside = bends[(bends > soon[job]) & (bends < last[job])]
-        at = np.unique(np.append(inside, [soon[job], last[job]]))
-        jobs.append(np.full(len(at), job))
-        starts.append(at)
-    job, start = np.concatenate(jobs), np.concatenate(starts)
+    ways = [
+        bends(edges, int(blocks.span[job]), soon[job], last[job]) for job in range(problem.jobs)
+    ]
+    job = np.repeat(np.arange(problem.jobs), [len(one) for one in ways])
+    start = np.concatenate(ways)
+    each = replace(blocks, span=blocks.span[job], kw=blocks.kw[job])
     kg = np.zeros((len(job) + 1, len(problem.carbon_caps)))
-    for row in range(max(map(len, starts))):  # the row-th start of every job that has so many
-        has = np.array([len(one) > row for one in starts])
-        at = np.array([one[min(row, len(one) - 1)] for one in starts])
-        where = np.flatnonzero(np.diff(job, prepend=-1)) + row
-        for day, cap in enumerate(problem.carbon_caps):
-            emitted = emitted_kg(problem, blocks, cap, at.astype(np.int64))
-            kg[where[has], day] = emitted[has]
+    for day, cap in enumerate(problem.carbon_caps):
+        mine = replace(cap, jobs=cap.jobs[job])
+        kg[:-1, day] = emitted_kg(problem, each, mine, start.astype(np.int64))
     # A last job of one choice takes of each cap what is gone of the largest.
     total = max(cap.kg for cap in problem.carbon_caps)
     kg[-1] = [total - cap.kg for cap in problem.carbon_caps]
-    found = Choices(np.append(job, problem.jobs), np.append(start, 0.0).astype(np.float64), kg)
-    nodes = _nodes(problem, job, start, blocks.span)
+    found = Choices(np.append(job, problem.jobs), np.append(start, 0.0), kg)
+    nodes = node_rows(
+        grid, problem.pool[job], problem.demand[job, 0], start, start + each.span, _left(problem)
+    )
     mixed = least(found, total, nodes)[0]
     return mixed if mixed > LITTLE else least_whole(found, total, nodes)
 
 
-def _nodes(
-    problem: Problem, job: NDArray[np.int64], start: NDArray[np.int64], span: NDArray[np.float64]
-) -> Rows:
-    """What each choice takes of each pool's nodes on the mean of each slot, and what is left of them."""
-    grid = problem.grid
+def _left(problem: Problem) -> NDArray[np.float64]:
+    """(P, S) nodes that what runs leaves on the mean of each slot; of the first one the part from now on."""
+    grid, running = problem.grid, problem.running
     edges = np.append(grid.starts(), grid.end).astype(np.float64)
-    inside = np.maximum(edges[:-1], problem.now)  # before now nobody starts
-
-    def parts(begin: NDArray[Any], end: NDArray[Any]) -> NDArray[np.float64]:
-        run = np.minimum(end[:, None], edges[1:]) - np.maximum(begin[:, None], inside)
-        share: NDArray[np.float64] = np.maximum(run, 0.0) / (edges[1:] - inside)
-        return share
-
-    taken = parts(start, start + span[job]) * problem.demand[job, 0][:, None]
-    column, slot = np.nonzero(taken)
-    row = problem.pool[job[column]] * grid.count + slot
-    running = problem.running
-    now = np.full(len(running.end), problem.now)
-    begin = running.begin if len(running.begin) else now
-    ran = parts(np.maximum(begin, now), running.end) * running.demand[:, :1]
-    left = problem.capacity[:, :1] - running.share.T @ ran
-    return row, column, taken[column, slot], np.maximum(left, 0.0).ravel() + _NEAR
+    edges[0] = problem.now  # before now nobody starts
+    begin = running.begin if len(running.begin) else np.full(len(running.end), problem.now)
+    run = np.minimum(running.end[:, None], edges[1:]) - np.maximum(begin[:, None], edges[:-1])
+    part = np.maximum(run, 0.0) / grid.slot_seconds
+    there = problem.capacity[:, :1] * np.diff(edges) / grid.slot_seconds
+    return np.maximum(there - running.share.T @ (part * running.demand[:, :1]), 0.0)

@@ -82,18 +82,18 @@ def search(
     weight = trace.nodes * span
     slot = case.grid.slot_seconds
 
-    def play(begin: NDArray[np.int64]) -> tuple[float, Run]:
+    def play(begin: NDArray[np.int64]) -> tuple[float, Run, NDArray[np.float64]]:
         run = replay(trace, wait, Begins(begin), slot_seconds=slot)
-        above = float(np.maximum(by_day(case, run) - cap, 0.0).sum())
-        return above + _LATE * max(0, _late(case, run) - allowed), run
+        days = by_day(case, run)
+        return _above(days, cap) + _LATE * max(0, _late(case, run) - allowed), run, days
 
     rng = np.random.default_rng(seed)
     begin = runs[1].begin.copy()
-    worth, run = play(begin)
+    worth, run, days = play(begin)
     tried = 1
     while tried < replays and worth > _ENOUGH:
-        over = np.flatnonzero(by_day(case, run) > cap)
-        day = int(rng.choice(over)) if len(over) else int(rng.integers(len(by_day(case, run))))
+        over = np.flatnonzero(days > cap)
+        day = int(rng.choice(over)) if len(over) else int(rng.integers(len(days)))
         first = begin_day + (day - 1) * _DAY
         near = wait.flexible & (run.start > 0) & (run.start < first + 3 * _DAY) & (run.end > first)
         may = np.flatnonzero(near & (wait.latest > trace.submit))
@@ -108,13 +108,16 @@ def search(
             changed[job] = rng.choice(
                 [soonest, latest, next_day, anywhere], p=[0.25, 0.15, 0.15, 0.45]
             )
-        other, played = play(changed)
+        other, played, its_days = play(changed)
         tried += 1
         heat = _HOT * max(_COLD, 1 - tried / replays)
         if other < worth + heat * rng.exponential():
-            worth, run, begin = other, played, changed
-    days = by_day(case, run)
-    return Found(float(np.maximum(days - cap, 0.0).sum()), _late(case, run), days, tried)
+            worth, run, days, begin = other, played, its_days, changed
+    return Found(_above(days, cap), _late(case, run), days, tried)
+
+
+def _above(days: NDArray[np.float64], cap: float) -> float:
+    return float(np.maximum(days - cap, 0.0).sum())
 
 
 def _late(case: Case, run: Run) -> int:

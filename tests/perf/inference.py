@@ -256,6 +256,8 @@ def shown(
             )
     if cap:
         print_days(case, cap, runs, ours, replays=options.search)
+    if isinstance(ours, Doubted):
+        print(f"         {ours.verdicts.words()}")
 
 
 if __name__ == "__main__":

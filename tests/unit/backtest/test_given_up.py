@@ -66,7 +66,7 @@ def test_the_least_above_the_caps_is_what_nobody_can_go_below() -> None:
 
 
 @pytest.mark.parametrize(("room", "is_proven"), [(4.0, False), (1.0, True)])
-def test_who_runs_keeps_the_nodes(room: float, is_proven: bool) -> None:  # noqa: FBT001 - a case
+def test_who_runs_keeps_the_nodes(*, room: float, is_proven: bool) -> None:
     # Only the first two slots may emit; on one node, which is taken until the fourth, nobody starts in them.
     pool, nodes, until = np.zeros(1, np.int64), np.ones((1, 1)), np.array([START + 3 * SLOT])
     taken = Running.in_pools(pool, nodes, until, np.ones(1), 1)
