@@ -1,7 +1,7 @@
-"""The largest newcomers of the last months, kept in the store.
+"""The largest and the longest newcomers of the last months, kept in the store.
 
-Law: what the planner remembers of them (planning/overrun.py) survives a restart; it is written when a job comes
-that none of its day exceeds, which is seldom. What cannot be read is learnt again.
+Law: what the planner remembers of them (planning/overrun.py) survives a restart; it is written when a day's
+largest or longest changes, which is seldom. What cannot be read is learnt again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from flexlond.planning.overrun import Newcomer, Newest
+from flexlond.planning.overrun import Newest
 
 if TYPE_CHECKING:
     from flexlond.agents.records import Store
 
 NEWCOMERS: Final = "newcomers"
-_Kept = dict[str, dict[int, tuple[Newcomer, ...]]]
 
 
 class KeptNewest(Newest):
@@ -28,8 +27,8 @@ class KeptNewest(Newest):
         self._store = store
         if days:
             for name, by_day in _decoded(store.get_blob(NEWCOMERS)).items():
-                for day, jobs in sorted(by_day.items()):
-                    self.restore(name, day, jobs)
+                for day, (largest, longest) in sorted(by_day.items()):
+                    self.restore(name, day, largest, longest)
         self._kept = msgspec.msgpack.encode(self.notes())
 
     def keep(self, now: int) -> None:
@@ -40,21 +39,10 @@ class KeptNewest(Newest):
             self._kept = notes
 
 
-def _decoded(blob: bytes) -> _Kept:
+def _decoded(blob: bytes) -> dict[str, dict[int, tuple[float, float]]]:
     if not blob:
         return {}
     try:
-        return msgspec.msgpack.decode(blob, type=_Kept)
-    except msgspec.ValidationError:
-        return _of_before(blob)
-    except msgspec.DecodeError:
+        return msgspec.msgpack.decode(blob, type=dict[str, dict[int, tuple[float, float]]])
+    except (msgspec.DecodeError, msgspec.ValidationError):
         return {}
-
-
-def _of_before(blob: bytes) -> _Kept:
-    """What was kept when each day had only its largest and its longest: the next may be both."""
-    try:
-        kept = msgspec.msgpack.decode(blob, type=dict[str, dict[int, Newcomer]])
-    except msgspec.ValidationError:
-        return {}
-    return {name: {day: (job,) for day, job in days.items()} for name, days in kept.items()}

@@ -45,8 +45,8 @@ PLANNING_DOCS: dict[str, KeyDoc] = {
     ),
     "planning.newcomer_days": KeyDoc(
         "days",
-        "A job is held only where it would start in time though any one of the jobs that came in this time "
-        "came again and took its room now, until its time limit; 0: not looked at.",
+        "A job is held only where it would start in time though the largest job that came in this time took "
+        "its room now, for as long as the longest; 0: not looked at.",
         "90",
     ),
     "planning.ramp_kw_per_5min": KeyDoc(

@@ -1,10 +1,10 @@
 """Newcomers that start the second they come, in room that a held job needs: it is held only where it can wait.
 
 Law: pure bookkeeping. Slurm keeps no room for a held job, and nobody sees a job coming that finds room at once;
-whoever holds a job bets that none such comes. So the bet is made only where losing it makes nobody late: if any
-one of the jobs that came in the last `days` days came again (as far as it fits now), started now, and stayed
-until its time limit, the held job would still start in time, be it that enough of what runs ends (P90) or that
-the newcomer does. Of those only the largest count, and of the smaller ones those that may stay longer. The same
+whoever holds a job bets that none such comes. So the bet is made only where losing it makes nobody late: if the
+largest job that came in the last `days` days (as far as it fits now) started now, and stayed as long as the
+longest of them may, the held job would still start in time, be it that enough of what runs ends (P90) or that
+the newcomer does. Largest and longest need not be the same job: a large one may come that stays long. The same
 holds of each job that waits for room already and has no place beside it, for room may come to that one at any
 moment. Where jobs wait longer than `BACKLOG` on the mean anyway, newcomers stand behind others and start
 before nobody. Whoever is not sure to start in time is given back at once. By group of pools that share nodes;
@@ -23,7 +23,7 @@ from flexlond.planning.carbon_days import caps_wanted
 from flexlond.planning.waiting import shares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -38,17 +38,13 @@ _DAY = 86_400
 _EPSILON = 1e-9
 
 
-Newcomer = tuple[float, float]
-"""The share of its group that a job asked for, and the seconds that it might stay."""
-
-
 class Newest:
-    """The jobs that came to each group of pools, by day: those that no other exceeds in share and stay."""
+    """The largest and the longest job that came to each group of pools, by day."""
 
     def __init__(self, days: int) -> None:
         """Nothing has come yet. `days` are remembered; 0: nothing is, and no job brought forward."""
         self.days = days
-        self._came: dict[str, dict[int, tuple[Newcomer, ...]]] = {}
+        self._came: dict[str, dict[int, tuple[float, float]]] = {}  # day: (share, s)
 
     def came(
         self,
@@ -64,18 +60,19 @@ class Newest:
         group = np.where(pool >= 0, room.pool_group[pool], -1) if len(pool) else pool
         for index in np.unique(group[group >= 0]).tolist():
             mine = group == index
-            share = np.minimum(1.0, shares(demand[mine], room.group_capacity[index]))
-            jobs = zip(share.tolist(), stay[mine].tolist(), strict=True)
-            self.restore(_name(room, index), now // _DAY, jobs)
+            share = shares(demand[mine], room.group_capacity[index])
+            largest = min(1.0, float(share.max()))
+            self.restore(_name(room, index), now // _DAY, largest, float(stay[mine].max()))
 
-    def restore(self, name: str, day: int, jobs: Iterable[Newcomer]) -> None:
+    def restore(self, name: str, day: int, largest: float, longest: float) -> None:
         """Take up what came to the group `name` on a day (days since 1970)."""
         days = self._came.setdefault(name, {})
-        days[day] = _outermost([*days.get(day, ()), *jobs])
+        share, stay = days.get(day, (0.0, 0.0))
+        days[day] = max(share, largest), max(stay, longest)
         for old in [one for one in days if one <= max(days) - self.days]:
             del days[old]
 
-    def notes(self) -> Mapping[str, Mapping[int, tuple[Newcomer, ...]]]:
+    def notes(self) -> Mapping[str, Mapping[int, tuple[float, float]]]:
         """All that is known, to be kept and given to `restore`."""
         return self._came
 
@@ -96,11 +93,10 @@ class Newest:
             days = self._came.get(_name(room, index))
             if not days:
                 continue
-            newcomers = np.array(_outermost([job for came in days.values() for job in came]))
+            largest, longest = (max(one) for one in zip(*days.values(), strict=True))
             rows = np.flatnonzero(may & (group == index))
             share = shares(problem.demand[rows], room.group_capacity[index])
-            regained = self._regained(problem, room, index, share, newcomers[:, 0])
-            wait = np.minimum(newcomers[:, 1:], regained).max(axis=0)
+            wait = np.minimum(longest, self._regained(problem, room, index, share, largest))
             wait = np.maximum(wait, self._of_waiting(problem, room, index, share))
             sure = problem.promised[rows] - np.ceil(wait).astype(np.int64)
             bound = np.where(wait > 0, sure - problem.grid.slot_seconds, latest[rows])
@@ -109,13 +105,9 @@ class Newest:
 
     @staticmethod
     def _regained(
-        problem: Problem,
-        room: Room,
-        index: int,
-        share: NDArray[np.float64],
-        other: NDArray[np.float64],
+        problem: Problem, room: Room, index: int, share: NDArray[np.float64], largest: float
     ) -> NDArray[np.float64]:
-        """(m, n) s until jobs of `share` (n,) have room beside each `other` (m,); inf: not by what runs."""
+        """(n,) s until jobs of `share` (n,) have room beside the largest, as what runs ends; inf: never."""
         run = problem.running
         begun = run.begin <= problem.now if len(run.begin) else np.ones(len(run.end), np.bool_)
         part = run.share[:, room.pool_group == index].sum(axis=1)
@@ -125,7 +117,7 @@ class Newest:
         taken = shares(run.demand[here] * part[here, None], room.group_capacity[index])
         order = np.argsort(run.end[here], kind="stable")
         free = 1.0 - taken.sum() + np.concatenate([[0.0], np.cumsum(taken[order])])
-        need = share + np.minimum(other, max(0.0, float(free[0])))[:, None]
+        need = share + min(largest, max(0.0, float(free[0])))
         ends = np.concatenate([[problem.now], run.end[here][order], [np.inf]])
         found: NDArray[np.float64] = ends[np.searchsorted(free, need - _EPSILON)] - problem.now
         return found
@@ -167,15 +159,6 @@ def cautious(
     if capped or newest is None:
         return problem
     return replace(problem, latest=newest.latest(problem, room, sizes.waits(room)))
-
-
-def _outermost(jobs: Sequence[Newcomer]) -> tuple[Newcomer, ...]:
-    """Those that no other exceeds in share and stay: the largest first, each longer than those before it."""
-    found: list[Newcomer] = []
-    for share, stay in sorted(jobs, reverse=True):
-        if not found or stay > found[-1][1]:
-            found.append((share, stay))
-    return tuple(found)
 
 
 def _name(room: Room, group: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from flexlond.agents.newest import NEWCOMERS, KeptNewest
@@ -35,10 +34,10 @@ def test_newcomers_survive_a_restart_and_only_news_are_written(tmp_path: Path) -
         newest = KeptNewest(store, 90)
         come(newest, 4.0, 3600.0)
         come(newest, 9.0, 60.0)
-        kept = {"batch": {NOW // DAY: ((0.9, 60.0), (0.4, 3600.0))}}
+        kept = {"batch": {NOW // DAY: (0.9, 3600.0)}}
         assert KeptNewest(store, 90).notes() == kept
         store.put_blob(NEWCOMERS, b"", NOW)
-        come(newest, 3.0, 3600.0)  # smaller than another, and no longer
+        come(newest, 1.0, 60.0)  # neither the largest nor the longest
         assert store.get_blob(NEWCOMERS) == b""
         come(newest, 1.0, 60.0, at=NOW + DAY)
         assert len(KeptNewest(store, 90).notes()["batch"]) == 2
@@ -54,17 +53,3 @@ def test_what_cannot_be_read_is_learnt_again(tmp_path: Path) -> None:
         assert not newest.notes()
         come(newest, 4.0, 3600.0)
         assert KeptNewest(store, 90).notes()
-
-
-def test_a_day_kept_as_its_largest_and_longest_is_one_job_of_both(tmp_path: Path) -> None:
-    """So it was before: forgetting it on an upgrade would hold more jobs, not fewer."""
-    with SqliteStore(tmp_path / "s.db") as store:
-        before = {"batch": {NOW // DAY: (0.9, 3600.0)}}
-        store.put_blob(NEWCOMERS, msgspec.msgpack.encode(before), NOW)
-        newest = KeptNewest(store, 90)
-        assert newest.notes() == {"batch": {NOW // DAY: ((0.9, 3600.0),)}}
-        come(newest, 9.0, 7200.0)  # the next change writes it as it is kept now
-        kept = {"batch": {NOW // DAY: ((0.9, 7200.0),)}}
-        assert KeptNewest(store, 90).notes() == kept
-        store.put_blob(NEWCOMERS, msgspec.msgpack.encode(["of nobody"]), NOW)
-        assert not KeptNewest(store, 90).notes()

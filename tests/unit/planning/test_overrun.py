@@ -64,31 +64,14 @@ def test_no_job_is_held_that_a_newcomer_could_make_late(
 ) -> None:
     # 90 of 100 nodes for 12 hours: who may wait for 10 is not held at all.
     assert hours(came((90, 12)), asked(make_problem)) < 0
-    # So one that is smaller and stays, where it finds no place beside it.
-    assert hours(came((90, 1), (81, 12)), asked(make_problem)) < 0
+    # The largest was short and the longest small: the next may be both.
+    assert hours(came((90, 1), (1, 12)), asked(make_problem)) < 0
 
 
 def test_it_is_held_as_long_as_it_can_wait_for_the_longest(
     make_problem: Callable[..., Problem],
 ) -> None:
     assert hours(came((90, 3)), asked(make_problem)) == pytest.approx(7 - KEPT)
-
-
-def test_each_newcomer_counts_with_its_own_limit(make_problem: Callable[..., Problem]) -> None:
-    # The largest stays an hour, and beside the longest there is room.
-    assert hours(came((90, 1), (1, 12)), asked(make_problem)) == pytest.approx(9 - KEPT)
-    # Each alone leaves it that much time; the most that any of them takes counts, whenever each came.
-    assert hours(came((90, 1), (85, 3), (81, 2)), asked(make_problem)) == pytest.approx(7 - KEPT)
-    newest = came((85, 3))
-    newest.came(NOW + DAY, ROOM, np.zeros(1, np.int64), np.array([[90.0]]), np.array([1.0 * HOUR]))
-    assert hours(newest, asked(make_problem)) == pytest.approx(7 - KEPT)
-
-
-def test_of_a_day_those_are_kept_that_no_other_exceeds() -> None:
-    newest = came((50, 2), (90, 1), (40, 2), (1, 12), (90, 0.5), (50, 2))
-    assert list(newest.notes().values()) == [
-        {NOW // DAY: ((0.9, 1.0 * HOUR), (0.5, 2.0 * HOUR), (0.01, 12.0 * HOUR))}
-    ]
 
 
 def test_or_until_what_runs_has_made_room_beside_the_newcomer(
@@ -128,7 +111,6 @@ def test_nor_is_it_held_where_one_that_waits_could_make_it_late(
     [
         ([], {}, 0.0),  # nobody has come yet
         ([(80.0, 12.0)], {}, 0.0),  # there is room for both
-        ([(80.0, 12.0), (90.0, 1 / 6)], {"latest": [NOW + 9 * HOUR]}, 0.0),  # the margin is enough
         ([(90.0, 12.0)], {"site_kw": 50.0}, 0.0),  # a power cap needs it to wait
         ([(90.0, 12.0)], {"movable": [False]}, 0.0),
         ([(90.0, 12.0)], {}, BACKLOG + 1),  # newcomers stand behind a backlog
@@ -154,7 +136,7 @@ def test_newcomers_are_forgotten_after_their_days(make_problem: Callable[..., Pr
     assert not came((90, 12), days=0).notes()
 
 
-def test_pools_that_share_nodes_are_one() -> None:
+def test_pools_that_share_nodes_are_one_and_each_day_keeps_its_largest_and_longest() -> None:
     room = Room(
         resources=("nodes",),
         partitions=("batch", "long", "other"),
@@ -164,4 +146,4 @@ def test_pools_that_share_nodes_are_one() -> None:
     )
     newest, pool = Newest(90), np.array([0, 1, -1])
     newest.came(NOW, room, pool, np.array([[30.0], [50.0], [10.0]]), np.array([100.0, 50.0, 999.0]))
-    assert newest.notes() == {"batch+long": {NOW // DAY: ((0.5, 50.0), (0.3, 100.0))}}
+    assert newest.notes() == {"batch+long": {NOW // DAY: (0.5, 100.0)}}
