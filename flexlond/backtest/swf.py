@@ -134,6 +134,11 @@ def _jobs(
         notes.say(f"{int(idle.sum())} jobs never ran (no runtime or no processors), left out")
     keep = ~(below | part | idle)
     data, procs = data[keep], procs[keep]
+    if len(data) and (data[:, 2] < 0).all():
+        notes.say(
+            "no job says how long it waited: the log may have its jobs' starts for their submissions, then "
+            "waits and late starts say little of the real queue"
+        )
     submit = (data[:, 1] + epoch).astype(np.int64)
     unknown = np.full(len(data), np.nan)
     return Jobs(

@@ -34,7 +34,8 @@ def swf_line(job: int = 1, submit: int = 0, **fields: float) -> str:
     place |= {"user": 11, "group": 12, "program": 13, "partition": 15}
     cells: list[float] = [-1] * 18
     cells[:2] = [job, submit]
-    for name, value in {"runtime": 100, "procs": 4, "asked": 200, "status": 1, **fields}.items():
+    usual = {"wait": 0, "runtime": 100, "procs": 4, "asked": 200, "status": 1}
+    for name, value in {**usual, **fields}.items():
         cells[place[name]] = value
     return " ".join(f"{cell:g}" for cell in cells)
 
@@ -80,6 +81,16 @@ def test_swf_says_what_it_leaves_out() -> None:
     assert trace.job_id.tolist() == [1, 6]
     assert any("3 jobs never ran" in text for text in trace.problems)
     assert any("1 lines are parts of checkpointed jobs" in text for text in trace.problems)
+
+
+def test_a_log_of_starts_in_place_of_submissions_is_said() -> None:
+    """As LLNL-Atlas: in a replay of it nobody waits, and whoever is deferred meets those that had waited."""
+    starts = swf(swf_line(1, wait=-1), swf_line(2, 3, wait=-1))
+    (text,) = starts.problems
+    assert text.startswith("t.swf: no job says how long it waited")
+    assert not swf(swf_line(1, wait=-1), swf_line(2, 3, wait=5)).problems
+    # Of jobs that never ran a wait says nothing.
+    assert swf(swf_line(1, wait=-1), swf_line(2, runtime=0, wait=5)).problems[-1] == text
 
 
 @pytest.mark.parametrize(
