@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flexlond.backtest.case import Run
+    from flexlond.backtest.case import Flexibility, Run
     from flexlond.backtest.metrics import Case
     from flexlond.backtest.policy import State
 
@@ -76,7 +76,7 @@ def search(
     `runs` are as soon as possible, which says how many may be late, and the run to begin from.
     """
     trace, wait = case.trace, case.flexibility
-    allowed = _late(case, runs[0])
+    allowed = late(wait, runs[0])
     begin_day = case.grid.start // _DAY * _DAY
     span = np.minimum(trace.runtime, trace.limit)
     weight = trace.nodes * span
@@ -85,7 +85,7 @@ def search(
     def play(begin: NDArray[np.int64]) -> tuple[float, Run, NDArray[np.float64]]:
         run = replay(trace, wait, Begins(begin), slot_seconds=slot)
         days = by_day(case, run)
-        return _above(days, cap) + _LATE * max(0, _late(case, run) - allowed), run, days
+        return _above(days, cap) + _LATE * max(0, late(wait, run) - allowed), run, days
 
     rng = np.random.default_rng(seed)
     begin = runs[1].begin.copy()
@@ -113,12 +113,13 @@ def search(
         heat = _HOT * max(_COLD, 1 - tried / replays)
         if other < worth + heat * rng.exponential():
             worth, run, days, begin = other, played, its_days, changed
-    return Found(_above(days, cap), _late(case, run), days, tried)
+    return Found(_above(days, cap), late(wait, run), days, tried)
 
 
 def _above(days: NDArray[np.float64], cap: float) -> float:
     return float(np.maximum(days - cap, 0.0).sum())
 
 
-def _late(case: Case, run: Run) -> int:
-    return int((case.flexibility.flexible & (run.start > case.flexibility.latest)).sum())
+def late(wait: Flexibility, run: Run) -> int:
+    """How many flexible jobs start past their latest start."""
+    return int((wait.flexible & (run.start > wait.latest)).sum())

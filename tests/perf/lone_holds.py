@@ -21,12 +21,12 @@ from flexlond.backtest.engine import replay
 from flexlond.backtest.flexible import flexibility
 from flexlond.backtest.peers import AsSoonAsPossible
 from flexlond.backtest.trace import Site, load_trace, window
-from tests.perf.hindsight_holds import Begins
+from tests.perf.hindsight_holds import Begins, late
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flexlond.backtest.case import Flexibility, Run, Trace
+    from flexlond.backtest.case import Flexibility, Trace
 
 DAY, HOUR, LATER = 86400, 3600, 600
 PARTS: Final = (0.25, 0.5, 0.75, 1.0)
@@ -47,23 +47,23 @@ class Hold:
 def holds(trace: Trace, wait: Flexibility, largest: int) -> Iterator[Hold]:
     """Of the `largest` flexible jobs that start in time as soon as possible, each hold alone."""
     asap = replay(trace, wait, AsSoonAsPossible())
+    late_anyway = late(wait, asap)
     weight = trace.nodes * np.minimum(trace.runtime, trace.limit)
     in_time = wait.flexible & (asap.start <= wait.latest) & (wait.slack > 0)
     jobs = [job for job in np.argsort(-weight, kind="stable").tolist() if in_time[job]]
     for job in jobs[:largest]:
         for part in PARTS:
-            yield _held(trace, wait, asap, job, int(trace.submit[job] + part * wait.slack[job]))
-
-
-def _held(trace: Trace, wait: Flexibility, asap: Run, job: int, begin: int) -> Hold:
-    given = np.zeros(trace.jobs, np.int64)
-    given[job] = begin
-    run = replay(trace, wait, Begins(given))
-    late = [int((wait.flexible & (one.start > wait.latest)).sum()) for one in (run, asap)]
-    later = ~wait.flexible & (run.start > asap.start + LATER)
-    missed = bool(run.start[job] > wait.latest[job])
-    hours = (begin - int(trace.submit[job])) / HOUR
-    return Hold(job, hours, missed, late[0] - late[1], int(later.sum()))
+            given = np.zeros(trace.jobs, np.int64)
+            given[job] = trace.submit[job] + int(part * wait.slack[job])
+            run = replay(trace, wait, Begins(given))
+            later = ~wait.flexible & (run.start > asap.start + LATER)
+            yield Hold(
+                job,
+                float(given[job] - trace.submit[job]) / HOUR,
+                bool(run.start[job] > wait.latest[job]),
+                late(wait, run) - late_anyway,
+                int(later.sum()),
+            )
 
 
 def table(found: Sequence[Hold]) -> str:
@@ -74,12 +74,12 @@ def table(found: Sequence[Hold]) -> str:
     for low, high in [*pairwise(BUCKETS), (BUCKETS[0], BUCKETS[-1])]:
         of = [one for one in found if low < one.hours <= high]
         if of:
-            missed, late, later = (
+            missed, more, later = (
                 float(np.mean([getattr(one, name) for one in of]))
                 for name in ("missed", "late", "later")
             )
             lines.append(
-                f"{f'{low}-{high}':>10}{len(of):>8}{missed:>13.1%}{late:>11.2f}{later:>28.2f}"
+                f"{f'{low}-{high}':>10}{len(of):>8}{missed:>13.1%}{more:>11.2f}{later:>28.2f}"
             )
     return "\n".join(lines)
 
